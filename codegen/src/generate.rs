@@ -1,0 +1,146 @@
+//! One design: all files of a plan.
+
+use crate::bundle::{Bundle, sha256};
+use crate::engine;
+use crate::error::CodegenError;
+use crate::header::Origin;
+use crate::manifest::{EstimateEntry, Manifest, layers};
+use crate::memory;
+use macforge_hdl::VerilogModule;
+use macforge_hdl::blocks;
+use macforge_plan::{ACC_BITS, HwPlan, LANE_BITS};
+use macforge_quant::QGraph;
+use std::path::PathBuf;
+
+/// What a design is made from besides the plan.
+#[derive(Clone, Debug)]
+pub struct Design<'a> {
+    /// Integer graph.
+    pub graph: &'a QGraph,
+    /// Hardware plan.
+    pub plan: &'a HwPlan,
+    /// Model file name and content; the design carries a copy.
+    pub model_file: (&'a str, &'a [u8]),
+    /// Policy file content.
+    pub policy: Option<&'a [u8]>,
+    /// Board name, device and part.
+    pub board: [&'a str; 3],
+    /// Clock of the constraints.
+    pub clock_mhz: f64,
+    /// Constraints, as text, by file name.
+    pub xdc: (&'a str, &'a str),
+}
+
+/// Name of the top module.
+const TOP: &str = "macforge_top";
+
+/// All files of the design, manifest included.
+///
+/// # Errors
+/// A block or a template refuses; the plan is at fault.
+pub fn generate(
+    design: &Design,
+    vivado: impl FnOnce(&str, &[String], &[String]) -> Vec<(String, String)>,
+) -> Result<Bundle, CodegenError> {
+    let origin = Origin {
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        model: design.plan.name.clone(),
+        model_sha256: sha256(design.model_file.1),
+    };
+    let mut bundle = Bundle::default();
+    let mut sources = Vec::new();
+    for module in modules(design)? {
+        let path = format!("rtl/{}.v", module.name);
+        bundle.add(&path, origin.verilog(&module.text));
+        sources.push(path);
+    }
+    let mut memories = Vec::new();
+    for (name, text) in images(design.plan) {
+        let path = format!("mem/{name}");
+        bundle.add(&path, text);
+        memories.push(path);
+    }
+    bundle.add(format!("constraints/{}", design.xdc.0), design.xdc.1);
+    for (path, text) in vivado(TOP, &sources, &memories) {
+        bundle.add(path, text);
+    }
+    bundle.add("plan.txt", design.plan.to_string());
+    bundle.add("graph.txt", design.graph.to_string());
+    bundle.add(format!("model/{}", design.model_file.0), design.model_file.1);
+    let manifest = manifest(design, &bundle, &origin);
+    let mut json = serde_json::to_string_pretty(&manifest).map_err(|source| {
+        CodegenError::Manifest { path: PathBuf::from("manifest.json"), source }
+    })?;
+    json.push('\n');
+    bundle.add("manifest.json", json);
+    Ok(bundle)
+}
+
+fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
+    let mut images = vec![
+        ("weights.mem", memory::weights(plan)),
+        ("params.mem", memory::params(plan)),
+        ("program.mem", memory::program(plan)),
+    ];
+    if plan.features.tables > 0 {
+        images.push(("tables.mem", memory::tables(plan)));
+    }
+    images
+}
+
+/// The engine's modules and the compute cells that this design needs.
+fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
+    let plan = design.plan;
+    let bias_bits = (LANE_BITS - (31 + 6 + 1)) as u32;
+    let mut modules = blocks::compute_cells(&blocks::Selection {
+        semantics: design.graph.semantics,
+        acc_bits: ACC_BITS,
+        bias_bits,
+        channel: plan.features.channel,
+        add: plan.features.add,
+        softmax: softmax_rule(plan),
+        quantize: plan.float_io.then(|| boundary(design.graph, plan.layers.input)).flatten(),
+        dequantize: plan.float_io.then(|| boundary(design.graph, plan.layers.output)).flatten(),
+    })?;
+    modules.extend(engine::engine(plan, design.graph, TOP).render()?);
+    Ok(modules)
+}
+
+fn boundary(
+    graph: &QGraph,
+    tensor: macforge_quant::TensorId,
+) -> Option<macforge_numeric::AffineParams> {
+    graph.tensor(tensor).quant
+}
+
+fn softmax_rule(plan: &HwPlan) -> Option<macforge_numeric::SoftmaxRule> {
+    plan.layers.layers.iter().find_map(|l| match &l.kind {
+        macforge_plan::LayerKind::Softmax(rule) => Some(rule.clone()),
+        _ => None,
+    })
+}
+
+fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
+    let plan = design.plan;
+    let [board, device, part] = design.board.map(str::to_string);
+    Manifest {
+        tool: format!("macforge {}", origin.version),
+        version: origin.version.clone(),
+        model: plan.name.clone(),
+        model_file: format!("model/{}", design.model_file.0),
+        model_sha256: origin.model_sha256.clone(),
+        policy_sha256: design.policy.map(sha256),
+        board,
+        device,
+        part,
+        clock_mhz: design.clock_mhz,
+        shape: plan.shape.to_string(),
+        lanes: plan.shape.lanes,
+        semantics: design.graph.semantics.to_string(),
+        io: if plan.float_io { "float" } else { "int8" }.to_string(),
+        top: TOP.to_string(),
+        layers: layers(plan),
+        estimate: EstimateEntry::new(&plan.estimate, plan.estimated_cycles()),
+        files: bundle.digests(),
+    }
+}

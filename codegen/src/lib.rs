@@ -1,0 +1,15 @@
+//! From the hardware plan to the files of a design: Verilog, memory images, constraints, Vivado
+//! script, manifest. Output is byte-reproducible: no dates, no absolute paths, no hash-map order.
+
+mod bundle;
+mod engine;
+mod error;
+mod generate;
+mod header;
+mod manifest;
+mod memory;
+
+pub use bundle::Bundle;
+pub use error::CodegenError;
+pub use generate::{Design, generate};
+pub use manifest::{LayerEntry, Manifest, ProofEntry};

@@ -1,0 +1,35 @@
+//! Memory images for `$readmemh`.
+
+use macforge_plan::{BitWord, HwPlan};
+
+/// One word per line, hexadecimal; a memory without words gets a single zero.
+fn image<'a>(words: impl Iterator<Item = &'a BitWord>) -> String {
+    let text: String = words.map(|w| w.hex() + "\n").collect();
+    if text.is_empty() { "0\n".to_string() } else { text }
+}
+
+/// Weight image.
+pub fn weights(plan: &HwPlan) -> String {
+    image(plan.weights.iter())
+}
+
+/// Requantizer parameter image.
+pub fn params(plan: &HwPlan) -> String {
+    image(plan.params.iter())
+}
+
+/// Program image.
+pub fn program(plan: &HwPlan) -> String {
+    let words: Vec<BitWord> = plan.program.iter().map(|l| l.word()).collect();
+    image(words.iter())
+}
+
+/// Activation table image.
+pub fn tables(plan: &HwPlan) -> String {
+    plan.layers
+        .tables
+        .iter()
+        .flat_map(|table| table.iter())
+        .map(|value| format!("{:02x}\n", *value as u8))
+        .collect()
+}

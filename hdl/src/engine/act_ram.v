@@ -1,0 +1,25 @@
+// Purpose   act_ram: one segment of one activation bank; one write and one read port.
+// Latency   read 2 (the second register is the block RAM's output register).
+// Initiation interval 1; never stalls. Contents start at zero, as block RAM does.
+module act_ram #(
+    parameter WIDTH = 64,
+    parameter DEPTH = 512,
+    parameter AW    = 9
+) (
+    input  wire             clk,
+    input  wire             we,
+    input  wire [AW-1:0]    waddr,
+    input  wire [WIDTH-1:0] wdata,
+    input  wire [AW-1:0]    raddr,
+    output reg  [WIDTH-1:0] rdata_q
+);
+    reg [WIDTH-1:0] mem [0:DEPTH-1];
+    reg [WIDTH-1:0] read_q;
+    integer i;
+    initial for (i = 0; i < DEPTH; i = i + 1) mem[i] = {WIDTH{1'b0}};
+    always @(posedge clk) begin
+        if (we) mem[waddr] <= wdata;
+        read_q  <= mem[raddr];
+        rdata_q <= read_q;
+    end
+endmodule

@@ -1,0 +1,269 @@
+// Purpose   feeder: walks output-channel tile > pixel group > kernel row > kernel column > channel
+//           chunk and issues, per cycle, P activation addresses (one per bank) and one weight
+//           address; afterwards it rotates the P bank words to the P pixel lanes and pads.
+// Latency   READ_LATENCY = 6 cycles from issue to `act`, the flags travel along.
+// Initiation interval 1. `hold` bubbles follow a pixel group whose steps are fewer than the cycles
+// that the Drain needs for it, so nothing downstream can be overrun and no stall exists.
+module feeder #(
+    parameter P   = 3,
+    parameter RW  = 2,
+    parameter IC  = 8,
+    parameter WB  = 8,
+    parameter AW  = 9,
+    parameter XW  = 8,
+    parameter WAW = 10,
+    parameter NW  = 10,
+    parameter SUBW = 1
+) (
+    input  wire              clk,
+    input  wire              rst,
+    input  wire              start,
+    // layer program
+    input  wire              channel_mode,
+    input  wire              in_buffer,
+    input  wire [7:0]        pad_value,
+    input  wire [NW-1:0]     tiles_m1,
+    input  wire [NW-1:0]     groups_m1,
+    input  wire [NW-1:0]     kernel_h_m1,
+    input  wire [NW-1:0]     kernel_w_m1,
+    input  wire [NW-1:0]     chunks_m1,
+    input  wire [NW-1:0]     hold,
+    input  wire [AW-1:0]     plane,
+    input  wire [AW-1:0]     kernel_quot_init,
+    input  wire [RW-1:0]     kernel_rem_init,
+    input  wire [AW-1:0]     step_x_quot,
+    input  wire [RW-1:0]     step_x_rem,
+    input  wire [AW-1:0]     step_y_quot,
+    input  wire [RW-1:0]     step_y_rem,
+    input  wire [XW-1:0]     dilation_y,
+    input  wire [XW-1:0]     dilation_x,
+    input  wire [P*AW-1:0]   lane_quot,
+    input  wire [P*XW-1:0]   lane_y,
+    input  wire [P*XW-1:0]   lane_x,
+    input  wire [P*RW-1:0]   lane_rem,
+    input  wire [AW-1:0]     adv_quot,
+    input  wire [AW-1:0]     adv_quot_wrap,
+    input  wire [XW-1:0]     adv_x,
+    input  wire [XW-1:0]     wrap_x,
+    input  wire [XW-1:0]     limit_x,
+    input  wire [XW-1:0]     adv_y,
+    input  wire [XW-1:0]     adv_y_wrap,
+    input  wire [XW-1:0]     in_height,
+    input  wire [XW-1:0]     in_width,
+    input  wire [WAW-1:0]    weight_base,
+    // activation buffers: address 3 cycles after issue (registered here), data back 2 later
+    output reg  [P*AW-1:0]   bank_addr_q,
+    input  wire [2*P*WB*8-1:0] bank_data,
+    // weight memory: data arrives with `act`
+    output wire [WAW-1:0]    weight_addr,
+    // to the arrays
+    output reg  [P*IC*8-1:0] act_q,
+    output wire              step_valid,
+    output wire              step_first,
+    output wire              step_last,
+    output wire              tile_last,
+    output wire              layer_last
+);
+    localparam RSUB = WB / IC;   // channel chunks per buffer word
+    localparam SUB_LAST = RSUB - 1;
+
+    // ---- loop nest ---------------------------------------------------------------------------
+    reg            running_q;
+    reg            holding_q;
+    reg [NW-1:0]   hold_q, tile_q, group_q, ky_q, kx_q, chunk_q;
+    reg [AW-1:0]   kernel_quot_q;
+    reg [RW-1:0]   kernel_rem_q;
+    reg [XW-1:0]   kernel_y_q, kernel_x_q;
+    reg [AW-1:0]   chunk_addr_q, tile_chunk_addr_q;
+    reg [SUBW-1:0] sub_q, tile_sub_q;
+    reg [WAW-1:0]  weight_addr_q, weight_tile_q;
+
+    wire issue       = running_q && !holding_q;
+    wire chunk_last  = chunk_q == chunks_m1;
+    wire kx_last     = kx_q == kernel_w_m1;
+    wire ky_last     = ky_q == kernel_h_m1;
+    wire last_step   = chunk_last && kx_last && ky_last;
+    wire first_step  = (chunk_q == 0) && (kx_q == 0) && (ky_q == 0);
+    wire group_last  = group_q == groups_m1;
+    wire final_tile  = tile_q == tiles_m1;
+    wire group_end   = (issue && last_step && hold == 0) || (holding_q && hold_q == 1);
+    wire lanes_load  = start || (group_end && group_last);
+    wire lanes_step  = group_end && !group_last;
+
+    wire [RW:0] rem_x = {1'b0, kernel_rem_q} + {1'b0, step_x_rem};
+    wire [RW:0] rem_y = {1'b0, kernel_rem_q} + {1'b0, step_y_rem};
+    wire [RW:0] rem_x_wrap = rem_x - P;
+    wire [RW:0] rem_y_wrap = rem_y - P;
+    wire        carry_x = rem_x >= P;
+    wire        carry_y = rem_y >= P;
+    wire        sub_last = sub_q == SUB_LAST[SUBW-1:0];
+    wire        tile_sub_last = tile_sub_q == SUB_LAST[SUBW-1:0];
+
+    always @(posedge clk) begin
+        if (rst) begin
+            running_q <= 1'b0;
+            holding_q <= 1'b0;
+        end else if (start) begin
+            running_q <= 1'b1;
+            holding_q <= 1'b0;
+        end else begin
+            if (issue && last_step && hold != 0) holding_q <= 1'b1;
+            else if (group_end) holding_q <= 1'b0;
+            if (group_end && group_last && final_tile) running_q <= 1'b0;
+        end
+    end
+
+    always @(posedge clk) begin
+        hold_q <= holding_q ? hold_q - 1'b1 : hold;
+        if (start) begin
+            tile_q  <= 0;
+            group_q <= 0;
+        end else if (group_end) begin
+            group_q <= group_last ? {NW{1'b0}} : group_q + 1'b1;
+            if (group_last) tile_q <= tile_q + 1'b1;
+        end
+        // kernel position and channel chunk
+        if (start || (issue && last_step)) begin
+            chunk_q       <= 0;
+            kx_q          <= 0;
+            ky_q          <= 0;
+            kernel_y_q    <= 0;
+            kernel_x_q    <= 0;
+            kernel_quot_q <= kernel_quot_init;
+            kernel_rem_q  <= kernel_rem_init;
+        end else if (issue) begin
+            chunk_q <= chunk_last ? {NW{1'b0}} : chunk_q + 1'b1;
+            if (chunk_last && !kx_last) begin
+                kx_q          <= kx_q + 1'b1;
+                kernel_x_q    <= kernel_x_q + dilation_x;
+                kernel_quot_q <= kernel_quot_q + step_x_quot + {{(AW-1){1'b0}}, carry_x};
+                kernel_rem_q  <= carry_x ? rem_x_wrap[RW-1:0] : rem_x[RW-1:0];
+            end else if (chunk_last) begin
+                kx_q          <= 0;
+                ky_q          <= ky_q + 1'b1;
+                kernel_x_q    <= 0;
+                kernel_y_q    <= kernel_y_q + dilation_y;
+                kernel_quot_q <= kernel_quot_q + step_y_quot + {{(AW-1){1'b0}}, carry_y};
+                kernel_rem_q  <= carry_y ? rem_y_wrap[RW-1:0] : rem_y[RW-1:0];
+            end
+        end
+        // address of the channel chunk; in channel mode the tile is the chunk
+        if (start) begin
+            tile_chunk_addr_q <= 0;
+            tile_sub_q        <= 0;
+        end else if (channel_mode && group_end && group_last) begin
+            tile_sub_q <= tile_sub_last ? {SUBW{1'b0}} : tile_sub_q + 1'b1;
+            if (tile_sub_last) tile_chunk_addr_q <= tile_chunk_addr_q + plane;
+        end
+        if (start) begin
+            chunk_addr_q <= 0;
+            sub_q        <= 0;
+        end else if (channel_mode) begin
+            if (group_end && group_last) begin
+                sub_q <= tile_sub_last ? {SUBW{1'b0}} : tile_sub_q + 1'b1;
+                if (tile_sub_last) chunk_addr_q <= tile_chunk_addr_q + plane;
+            end
+        end else if (issue) begin
+            if (chunk_last) begin
+                chunk_addr_q <= 0;
+                sub_q        <= 0;
+            end else begin
+                sub_q <= sub_last ? {SUBW{1'b0}} : sub_q + 1'b1;
+                if (sub_last) chunk_addr_q <= chunk_addr_q + plane;
+            end
+        end
+        // weights: one word per step, again for each pixel group of the tile
+        if (start) begin
+            weight_addr_q <= weight_base;
+            weight_tile_q <= weight_base;
+        end else begin
+            if (issue && last_step && !group_last) weight_addr_q <= weight_tile_q;
+            else if (issue) weight_addr_q <= weight_addr_q + 1'b1;
+            if (issue && last_step && group_last) weight_tile_q <= weight_addr_q + 1'b1;
+        end
+    end
+
+    delay_line #(.WIDTH(WAW), .STAGES(4)) u_weight_addr (
+        .clk(clk), .in(weight_addr_q), .out(weight_addr)
+    );
+    delay_line #(.WIDTH(5), .STAGES(6)) u_flags (
+        .clk(clk),
+        .in({issue && !rst, first_step, last_step, group_last, group_last && final_tile}),
+        .out({step_valid, step_first, step_last, tile_last, layer_last})
+    );
+
+    // ---- lane addresses (2 cycles), bank address crossbar -------------------------------------
+    wire [P*AW-1:0] lane_addr;
+    wire [P*RW-1:0] lane_bank;
+    wire [P-1:0]    lane_inside;
+    wire [AW-1:0]   offset = kernel_quot_q + chunk_addr_q;
+    genvar i;
+    generate
+        for (i = 0; i < P; i = i + 1) begin : gen_lane
+            lane_agu #(.P(P), .RW(RW), .AW(AW), .XW(XW)) u_agu (
+                .clk(clk),
+                .load(lanes_load),
+                .advance(lanes_step),
+                .init_quot(lane_quot[i*AW +: AW]),
+                .init_y(lane_y[i*XW +: XW]),
+                .init_x(lane_x[i*XW +: XW]),
+                .lane_rem(lane_rem[i*RW +: RW]),
+                .adv_quot(adv_quot),
+                .adv_quot_wrap(adv_quot_wrap),
+                .adv_x(adv_x),
+                .wrap_x(wrap_x),
+                .limit_x(limit_x),
+                .adv_y(adv_y),
+                .adv_y_wrap(adv_y_wrap),
+                .height(in_height),
+                .width(in_width),
+                .kernel_quot(offset),
+                .kernel_rem(kernel_rem_q),
+                .kernel_y(kernel_y_q),
+                .kernel_x(kernel_x_q),
+                .addr_q(lane_addr[i*AW +: AW]),
+                .bank_q(lane_bank[i*RW +: RW]),
+                .inside_q(lane_inside[i])
+            );
+        end
+    endgenerate
+
+    integer b, l;
+    reg [P*AW-1:0] bank_addr;
+    always @* begin
+        bank_addr = {P*AW{1'b0}};
+        for (b = 0; b < P; b = b + 1)
+            for (l = 0; l < P; l = l + 1)
+                bank_addr[b*AW +: AW] = bank_addr[b*AW +: AW]
+                    | (lane_addr[l*AW +: AW] & {AW{lane_bank[l*RW +: RW] == b[RW-1:0]}});
+    end
+    always @(posedge clk) bank_addr_q <= bank_addr;
+
+    // ---- rotator: bank words back to lanes, then padding --------------------------------------
+    wire [P*RW-1:0] rot_bank;
+    wire [SUBW-1:0] rot_sub;
+    wire [P-1:0]    pad_inside;
+    delay_line #(.WIDTH(P*RW), .STAGES(3)) u_rot_bank (.clk(clk), .in(lane_bank), .out(rot_bank));
+    delay_line #(.WIDTH(SUBW), .STAGES(4)) u_rot_sub (.clk(clk), .in(sub_q), .out(rot_sub));
+    delay_line #(.WIDTH(P), .STAGES(3)) u_inside (.clk(clk), .in(lane_inside), .out(pad_inside));
+
+    wire [P*WB*8-1:0] word = in_buffer ? bank_data[P*WB*8 +: P*WB*8] : bank_data[0 +: P*WB*8];
+    reg  [P*IC*8-1:0] rotated, rotated_q;
+    integer rl, rb, rs;
+    always @* begin
+        rotated = {P*IC*8{1'b0}};
+        for (rl = 0; rl < P; rl = rl + 1)
+            for (rb = 0; rb < P; rb = rb + 1)
+                for (rs = 0; rs < RSUB; rs = rs + 1)
+                    rotated[rl*IC*8 +: IC*8] = rotated[rl*IC*8 +: IC*8]
+                        | (word[(rb*WB + rs*IC)*8 +: IC*8]
+                           & {IC*8{(rot_bank[rl*RW +: RW] == rb[RW-1:0])
+                                   && (rot_sub == rs[SUBW-1:0])}});
+    end
+    integer al;
+    always @(posedge clk) begin
+        rotated_q <= rotated;
+        for (al = 0; al < P; al = al + 1)
+            act_q[al*IC*8 +: IC*8] <= pad_inside[al] ? rotated_q[al*IC*8 +: IC*8] : {IC{pad_value}};
+    end
+endmodule

@@ -1,0 +1,81 @@
+// Purpose   input_direct: writes the elements of the input tensor (row, column, channel order) to
+//           the activation buffer, WB channels to a word.
+// Latency   1 from the last element of a word to its write; one element per cycle.
+module input_direct #(
+    parameter P        = 3,
+    parameter RW       = 2,
+    parameter WB       = 8,
+    parameter AW       = 9,
+    parameter BASE     = 0,
+    parameter PLANE    = 0,
+    parameter ROWS     = 1,
+    parameter COLS     = 1,
+    parameter CHANNELS = 1,
+    parameter ROW_QUOT = 0,
+    parameter ROW_REM  = 0
+) (
+    input  wire            clk,
+    input  wire            rst,
+    input  wire            enable,
+    input  wire [7:0]      byte_data,
+    input  wire            byte_valid,
+    output wire            byte_ready,
+    output wire            stream_last,
+    output reg             write_valid_q,
+    output reg  [RW-1:0]   write_bank_q,
+    output reg  [AW-1:0]   write_addr_q,
+    output reg  [WB*8-1:0] write_data_q,
+    output reg             done_q
+);
+    localparam COLS_M1 = COLS - 1;
+    localparam ROWS_M1 = ROWS - 1;
+    localparam CHANNELS_M1 = CHANNELS - 1;
+    localparam WB_M1 = WB - 1;
+    reg [15:0]     channel_q, col_q, row_q, lane_q;
+    reg [AW-1:0]   quot_q, word_q;
+    reg [RW-1:0]   rem_q;
+    reg [WB*8-1:0] assembly_q, assembly;
+    wire take        = byte_valid && byte_ready;
+    wire pixel_end   = channel_q == CHANNELS_M1[15:0];
+    wire word_end    = pixel_end || lane_q == WB_M1[15:0];
+    wire row_end     = col_q == COLS_M1[15:0];
+    wire tensor_end  = pixel_end && row_end && row_q == ROWS_M1[15:0];
+    wire [RW:0] step      = {1'b0, rem_q} + (row_end ? ROW_REM[RW:0] : {{RW{1'b0}}, 1'b1});
+    wire [RW:0] step_wrap = step - P;
+    wire        carry     = step >= P;
+    assign byte_ready  = enable && !done_q;
+    assign stream_last = take && tensor_end;
+
+    integer i;
+    always @* begin
+        assembly = assembly_q;
+        for (i = 0; i < WB; i = i + 1)
+            if (lane_q == i[15:0]) assembly[i*8 +: 8] = byte_data;
+    end
+    always @(posedge clk) begin
+        write_valid_q <= take && word_end && !rst;
+        write_bank_q  <= rem_q;
+        write_addr_q  <= quot_q + word_q;
+        write_data_q  <= assembly;
+        done_q        <= take && tensor_end && !rst;
+        if (rst) begin
+            channel_q <= 0; col_q <= 0; row_q <= 0; lane_q <= 0;
+            quot_q <= 0; rem_q <= 0; word_q <= BASE[AW-1:0];
+            assembly_q <= 0;
+        end else if (take) begin
+            assembly_q <= word_end ? {WB*8{1'b0}} : assembly;
+            lane_q     <= word_end ? 16'd0 : lane_q + 1'b1;
+            channel_q  <= pixel_end ? 16'd0 : channel_q + 1'b1;
+            if (pixel_end) word_q <= BASE[AW-1:0];
+            else if (word_end) word_q <= word_q + PLANE[AW-1:0];
+            if (tensor_end) begin
+                col_q <= 0; row_q <= 0; quot_q <= 0; rem_q <= 0;
+            end else if (pixel_end) begin
+                col_q  <= row_end ? 16'd0 : col_q + 1'b1;
+                row_q  <= row_end ? row_q + 1'b1 : row_q;
+                quot_q <= quot_q + (row_end ? ROW_QUOT[AW-1:0] : {AW{1'b0}}) + {{(AW-1){1'b0}}, carry};
+                rem_q  <= carry ? step_wrap[RW-1:0] : step[RW-1:0];
+            end
+        end
+    end
+endmodule

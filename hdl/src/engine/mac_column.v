@@ -1,0 +1,68 @@
+// Purpose   mac_column: dot product of one pixel with a pair of output channels over IC input
+//           channels, two INT8 products per DSP, DSPs chained in groups of at most CHAIN.
+// Equation  acc0 = sum_t sum_ic w0*a, acc1 = sum_t sum_ic w1*a over the steps from first to last
+// Latency   MAC 4 + (CHAIN-1) + split 1 + tree LEVELS + accumulator 1; initiation interval 1.
+// The operands of input channel ic arrive `skew(ic)` cycles late (the dot_array delays them), so
+// that each product meets the partial sum of its chain.
+module mac_column #(
+    parameter IC     = 8,
+    parameter CHAIN  = 4,
+    parameter LEVELS = 1,
+    parameter ACCW   = 25
+) (
+    input  wire                   clk,
+    input  wire [IC*8-1:0]        w1,
+    input  wire [IC*8-1:0]        w0,
+    input  wire [IC*8-1:0]        act,
+    input  wire                   acc_valid,
+    input  wire                   acc_first,
+    output reg  signed [ACCW-1:0] acc1_q,
+    output reg  signed [ACCW-1:0] acc0_q
+);
+    localparam NCHAIN = (IC + CHAIN - 1) / CHAIN;
+    localparam SUMW = 18 + LEVELS;
+    wire [NCHAIN*17-1:0] lo;
+    wire [NCHAIN*18-1:0] hi;
+    genvar c, j;
+    generate
+        for (c = 0; c < NCHAIN; c = c + 1) begin : gen_chain
+            localparam LEN = (IC - c * CHAIN < CHAIN) ? IC - c * CHAIN : CHAIN;
+            wire [48*(LEN+1)-1:0] cascade;
+            assign cascade[47:0] = 48'd0;
+            for (j = 0; j < LEN; j = j + 1) begin : gen_mac
+                packed_mac u_mac (
+                    .clk(clk),
+                    .w1(w1[(c*CHAIN+j)*8 +: 8]),
+                    .w0(w0[(c*CHAIN+j)*8 +: 8]),
+                    .a(act[(c*CHAIN+j)*8 +: 8]),
+                    .pcin(cascade[48*j +: 48]),
+                    .p_q(cascade[48*(j+1) +: 48])
+                );
+            end
+            wire signed [16:0] lo_c;
+            wire signed [17:0] hi_c;
+            reg  signed [16:0] lo_q;
+            reg  signed [17:0] hi_q;
+            lane_split u_split (.p(cascade[48*LEN +: 48]), .lo(lo_c), .hi(hi_c));
+            always @(posedge clk) begin
+                lo_q <= lo_c;
+                hi_q <= hi_c;
+            end
+            assign lo[c*17 +: 17] = lo_q;
+            assign hi[c*18 +: 18] = hi_q;
+        end
+    endgenerate
+
+    wire signed [SUMW-1:0] sum0, sum1;
+    sum_tree #(.N(NCHAIN), .WI(17), .WO(SUMW), .LEVELS(LEVELS)) u_sum0 (.clk(clk), .in(lo), .sum(sum0));
+    sum_tree #(.N(NCHAIN), .WI(18), .WO(SUMW), .LEVELS(LEVELS)) u_sum1 (.clk(clk), .in(hi), .sum(sum1));
+
+    wire signed [ACCW-1:0] base0 = acc_first ? {ACCW{1'b0}} : acc0_q;
+    wire signed [ACCW-1:0] base1 = acc_first ? {ACCW{1'b0}} : acc1_q;
+    always @(posedge clk) begin
+        if (acc_valid) begin
+            acc0_q <= base0 + {{(ACCW-SUMW){sum0[SUMW-1]}}, sum0};
+            acc1_q <= base1 + {{(ACCW-SUMW){sum1[SUMW-1]}}, sum1};
+        end
+    end
+endmodule

@@ -1,0 +1,224 @@
+//! The engine: one output-stationary dot-product array driven by a static program.
+//!
+//! The modules below are parametric Verilog with generate loops; [`Engine::render`] adds the
+//! top module, which binds them to one shape, one program format and one set of optional blocks.
+//! Compute cells (`packed_mac`, `lane_split`, `pool_max`, `requant_lane`, `add_lane`,
+//! `softmax_unit`, `quantize_f32`, `dequantize_f32`) come from [`crate::blocks`] and
+//! [`crate::cells`].
+//!
+//! | module | does |
+//! | --- | --- |
+//! | `sequencer`, `axil_registers` | program, control, status, counters |
+//! | `input_unpack`, `input_direct`, `input_folded` | stream to activation buffer |
+//! | `activation_buffer`, `act_ram` | banked activation memory |
+//! | `feeder`, `lane_agu` | addresses, rotator, padding |
+//! | `dot_array`, `mac_column`, `sum_tree` | packed MACs and accumulators |
+//! | `channel_array` | pooling |
+//! | `drain` | requantizer lanes, table, residual add, write back |
+//! | `softmax_port` | softmax unit on the buffers |
+//! | `output_walk`, `output_pack` | activation buffer to stream |
+
+use crate::VerilogModule;
+use serde::Serialize;
+use tera::{Context, Tera};
+
+/// Cycles from `rd_en` to `rd_data` at the softmax unit's port (see `softmax_port`).
+pub const SOFTMAX_READ_LATENCY: usize = 5;
+
+/// Modules that every design has, with their text.
+const COMMON: [(&str, &str); 14] = [
+    ("delay_line", include_str!("delay_line.v")),
+    ("act_ram", include_str!("act_ram.v")),
+    ("activation_buffer", include_str!("activation_buffer.v")),
+    ("lane_agu", include_str!("lane_agu.v")),
+    ("feeder", include_str!("feeder.v")),
+    ("sum_tree", include_str!("sum_tree.v")),
+    ("mac_column", include_str!("mac_column.v")),
+    ("dot_array", include_str!("dot_array.v")),
+    ("drain", include_str!("drain.v")),
+    ("sequencer", include_str!("sequencer.v")),
+    ("axil_registers", include_str!("axil_registers.v")),
+    ("output_walk", include_str!("output_walk.v")),
+    ("input_direct", include_str!("input_direct.v")),
+    ("input_folded", include_str!("input_folded.v")),
+];
+
+/// A slice of the program word.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldSlice {
+    /// Name without the `f_` prefix.
+    pub name: String,
+    /// Bits.
+    pub width: usize,
+    /// First bit.
+    pub offset: usize,
+    /// Signed in Verilog.
+    pub signed: bool,
+}
+
+/// A port block (input loader or output walker) with its Verilog parameters.
+#[derive(Clone, Debug, Serialize)]
+pub struct PortBlock {
+    /// Module name.
+    pub module: String,
+    /// One line that says which tensor.
+    pub comment: String,
+    /// Activation buffer, 0 or 1.
+    pub buffer: usize,
+    /// Parameter names and values.
+    pub params: Vec<(String, i64)>,
+}
+
+/// Everything that the top module depends on; widths in bits, counts in their own units.
+#[derive(Clone, Debug, Serialize)]
+pub struct Engine {
+    /// Name of the top module.
+    pub top: String,
+    /// Pixel lanes, output channels, input channels, requantizer lanes.
+    pub p: usize,
+    /// Output channels per tile.
+    pub oc: usize,
+    /// Input channels per step.
+    pub ic: usize,
+    /// Requantizer lanes.
+    pub d: usize,
+    /// Bytes of an activation word.
+    pub wb: usize,
+    /// Segments of an activation word.
+    pub nseg: usize,
+    /// Longest DSP chain.
+    pub chain: usize,
+    /// Levels of the adder tree.
+    pub tree_levels: usize,
+    /// Bank index width.
+    pub rw: usize,
+    /// Activation address width.
+    pub aw: usize,
+    /// Coordinate width.
+    pub xw: usize,
+    /// Counter width.
+    pub nw: usize,
+    /// Pixel counter width.
+    pub pw: usize,
+    /// Weight address width.
+    pub waw: usize,
+    /// Parameter address width.
+    pub paw: usize,
+    /// Accumulator width.
+    pub accw: usize,
+    /// Bias width.
+    pub biasw: usize,
+    /// Words per activation bank.
+    pub act_depth: usize,
+    /// Weight words.
+    pub weight_depth: usize,
+    /// Parameter words.
+    pub param_depth: usize,
+    /// Parameter memory in LUTs.
+    pub params_distributed: bool,
+    /// Layers of the program.
+    pub layers: usize,
+    /// Program word format.
+    pub fields: Vec<FieldSlice>,
+    /// Input loader.
+    pub input: PortBlock,
+    /// Output walker.
+    pub output: PortBlock,
+    /// float32 streams.
+    pub io_float: bool,
+    /// Channel array present.
+    pub has_channel: bool,
+    /// Width of the channel array's sums.
+    pub channel_width: usize,
+    /// Activation tables.
+    pub tables: usize,
+    /// Residual add present.
+    pub has_add: bool,
+    /// Softmax unit present.
+    pub has_softmax: bool,
+    /// Latency of `requant_lane`.
+    pub lane_latency: usize,
+    /// Latency of `add_lane`.
+    pub add_latency: usize,
+    /// One line per layer for the header of the top module.
+    pub layer_comments: Vec<String>,
+}
+
+/// Bits that count `values` different things; at least one.
+fn index_bits(values: usize) -> usize {
+    values.next_power_of_two().trailing_zeros().max(1) as usize
+}
+
+impl Engine {
+    /// The engine's modules; the last one is the top.
+    ///
+    /// # Errors
+    /// A template does not render; that is a defect of the template.
+    pub fn render(&self) -> Result<Vec<VerilogModule>, tera::Error> {
+        let mut modules: Vec<VerilogModule> = COMMON
+            .iter()
+            .filter(|(name, _)| self.uses(name))
+            .map(|(name, text)| module(name, text))
+            .collect();
+        if self.has_channel {
+            modules.push(module("channel_array", include_str!("channel_array.v")));
+        }
+        if self.has_softmax {
+            modules.push(module("softmax_port", include_str!("softmax_port.v")));
+        }
+        if !self.io_float {
+            modules.push(module("input_unpack", include_str!("input_unpack.v")));
+            modules.push(module("output_pack", include_str!("output_pack.v")));
+        } else {
+            modules.push(module("quantize_stream", include_str!("quantize_stream.v")));
+            modules.push(module("dequantize_stream", include_str!("dequantize_stream.v")));
+        }
+        modules.push(rom("weight_rom", "weights.mem", "block")?);
+        let style = if self.params_distributed { "distributed" } else { "block" };
+        modules.push(rom("param_rom", "params.mem", style)?);
+        if self.tables > 0 {
+            let mut context = Context::new();
+            context.insert("tables", &self.tables);
+            context.insert("index_width", &index_bits(self.tables));
+            let text = render(include_str!("activation_table.v.tera"), &context)?;
+            modules.push(VerilogModule { name: "activation_table".into(), text });
+        }
+        let text = render(include_str!("top.v.tera"), &self.context()?)?;
+        modules.push(VerilogModule { name: self.top.clone(), text });
+        Ok(modules)
+    }
+
+    fn uses(&self, name: &str) -> bool {
+        !name.starts_with("input_") || name == self.input.module
+    }
+
+    fn context(&self) -> Result<Context, tera::Error> {
+        let mut context = Context::from_serialize(self)?;
+        context.insert("subw", &index_bits(self.wb / self.ic.min(self.d)));
+        context.insert("lane_levels", &self.p.next_power_of_two().trailing_zeros());
+        context.insert("liw", &index_bits(self.layers));
+        context.insert("dw", &self.fields.iter().map(|f| f.width).sum::<usize>());
+        context.insert("has_table_bit", &u8::from(self.tables > 0));
+        context.insert("has_add_bit", &u8::from(self.has_add));
+        context.insert("table_index_width", &index_bits(self.tables));
+        context.insert("softmax_lane_width", &index_bits(self.wb));
+        Ok(context)
+    }
+}
+
+fn module(name: &str, text: &str) -> VerilogModule {
+    VerilogModule { name: name.to_string(), text: text.to_string() }
+}
+
+fn rom(name: &str, file: &str, style: &str) -> Result<VerilogModule, tera::Error> {
+    let mut context = Context::new();
+    context.insert("name", name);
+    context.insert("file", file);
+    context.insert("style", style);
+    let text = render(include_str!("rom.v.tera"), &context)?;
+    Ok(VerilogModule { name: name.to_string(), text })
+}
+
+fn render(template: &str, context: &Context) -> Result<String, tera::Error> {
+    Tera::one_off(template, context, false)
+}

@@ -1,0 +1,331 @@
+//! The imported graph: tensors, operators with typed options, what is not supported.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// File format that a model came from; it decides the default rounding semantics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// TensorFlow Lite flatbuffer, schema version 3.
+    TfLite,
+}
+
+/// Element type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementType {
+    /// IEEE single precision.
+    F32,
+    /// Signed 8-bit integer.
+    I8,
+    /// Unsigned 8-bit integer.
+    U8,
+    /// Signed 16-bit integer.
+    I16,
+    /// Signed 32-bit integer.
+    I32,
+    /// Signed 64-bit integer.
+    I64,
+    /// A type that no supported operator uses; the name is the source format's.
+    Other {
+        /// Name in the source format.
+        name: &'static str,
+        /// Bits per element, `None` where the size is not fixed (strings, resources).
+        bits: Option<u32>,
+    },
+}
+
+impl ElementType {
+    /// Bits per element; `None` where the size is not fixed.
+    pub fn bits(self) -> Option<u32> {
+        match self {
+            ElementType::I8 | ElementType::U8 => Some(8),
+            ElementType::I16 => Some(16),
+            ElementType::F32 | ElementType::I32 => Some(32),
+            ElementType::I64 => Some(64),
+            ElementType::Other { bits, .. } => bits,
+        }
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ElementType::F32 => "float32",
+            ElementType::I8 => "int8",
+            ElementType::U8 => "uint8",
+            ElementType::I16 => "int16",
+            ElementType::I32 => "int32",
+            ElementType::I64 => "int64",
+            ElementType::Other { name, .. } => name,
+        })
+    }
+}
+
+/// Affine quantization as the file states it: `r = scale * (q - zero_point)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantization {
+    /// One scale (per tensor) or one per slice along [`Self::dimension`]. Not validated here.
+    pub scale: Vec<f32>,
+    /// Zero points, as many as scales, or none (all zero).
+    pub zero_point: Vec<i64>,
+    /// Dimension that several scales belong to.
+    pub dimension: usize,
+}
+
+/// Constant bytes of a tensor, little endian, shared between tensors that share a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConstData(pub Arc<[u8]>);
+
+/// A value of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Name in the file; may be empty or occur twice.
+    pub name: String,
+    /// Shape, batch dimension included.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: ElementType,
+    /// Quantization parameters, where the file has any.
+    pub quantization: Option<Quantization>,
+    /// Constant content; its length matches shape and type.
+    pub data: Option<ConstData>,
+}
+
+impl Tensor {
+    /// Number of elements; 1 for a scalar. Importers guarantee that it does not overflow.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Constant content as int8; `None` for other types and for variables.
+    pub fn as_i8(&self) -> Option<Vec<i8>> {
+        let data = self
+            .data
+            .as_ref()
+            .filter(|_| self.dtype == ElementType::I8)?;
+        Some(data.0.iter().map(|&b| b.cast_signed()).collect())
+    }
+
+    /// Constant content as int32; `None` for other types and for variables.
+    pub fn as_i32(&self) -> Option<Vec<i32>> {
+        let data = self
+            .data
+            .as_ref()
+            .filter(|_| self.dtype == ElementType::I32)?;
+        let (words, _) = data.0.as_chunks::<4>();
+        Some(words.iter().map(|&w| i32::from_le_bytes(w)).collect())
+    }
+}
+
+/// Activation function fused into an operator, or standing alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Identity.
+    None,
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, -1), 1).
+    ReluN1To1,
+    /// min(max(x, 0), 6).
+    Relu6,
+}
+
+/// Padding scheme of convolutions and pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// Output size is ceil(input / stride); the odd row or column of padding goes last.
+    Same,
+    /// No padding.
+    Valid,
+}
+
+impl Padding {
+    /// Output size along one dimension, and padding in front of the first element.
+    ///
+    /// `kernel`, `stride` and `dilation` are at least 1. `None` where the window does not fit or
+    /// the arithmetic overflows. Rule: TFLite `ComputePaddingHeightWidth`.
+    pub fn output(
+        self,
+        input: usize,
+        kernel: usize,
+        stride: usize,
+        dilation: usize,
+    ) -> Option<(usize, usize)> {
+        let reach = kernel
+            .checked_sub(1)?
+            .checked_mul(dilation)?
+            .checked_add(1)?;
+        match self {
+            Padding::Valid => Some((input.checked_sub(reach)?.checked_div(stride)? + 1, 0)),
+            Padding::Same => {
+                let output = input.div_ceil(stride);
+                let needed = output
+                    .checked_sub(1)?
+                    .checked_mul(stride)?
+                    .checked_add(reach)?;
+                Some((output, needed.saturating_sub(input) / 2))
+            }
+        }
+    }
+}
+
+/// Options of a two-dimensional convolution. Pairs are vertical, horizontal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2dOptions {
+    /// Strides, at least 1.
+    pub stride: [usize; 2],
+    /// Dilation factors, at least 1.
+    pub dilation: [usize; 2],
+    /// Padding scheme.
+    pub padding: Padding,
+    /// Fused activation.
+    pub activation: Activation,
+}
+
+/// Options of a two-dimensional pool. Pairs are vertical, horizontal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Window size, at least 1.
+    pub kernel: [usize; 2],
+    /// Strides, at least 1.
+    pub stride: [usize; 2],
+    /// Padding scheme.
+    pub padding: Padding,
+    /// Fused activation.
+    pub activation: Activation,
+}
+
+/// What an operator computes. Operand order is the order of [`Operator::inputs`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OpKind {
+    /// Inputs: activation `[1, H, W, IC]`, weights `[OC, KH, KW, IC]`, optional bias `[OC]`.
+    Conv2d(Conv2dOptions),
+    /// Inputs: activation, weights `[OC, IC]`, optional bias `[OC]`.
+    FullyConnected(Activation),
+    /// Inputs: two activations of the same shape.
+    Add(Activation),
+    /// Input: activation `[1, H, W, C]`.
+    AveragePool2d(PoolOptions),
+    /// Input: activation `[1, H, W, C]`.
+    MaxPool2d(PoolOptions),
+    /// Input: activation; a constant shape may follow.
+    Reshape,
+    /// Stand-alone activation function, possibly with a change of scale.
+    Activation(Activation),
+    /// Softmax over the last dimension.
+    Softmax {
+        /// Factor on the input.
+        beta: f32,
+    },
+    /// float32 or int8 to int8.
+    Quantize,
+    /// int8 to float32.
+    Dequantize,
+    /// Listed in [`Model::unsupported`].
+    Unsupported,
+}
+
+/// One operator of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operator {
+    /// Name in the source format (`CONV_2D`; the custom code for custom operators).
+    pub name: String,
+    /// Tensor indices; `None` for an optional input left out.
+    pub inputs: Vec<Option<usize>>,
+    /// Tensor indices; exactly one for every supported kind.
+    pub outputs: Vec<usize>,
+    /// What it computes.
+    pub kind: OpKind,
+}
+
+/// An operator that the tool cannot take, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Index in [`Model::operators`].
+    pub operator: usize,
+    /// Operator name in the source format.
+    pub name: String,
+    /// The tensor that shows the problem, by name.
+    pub tensor: String,
+    /// What was found.
+    pub found: String,
+    /// What would be needed.
+    pub needed: String,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "node #{} {} (tensor `{}`): {}; needed: {}",
+            self.operator, self.name, self.tensor, self.found, self.needed
+        )
+    }
+}
+
+/// An imported model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// File stem, or the name given.
+    pub name: String,
+    /// Where it came from.
+    pub format: Format,
+    /// Free text of the file.
+    pub description: String,
+    /// All tensors of the main graph.
+    pub tensors: Vec<Tensor>,
+    /// Operators in the file's execution order.
+    pub operators: Vec<Operator>,
+    /// Graph inputs, as tensor indices.
+    pub inputs: Vec<usize>,
+    /// Graph outputs, as tensor indices.
+    pub outputs: Vec<usize>,
+    /// Operators that cannot be lowered, in execution order, at most one entry each.
+    pub unsupported: Vec<Unsupported>,
+}
+
+impl Model {
+    /// Multiply-accumulates of operator `index` for one inference, padding positions included;
+    /// 0 for operators without weights, and for ones whose shapes make no sense.
+    pub fn macs(&self, index: usize) -> u64 {
+        let op = &self.operators[index];
+        let (Some(weights), Some(&output)) =
+            (op.inputs.get(1).copied().flatten(), op.outputs.first())
+        else {
+            return 0;
+        };
+        let out = &self.tensors[output].shape;
+        let repeats = match (op.name.as_str(), out.as_slice()) {
+            ("CONV_2D" | "DEPTHWISE_CONV_2D", &[n, h, w, _]) => {
+                n.saturating_mul(h).saturating_mul(w)
+            }
+            ("FULLY_CONNECTED", &[ref rows @ .., _]) => {
+                rows.iter().fold(1usize, |p, &d| p.saturating_mul(d))
+            }
+            _ => 0,
+        };
+        (repeats as u64).saturating_mul(self.tensors[weights].elements() as u64)
+    }
+
+    /// Number of constant elements that the operators read (weights, biases, shapes).
+    pub fn parameters(&self) -> u64 {
+        let used: std::collections::BTreeSet<usize> = self
+            .operators
+            .iter()
+            .flat_map(|op| op.inputs.iter().copied().flatten())
+            .collect();
+        used.into_iter()
+            .filter(|&t| self.tensors[t].data.is_some())
+            .map(|t| self.tensors[t].elements() as u64)
+            .sum()
+    }
+
+    /// Where an operator comes from, for messages: `CONV_2D #3 (model/conv2d_2/Conv2D)`.
+    pub fn source(&self, index: usize) -> String {
+        let op = &self.operators[index];
+        match op.outputs.first() {
+            Some(&t) => format!("{} #{index} ({})", op.name, self.tensors[t].name),
+            None => format!("{} #{index}", op.name),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The integer arithmetic contract of macforge: every rounding rule, stated once.
+//!
+//! The reference model calls these rules, the planner proves its bounds with them, and the
+//! hardware is built from the constants they produce. The crate depends on nothing else of the
+//! project and knows neither networks nor hardware.
+//!
+//! | module | states |
+//! | --- | --- |
+//! | [`format`] | affine parameters, float32 to int8 and back, clamps, the names of the semantics |
+//! | [`interval`] | interval arithmetic and the reachable range of an accumulator |
+//! | [`fixed`] | gemmlowp's fixed-point primitives and TFLite's multiplier encoding |
+//! | [`requant`] | the four requantizers: accumulator to int8 |
+//! | [`lane`] | the one integer formula that the hardware lane evaluates for all four |
+//! | [`staircase`] | equality of two monotone step functions, proved from their thresholds |
+//! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
+//! | [`add`], [`mul_add`] | TFLite's int8 addition, and its proved form as one multiply-add |
+//! | [`pool`] | average pooling |
+//! | [`softmax`] | TFLite's int8 softmax |
+//! | [`table`] | any unary int8 function as 256 entries |
+
+pub mod add;
+pub mod error;
+pub mod fixed;
+pub mod format;
+pub mod interval;
+pub mod lane;
+pub mod mul_add;
+pub mod packing;
+pub mod pool;
+pub mod requant;
+pub mod softmax;
+pub mod staircase;
+pub mod table;
+
+pub use add::AddRule;
+pub use error::NumericError;
+pub use format::{AffineParams, Clamp, Semantics};
+pub use interval::{Interval, accumulator_interval, partial_sum_interval};
+pub use lane::{LaneConstants, TieWindow};
+pub use mul_add::MulAdd;
+pub use pool::AveragePoolRule;
+pub use requant::{RequantRule, Requantizer};
+pub use softmax::SoftmaxRule;
+pub use staircase::{
+    StaircaseCounterexample, StaircaseProof, prove_equal, prove_equal_functions, thresholds,
+};

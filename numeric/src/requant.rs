@@ -1,0 +1,134 @@
+//! The four requantizers: an int32 accumulator becomes an int8 value.
+
+use crate::error::{NumericError, Result};
+use crate::fixed::{multiply_double_rounding, multiply_single_rounding, quantize_multiplier};
+use crate::format::{Clamp, Semantics};
+
+/// How the accumulator is scaled and rounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RequantRule {
+    /// gemmlowp double rounding: `acc * multiplier * 2^(shift - 31)`, the high product rounded
+    /// half up, then the right shift rounded half away from zero.
+    TfliteDouble {
+        /// In `2^30..2^31`, or 0.
+        multiplier: i32,
+        /// In -31..=30; positive shifts left, before the product.
+        shift: i32,
+    },
+    /// The same product, rounded half up once.
+    TfliteSingle {
+        /// In `2^30..2^31`, or 0.
+        multiplier: i32,
+        /// In -31..=30.
+        shift: i32,
+    },
+    /// onnxruntime on x86-64 (`MlasRequantizeOutput`): `f32(acc) * scale` in binary32, rounded
+    /// half to even. onnxruntime clamps before it rounds; as its bounds are integers and
+    /// rounding is monotone and keeps integers, clamping after it is the same.
+    OrtX86 {
+        /// `x_scale * w_scale / y_scale`, evaluated in float32 from left to right.
+        scale: f32,
+    },
+    /// `acc / 2^shift`, rounded half up: `(acc + 2^(shift-1)) >> shift`.
+    Pow2 {
+        /// In 0..=31.
+        shift: u32,
+    },
+}
+
+/// Accumulator to int8: scale and round, add the zero point, clamp.
+///
+/// Every rule is monotone (non-decreasing) in the accumulator, which the proofs of
+/// [`crate::staircase`] build on. Accumulators are int32 values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Requantizer {
+    /// Scale and rounding.
+    pub rule: RequantRule,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Output bounds, the activation included.
+    pub clamp: Clamp,
+}
+
+impl Requantizer {
+    /// The requantizer of `semantics` for a real multiplier (`x_scale * w_scale / y_scale`).
+    ///
+    /// For [`Semantics::OrtX86`] the multiplier is narrowed to float32, so pass the float32
+    /// expression's value itself.
+    ///
+    /// # Errors
+    /// The multiplier is negative or not finite, or it leaves the semantics' range: below 2^30
+    /// for the TFLite rules, a positive normal float32 for ONNX Runtime, a power of two in
+    /// `2^-31..=1` for the power-of-two rule.
+    pub fn from_real(
+        semantics: Semantics,
+        real_multiplier: f64,
+        zero_point: i32,
+        clamp: Clamp,
+    ) -> Result<Self> {
+        let rule = match semantics {
+            Semantics::TfliteDouble | Semantics::TfliteSingle => {
+                let (multiplier, shift) = quantize_multiplier(real_multiplier)?;
+                if shift > 30 {
+                    return Err(out_of_range(real_multiplier, semantics, "below 2^30"));
+                }
+                match semantics {
+                    Semantics::TfliteDouble => RequantRule::TfliteDouble { multiplier, shift },
+                    _ => RequantRule::TfliteSingle { multiplier, shift },
+                }
+            }
+            Semantics::OrtX86 => {
+                let scale = real_multiplier as f32;
+                if !(scale.is_normal() && scale > 0.0) {
+                    let wanted = "a positive normal float32";
+                    return Err(out_of_range(real_multiplier, semantics, wanted));
+                }
+                RequantRule::OrtX86 { scale }
+            }
+            Semantics::Pow2 => {
+                let shift = (0..=31).find(|&s| real_multiplier * f64::from(1u32 << s) == 1.0);
+                let wanted = "a power of two in 2^-31..=1";
+                RequantRule::Pow2 {
+                    shift: shift.ok_or_else(|| out_of_range(real_multiplier, semantics, wanted))?,
+                }
+            }
+        };
+        Ok(Self {
+            rule,
+            zero_point,
+            clamp,
+        })
+    }
+
+    /// The value before clamping, zero point added. `acc` is an int32.
+    pub fn unclamped(&self, acc: i64) -> i64 {
+        debug_assert!(i32::try_from(acc).is_ok(), "accumulator {acc} is not int32");
+        let scaled = match self.rule {
+            RequantRule::TfliteDouble { multiplier, shift } => {
+                multiply_double_rounding(acc, multiplier, shift)
+            }
+            RequantRule::TfliteSingle { multiplier, shift } => {
+                multiply_single_rounding(acc, multiplier, shift)
+            }
+            RequantRule::OrtX86 { scale } => (acc as f32 * scale).round_ties_even() as i64,
+            RequantRule::Pow2 { shift } => {
+                let half = (1i64 << shift) >> 1;
+                (acc + half) >> shift
+            }
+        };
+        scaled.saturating_add(i64::from(self.zero_point))
+    }
+
+    /// The int8 value of an accumulator.
+    pub fn apply(&self, acc: i64) -> i32 {
+        self.clamp.apply(self.unclamped(acc))
+    }
+}
+
+fn out_of_range(found: f64, semantics: Semantics, wanted: &'static str) -> NumericError {
+    NumericError::MultiplierRange {
+        found,
+        semantics: semantics.name(),
+        wanted,
+    }
+}

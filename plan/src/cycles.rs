@@ -1,0 +1,62 @@
+//! The cycle model: an estimate, shown beside what the simulation measures.
+
+use crate::program::Loops;
+use crate::shape::Shape;
+
+/// Pipeline lengths of the engine's blocks in cycles.
+pub mod latency {
+    /// Feeder, from the issue of a step to the array's inputs.
+    pub const FEEDER: usize = 6;
+    /// Packed MAC, chain of four, lane split, accumulator.
+    pub const DOT: usize = 4 + 3 + 1 + 1;
+    /// Channel array.
+    pub const CHANNEL: usize = 1;
+    /// Drain in front of the lanes (capture, two multiplexer stages).
+    pub const DRAIN: usize = 3;
+    /// Sequencer, from a layer's end to the next layer's first step, and from write to end.
+    pub const SEQUENCER: usize = 2;
+}
+
+/// Estimated cycles of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerCycles {
+    /// Cycles in which the engine issues steps or waits for the drain.
+    pub busy: u64,
+    /// Pipeline fill and last drain.
+    pub overhead: u64,
+}
+
+impl LayerCycles {
+    /// Sum of both.
+    pub fn total(&self) -> u64 {
+        self.busy + self.overhead
+    }
+}
+
+/// Cycles of a feeder layer: `drain_cycles` per pixel group in the drain, `lane_path` from the
+/// lanes' inputs to the write, `reduce` sums the pixel lanes at the end.
+pub fn estimate(
+    shape: &Shape,
+    loops: &Loops,
+    drain_cycles: usize,
+    channel_mode: bool,
+    lane_path: usize,
+    reduce: bool,
+) -> LayerCycles {
+    let group = loops.steps().max(drain_cycles);
+    let array =
+        if channel_mode { latency::CHANNEL } else { latency::DOT + shape.tree_levels() };
+    let held = drain_cycles.saturating_sub(loops.steps());
+    let reduction =
+        if reduce { shape.p.next_power_of_two().trailing_zeros() as usize } else { 0 };
+    let fixed = reduction + latency::FEEDER + array + latency::DRAIN + lane_path + latency::SEQUENCER;
+    LayerCycles {
+        busy: (loops.tiles * loops.groups * group) as u64,
+        overhead: (fixed + drain_cycles - held) as u64,
+    }
+}
+
+/// Cycles of the softmax unit for a vector: three passes, the reciprocal and the port's latency.
+pub fn softmax_cycles(length: usize, fixed: usize) -> LayerCycles {
+    LayerCycles { busy: 3 * length as u64, overhead: fixed as u64 }
+}

@@ -1,0 +1,47 @@
+//! The plan as text, so that two plans can be compared line by line.
+
+use crate::hwplan::HwPlan;
+use crate::input::InputMode;
+use std::fmt;
+
+impl fmt::Display for HwPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "plan {} shape {} lanes {}", self.name, self.shape, self.shape.lanes)?;
+        writeln!(
+            f,
+            "memory activations 2 x {} banks x {} words of {} bytes, weights {} words, parameters \
+             {} words",
+            self.shape.p,
+            self.act_depth,
+            self.shape.word_bytes(),
+            self.weights.len(),
+            self.params.len()
+        )?;
+        if let InputMode::Folded { kernel_w, columns, .. } = self.input_mode {
+            writeln!(f, "input folds {kernel_w} kernel columns, {columns} stored columns")?;
+        }
+        for (index, layer) in self.layers.layers.iter().enumerate() {
+            let program = &self.program[index];
+            let output = &self.placements[&layer.output];
+            writeln!(
+                f,
+                "layer {index} {} {} tiles {} groups {} steps {} drain {} cycles {} -> buffer {} \
+                 base {} pitch {}",
+                layer.name,
+                layer.op,
+                program.loops.tiles,
+                program.loops.groups,
+                program.loops.steps(),
+                program.drain_cycles,
+                self.cycles[index].total(),
+                output.buffer,
+                output.base,
+                output.storage.pitch
+            )?;
+            for field in &program.fields {
+                writeln!(f, "  {} = {:?}", field.name, field.values)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,308 @@
+//! The plan and the order of the passes that make it.
+
+use crate::allocate::{self, Placements};
+use crate::bits::BitWord;
+use crate::cycles::{self, LayerCycles, softmax_cycles};
+use crate::error::PlanError;
+use crate::explore;
+use crate::input::{self, InputMode};
+use crate::layers::{self, Layers};
+use crate::layout::{self, Layout};
+use crate::params::{self, ChannelConstants};
+use crate::program::{self, Context, LayerProgram, Widths};
+use crate::proof::{self, Proofs};
+use crate::resources::{self, Budget, Estimate, Features, Memory};
+use crate::shape::Shape;
+use crate::{verify, weights};
+use macforge_quant::QGraph;
+
+/// Latencies of the hdl blocks that the plan needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLatencies {
+    /// Requantizer lane.
+    pub requant: usize,
+    /// Residual add lane.
+    pub add: usize,
+    /// Softmax unit apart from its three passes.
+    pub softmax_fixed: usize,
+}
+
+/// What the user may ask for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// The device.
+    pub budget: Budget,
+    /// Array shape; chosen by [`explore`](crate::explore()) when absent.
+    pub shape: Option<Shape>,
+    /// float32 at the boundary.
+    pub float_io: bool,
+    /// Of the blocks that will be built.
+    pub latencies: BlockLatencies,
+}
+
+/// The hardware plan: all that codegen needs, and nothing that it has to decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HwPlan {
+    /// Model name.
+    pub name: String,
+    /// Engine shape.
+    pub shape: Shape,
+    /// Optional blocks.
+    pub features: Features,
+    /// Layers, tables and aliases.
+    pub layers: Layers,
+    /// How the input is stored.
+    pub input_mode: InputMode,
+    /// Enumerated columns and storages.
+    pub layout: Layout,
+    /// Where every tensor lies.
+    pub placements: Placements,
+    /// Bank words per activation bank.
+    pub act_depth: usize,
+    /// Weight words.
+    pub weights: Vec<BitWord>,
+    /// Parameter words.
+    pub params: Vec<BitWord>,
+    /// Field widths.
+    pub widths: Widths,
+    /// Program per layer.
+    pub program: Vec<LayerProgram>,
+    /// Proofs per layer.
+    pub proofs: Vec<Proofs>,
+    /// Multiply-accumulates per layer.
+    pub macs: Vec<u64>,
+    /// Estimated cycles per layer.
+    pub cycles: Vec<LayerCycles>,
+    /// Estimated resources.
+    pub estimate: Estimate,
+    /// float32 at the boundary.
+    pub float_io: bool,
+    /// Widest window sum in bits (channel array).
+    pub channel_bits: usize,
+    /// Block latencies that the plan was made for.
+    pub latencies: BlockLatencies,
+}
+
+/// Runs all passes.
+pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
+    let layers = layers::lower(graph, options.float_io)?;
+    let shape = explore::resolve_shape(graph, &layers, options)?;
+    let plan = build_with_shape(graph, layers, shape, options)?;
+    if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
+        return Err(PlanError::NoFit(format!("the best shape is {shape}: {:?}", plan.estimate)));
+    }
+    verify::verify(graph, &plan)?;
+    Ok(plan)
+}
+
+/// Output shapes and input zero points of all layers.
+struct Geometry {
+    out_hwc: Vec<[usize; 3]>,
+    zero_points: Vec<i32>,
+}
+
+fn geometry(graph: &QGraph, layers: &Layers) -> Geometry {
+    Geometry {
+        out_hwc: layers.layers.iter().map(|l| graph.tensor(l.output).hwc()).collect(),
+        zero_points: layers
+            .layers
+            .iter()
+            .map(|l| graph.tensor(l.input).quant.map_or(0, |q| q.zero_point))
+            .collect(),
+    }
+}
+
+fn build_with_shape(
+    graph: &QGraph,
+    layers: Layers,
+    shape: Shape,
+    options: &Options,
+) -> Result<HwPlan, PlanError> {
+    let features = features(&layers);
+    explore::check_shape(&layers, &shape, features)?;
+    let input_mode = input::choose(graph, &layers, &shape);
+    let layout = layout::arrange(graph, &layers, &input_mode, &shape)?;
+    let placements = allocate::place(&layers, &layout)?;
+    let act_depth =
+        placements.values().map(|p| p.base + p.size()).max().expect("the input is stored");
+    let geometry = geometry(graph, &layers);
+    let (weight_words, weight_bases) = weights::pack(&layers, &layout, &input_mode, &shape);
+    let constants: Vec<Vec<ChannelConstants>> = layers
+        .layers
+        .iter()
+        .zip(&geometry.zero_points)
+        .map(|(layer, &zp)| params::constants(layer, zp))
+        .collect::<Result<_, _>>()?;
+    let mut param_words = Vec::new();
+    let mut param_bases = Vec::new();
+    for (layer, of_layer) in layers.layers.iter().zip(&constants) {
+        param_bases.push(param_words.len());
+        param_words.extend(params::words(layer, of_layer, &shape));
+    }
+    let cx = Context {
+        shape: &shape,
+        layout: &layout,
+        placements: &placements,
+        weight_bases: &weight_bases,
+        param_bases: &param_bases,
+        constants: &constants,
+        zero_points: &geometry.zero_points,
+        out_hwc: &geometry.out_hwc,
+    };
+    let memory = [act_depth, weight_words.len(), param_words.len()];
+    let widths = program::widths(&cx, &layers.layers, memory, layers.tables.len());
+    let program: Vec<LayerProgram> = (0..layers.layers.len())
+        .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
+        .collect();
+    let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
+    let lane_path = lane_path(&options.latencies, features);
+    let cycles = layer_cycles(&layers, &program, &shape, lane_path, &options.latencies);
+    let macs = layers.layers.iter().map(|l| l.nodes.iter().map(|&n| graph.macs(n)).sum()).collect();
+    let estimate = estimate(&shape, features, &program, memory);
+    Ok(HwPlan {
+        name: graph.name.clone(),
+        channel_bits: channel_bits(&layers),
+        float_io: layers.float_io,
+        latencies: options.latencies,
+        shape,
+        features,
+        layers,
+        input_mode,
+        layout,
+        placements,
+        act_depth,
+        weights: weight_words,
+        params: param_words,
+        widths,
+        program,
+        proofs,
+        macs,
+        cycles,
+        estimate,
+    })
+}
+
+/// Which optional blocks the layers need.
+pub fn features(layers: &Layers) -> Features {
+    Features {
+        add: layers.layers.iter().any(|l| l.residual.is_some()),
+        tables: layers.tables.len(),
+        channel: layers.layers.iter().any(|l| l.is_channel()),
+        softmax: layers.layers.iter().any(|l| l.is_softmax()),
+    }
+}
+
+/// Cycles from the lanes' inputs to the write.
+pub fn lane_path(latencies: &BlockLatencies, features: Features) -> usize {
+    latencies.requant
+        + usize::from(features.tables > 0)
+        + if features.add { latencies.add } else { 0 }
+}
+
+fn layer_cycles(
+    layers: &Layers,
+    program: &[LayerProgram],
+    shape: &Shape,
+    lane_path: usize,
+    latencies: &BlockLatencies,
+) -> Vec<LayerCycles> {
+    layers
+        .layers
+        .iter()
+        .zip(program)
+        .map(|(layer, p)| {
+            if layer.is_softmax() {
+                softmax_cycles(p.value("softmax_length") as usize, latencies.softmax_fixed)
+            } else {
+                cycles::estimate(shape, &p.loops, p.drain_cycles, layer.is_channel(), lane_path, p.value("reduce") == 1)
+            }
+        })
+        .collect()
+}
+
+fn prove_all(
+    layers: &Layers,
+    layout: &Layout,
+    mode: &InputMode,
+    constants: &[Vec<ChannelConstants>],
+    shape: &Shape,
+) -> Result<Vec<Proofs>, PlanError> {
+    layers
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(i, layer)| {
+            let kernel = weights::kernel(layers, layout, mode, i);
+            proof::prove(layer, &constants[i], kernel.as_ref(), shape)
+        })
+        .collect()
+}
+
+/// Bits of the widest window sum; a maximum needs eight.
+fn channel_bits(layers: &Layers) -> usize {
+    let widest = layers
+        .layers
+        .iter()
+        .filter_map(|l| match &l.kind {
+            layers::LayerKind::Average(w, _) => Some(w.kernel[0] * w.kernel[1]),
+            _ => None,
+        })
+        .max()
+        .unwrap_or(1);
+    (8 + widest.next_power_of_two().trailing_zeros() as usize).max(9)
+}
+
+/// Memories with more words than this go to block RAM.
+const DISTRIBUTED_WORDS: usize = 64;
+
+impl HwPlan {
+    /// The parameter memory is small enough for LUTs.
+    pub fn params_distributed(&self) -> bool {
+        self.params.len() <= DISTRIBUTED_WORDS
+    }
+
+    /// Registered levels, lanes and multiplexers between accumulator and write, in cycles.
+    pub fn lane_path(&self) -> usize {
+        lane_path(&self.latencies, self.features)
+    }
+
+    /// Sum of the layers' estimates.
+    pub fn estimated_cycles(&self) -> u64 {
+        self.cycles.iter().map(LayerCycles::total).sum()
+    }
+}
+
+fn estimate(
+    shape: &Shape,
+    features: Features,
+    program: &[LayerProgram],
+    [act_depth, weight_words, param_words]: [usize; 3],
+) -> Estimate {
+    let program_bits = program[0].fields.iter().map(|f| f.width).sum();
+    resources::estimate(
+        shape,
+        features,
+        program_bits,
+        &memories(shape, act_depth, weight_words, param_words),
+    )
+}
+
+/// The memories of a design.
+pub fn memories(shape: &Shape, act_depth: usize, weights: usize, params: usize) -> Vec<Memory> {
+    let segment = shape.ic.min(shape.lanes) * 8;
+    vec![
+        Memory { width: shape.oc * shape.ic * 8, depth: weights, count: 1, distributed: false },
+        Memory {
+            width: segment,
+            depth: act_depth,
+            count: 2 * shape.p * shape.segments(),
+            distributed: false,
+        },
+        Memory {
+            width: shape.lanes * params::LANE_BITS,
+            depth: params,
+            count: 1,
+            distributed: params <= DISTRIBUTED_WORDS,
+        },
+    ]
+}

@@ -1,0 +1,336 @@
+//! Pass 1: graph nodes to hardware layers. Reshapes become aliases, activation tables and residual
+//! adds move into the drain of the layer before them, the boundary's float conversions leave.
+
+use crate::error::PlanError;
+use macforge_numeric::{AveragePoolRule, Clamp, MulAdd, Requantizer, SoftmaxRule};
+use macforge_quant::{DType, QGraph, QNode, QOp, TensorId, Window};
+
+/// What the engine does in a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LayerKind {
+    /// Dot array: convolution; a fully connected layer is one whose kernel covers the input.
+    Dot {
+        /// Kernel geometry.
+        window: Window,
+        /// Weights `[OC, KH, KW, IC]`.
+        weights: Vec<i8>,
+        /// Bias per output channel, before the zero-point term is folded in.
+        bias: Vec<i32>,
+        /// Requantizer per output channel.
+        requant: Vec<Requantizer>,
+    },
+    /// Channel array: maximum over a window (a 1x1 window copies).
+    Max(Window, Clamp),
+    /// Channel array: average over a window.
+    Average(Window, AveragePoolRule),
+    /// Softmax unit.
+    Softmax(SoftmaxRule),
+}
+
+/// The residual operand of a fused add.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Residual {
+    /// Storage that holds the operand.
+    pub tensor: TensorId,
+    /// `a` scales the layer's own value, `b` the residual.
+    pub rule: MulAdd,
+    /// The lower clamp is an activation.
+    pub lower_is_activation: bool,
+}
+
+/// One entry of the sequencer's program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HwLayer {
+    /// Name of the first node.
+    pub name: String,
+    /// Source for messages.
+    pub source: String,
+    /// Kinds of the fused nodes, `CONV_2D+ADD`.
+    pub op: String,
+    /// Graph nodes that this layer computes, in order.
+    pub nodes: Vec<usize>,
+    /// What it does.
+    pub kind: LayerKind,
+    /// Input storage.
+    pub input: TensorId,
+    /// Output storage.
+    pub output: TensorId,
+    /// The lower clamp of the requantizer is an activation.
+    pub lower_is_activation: bool,
+    /// Activation table applied to the requantized value.
+    pub table: Option<usize>,
+    /// Fused add.
+    pub residual: Option<Residual>,
+}
+
+/// The result of the pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layers {
+    /// Layers in execution order.
+    pub layers: Vec<HwLayer>,
+    /// Activation tables.
+    pub tables: Vec<Box<[i8; 256]>>,
+    /// Storage behind each tensor (reshapes and boundary conversions are aliases).
+    pub storage_of: Vec<TensorId>,
+    /// Storage of the graph input.
+    pub input: TensorId,
+    /// Storage of the graph output.
+    pub output: TensorId,
+    /// The boundary carries float32.
+    pub float_io: bool,
+}
+
+/// Runs the pass.
+pub fn lower(graph: &QGraph, float_io: bool) -> Result<Layers, PlanError> {
+    let mut pass = Pass {
+        graph,
+        layers: Vec::new(),
+        tables: Vec::new(),
+        storage_of: (0..graph.tensors.len()).map(TensorId).collect(),
+    };
+    let ([input], [output]) = (graph.inputs.as_slice(), graph.outputs.as_slice()) else {
+        return Err(unsupported(
+            &graph.name,
+            format!("{} inputs and {} outputs", graph.inputs.len(), graph.outputs.len()),
+            "the engine takes one input and gives one output; split the model",
+        ));
+    };
+    for index in 0..graph.nodes.len() {
+        pass.node(index)?;
+    }
+    let boundary_is_float =
+        [input, output].iter().any(|t| graph.tensor(**t).dtype == DType::F32);
+    if pass.layers.is_empty() {
+        return Err(unsupported(&graph.name, "no layer to compute".into(), "nothing to build"));
+    }
+    Ok(Layers {
+        input: pass.input_storage(*input),
+        output: pass.storage_of[output.0],
+        float_io: float_io || boundary_is_float,
+        layers: pass.layers,
+        tables: pass.tables,
+        storage_of: pass.storage_of,
+    })
+}
+
+fn unsupported(layer: &str, found: String, remedy: &str) -> PlanError {
+    PlanError::Unsupported { layer: layer.into(), found, remedy: remedy.into() }
+}
+
+struct Pass<'a> {
+    graph: &'a QGraph,
+    layers: Vec<HwLayer>,
+    tables: Vec<Box<[i8; 256]>>,
+    storage_of: Vec<TensorId>,
+}
+
+impl Pass<'_> {
+    /// The graph input's own storage: behind a Quantize node it is the int8 tensor.
+    fn input_storage(&self, input: TensorId) -> TensorId {
+        let quantized = self.graph.nodes.iter().find(|n| {
+            matches!(n.op, QOp::Quantize) && n.inputs[0] == input
+        });
+        quantized.map_or(input, |n| n.output)
+    }
+
+    fn node(&mut self, index: usize) -> Result<(), PlanError> {
+        let node = &self.graph.nodes[index];
+        let input = self.storage_of[node.inputs[0].0];
+        match &node.op {
+            QOp::Conv2d(c) => {
+                let kind = LayerKind::Dot {
+                    window: c.window,
+                    weights: c.weights.clone(),
+                    bias: c.bias.clone(),
+                    requant: c.requant.clone(),
+                };
+                self.push(index, input, kind, c.lower_is_activation);
+            }
+            QOp::FullyConnected(f) => {
+                let [h, w, _] = self.graph.tensor(input).hwc();
+                let window = Window { kernel: [h, w], ..unit_window() };
+                let kind = LayerKind::Dot {
+                    window,
+                    weights: f.weights.clone(),
+                    bias: f.bias.clone(),
+                    requant: f.requant.clone(),
+                };
+                self.push(index, input, kind, f.lower_is_activation);
+            }
+            QOp::MaxPool(window, clamp) => {
+                self.push(index, input, LayerKind::Max(*window, *clamp), true);
+            }
+            QOp::AveragePool(window, rule) => {
+                self.check_unpadded(node, window)?;
+                self.push(index, input, LayerKind::Average(*window, rule.clone()), true);
+            }
+            QOp::Softmax(rule) => {
+                let [h, w, c] = self.graph.tensor(input).hwc();
+                if h * w != 1 || c > 1024 {
+                    return Err(unsupported(
+                        &node.source,
+                        format!("softmax over {c} classes at {h}x{w} positions"),
+                        "the softmax unit takes one vector of at most 1024 classes",
+                    ));
+                }
+                self.push(index, input, LayerKind::Softmax(rule.clone()), true);
+            }
+            QOp::Table(table) => self.table(index, input, table),
+            QOp::Add(_) => self.add(index)?,
+            QOp::Reshape | QOp::Dequantize => self.storage_of[node.output.0] = input,
+            QOp::Quantize => {}
+        }
+        Ok(())
+    }
+
+    /// An average whose window reaches into the padding divides by a count that varies.
+    fn check_unpadded(&self, node: &QNode, window: &Window) -> Result<(), PlanError> {
+        let [h, w, _] = self.graph.tensor(node.inputs[0]).hwc();
+        let [oh, ow, _] = self.graph.tensor(node.output).hwc();
+        let reach = |o: usize, s: usize, k: usize| (o - 1) * s + k;
+        let inside = window.pad == [0, 0]
+            && reach(oh, window.stride[0], window.kernel[0]) <= h
+            && reach(ow, window.stride[1], window.kernel[1]) <= w;
+        if inside {
+            return Ok(());
+        }
+        Err(unsupported(
+            &node.source,
+            "an average pool whose window reaches into the padding".into(),
+            "use VALID padding, or a depthwise convolution",
+        ))
+    }
+
+    fn push(&mut self, index: usize, input: TensorId, kind: LayerKind, lower_is_activation: bool) {
+        let node = &self.graph.nodes[index];
+        self.layers.push(HwLayer {
+            name: node.name.clone(),
+            source: node.source.clone(),
+            op: node.op.kind().to_string(),
+            nodes: vec![index],
+            kind,
+            input,
+            output: node.output,
+            lower_is_activation,
+            table: None,
+            residual: None,
+        });
+    }
+
+    /// The layer that alone produces `storage` for the node `consumer`, so that the consumer can
+    /// move into its drain.
+    fn fusable(&self, storage: TensorId, consumer: usize) -> Option<usize> {
+        let layer = self.layers.iter().position(|l| l.output == storage)?;
+        let aliases: Vec<TensorId> = (0..self.storage_of.len())
+            .filter(|&t| self.storage_of[t] == storage)
+            .map(TensorId)
+            .collect();
+        let alone = aliases.iter().all(|&t| {
+            !self.graph.outputs.contains(&t)
+                && self.graph.consumers(t).iter().all(|&n| {
+                    n == consumer || matches!(self.graph.nodes[n].op, QOp::Reshape)
+                })
+        });
+        let takes_more = !matches!(self.layers[layer].kind, LayerKind::Softmax(_))
+            && self.layers[layer].residual.is_none();
+        (alone && takes_more).then_some(layer)
+    }
+
+    fn fuse(&mut self, layer: usize, index: usize) {
+        let node = &self.graph.nodes[index];
+        let target = &mut self.layers[layer];
+        target.op = format!("{}+{}", target.op, node.op.kind());
+        target.nodes.push(index);
+        target.output = node.output;
+    }
+
+    fn table(&mut self, index: usize, input: TensorId, table: &[i8; 256]) {
+        self.tables.push(Box::new(*table));
+        let table_index = Some(self.tables.len() - 1);
+        match self.fusable(input, index).filter(|&l| self.layers[l].table.is_none()) {
+            Some(layer) => {
+                self.fuse(layer, index);
+                self.layers[layer].table = table_index;
+            }
+            None => {
+                self.push(index, input, copy(), true);
+                let last = self.layers.len() - 1;
+                self.layers[last].table = table_index;
+            }
+        }
+    }
+
+    fn add(&mut self, index: usize) -> Result<(), PlanError> {
+        let node = &self.graph.nodes[index];
+        let QOp::Add(rule) = &node.op else { unreachable!("called for Add") };
+        let solved = MulAdd::solve(rule).map_err(|source| PlanError::Numeric {
+            layer: node.source.clone(),
+            source,
+        })?;
+        let [a, b] = [node.inputs[0], node.inputs[1]].map(|t| self.storage_of[t.0]);
+        let fusable_a = self.fusable(a, index).filter(|_| a != b);
+        let fusable_b = self.fusable(b, index).filter(|_| a != b);
+        // the operand that is computed last takes the other one as its residual
+        let (layer, residual, swap) = match (fusable_a, fusable_b) {
+            (la, Some(lb)) if la.is_none_or(|la| lb > la) && self.ready(a, lb) => (lb, a, true),
+            (Some(la), _) if self.ready(b, la) => (la, b, false),
+            _ => {
+                self.push(index, a, copy(), true);
+                let last = self.layers.len() - 1;
+                self.layers[last].residual =
+                    Some(Residual { tensor: b, rule: solved, lower_is_activation: rule.lower_is_activation });
+                return Ok(());
+            }
+        };
+        self.fuse(layer, index);
+        let rule_for_layer =
+            if swap { MulAdd { a: solved.b, b: solved.a, ..solved } } else { solved };
+        self.layers[layer].residual = Some(Residual {
+            tensor: residual,
+            rule: rule_for_layer,
+            lower_is_activation: rule.lower_is_activation,
+        });
+        Ok(())
+    }
+
+    /// `storage` is written before layer `layer` runs.
+    fn ready(&self, storage: TensorId, layer: usize) -> bool {
+        self.layers.iter().position(|l| l.output == storage).is_none_or(|at| at < layer)
+    }
+}
+
+/// A 1x1 window with stride 1.
+pub fn unit_window() -> Window {
+    Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0] }
+}
+
+/// The channel array as a copy.
+fn copy() -> LayerKind {
+    LayerKind::Max(unit_window(), Clamp { lo: -128, hi: 127 })
+}
+
+impl HwLayer {
+    /// The window that the feeder walks; 1x1 for the softmax unit.
+    pub fn window(&self) -> Window {
+        match &self.kind {
+            LayerKind::Dot { window, .. } | LayerKind::Max(window, _) => *window,
+            LayerKind::Average(window, _) => *window,
+            LayerKind::Softmax(_) => unit_window(),
+        }
+    }
+
+    /// Runs on the dot array.
+    pub fn is_dot(&self) -> bool {
+        matches!(self.kind, LayerKind::Dot { .. })
+    }
+
+    /// Runs on the channel array.
+    pub fn is_channel(&self) -> bool {
+        matches!(self.kind, LayerKind::Max(..) | LayerKind::Average(..))
+    }
+
+    /// Runs on the softmax unit.
+    pub fn is_softmax(&self) -> bool {
+        matches!(self.kind, LayerKind::Softmax(_))
+    }
+}

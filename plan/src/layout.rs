@@ -1,0 +1,210 @@
+//! Pass 3: row pitches. Pixel `f = y*pitch + x` of a tensor lies in bank `f mod P`; the P lanes of
+//! a group must meet P different banks at every kernel position.
+//!
+//! Lane i starts at output pixel i of the enumerated (`We` columns wide) output. Along a row its
+//! bank is `sx*i mod P`, all different because gcd(sx, P) = 1; over a row end the flat index grows
+//! by `sy*pitch - sx*We` more, so the banks stay what they are exactly when
+//! `sy*pitch = sx*We (mod P)`. Either the pitch or We (columns that are computed and not written)
+//! grows until that holds.
+
+use crate::error::PlanError;
+use crate::input::InputMode;
+use crate::layers::{HwLayer, LayerKind, Layers};
+use crate::shape::Shape;
+use macforge_quant::{QGraph, TensorId, Window};
+use std::collections::BTreeMap;
+
+/// How one tensor lies in the activation buffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Stored shape `[H, W, C]`.
+    pub hwc: [usize; 3],
+    /// Distance of two rows in pixels.
+    pub pitch: usize,
+    /// Channel words (of `word_bytes` channels each).
+    pub words: usize,
+    /// Bank words of one channel word: ceil(H * pitch / P).
+    pub plane: usize,
+}
+
+/// A storage with its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// What is stored.
+    pub storage: Storage,
+    /// Activation buffer, 0 or 1.
+    pub buffer: usize,
+    /// First bank word.
+    pub base: usize,
+    /// First layer that may overwrite nothing here: index of the producing layer (0 = input).
+    pub live: (usize, usize),
+}
+
+impl Placement {
+    /// Bank, bank word and byte of an element.
+    pub fn locate(&self, shape: &Shape, y: usize, x: usize, channel: usize) -> (usize, usize, usize) {
+        let flat = y * self.storage.pitch + x;
+        let word = channel / shape.word_bytes();
+        let address = self.base + word * self.storage.plane + flat / shape.p;
+        (flat % shape.p, address, channel % shape.word_bytes())
+    }
+
+    /// Bank words in use.
+    pub fn size(&self) -> usize {
+        self.storage.words * self.storage.plane
+    }
+}
+
+/// Row geometry of the whole graph for one shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Storages by tensor.
+    pub storages: BTreeMap<TensorId, Storage>,
+    /// How each layer looks at its stored input.
+    pub views: Vec<View>,
+}
+
+/// A layer's geometry as the feeder walks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Kernel geometry over the stored input.
+    pub window: Window,
+    /// Rows and columns of the stored input.
+    pub in_hw: [usize; 2],
+    /// Distance of two input rows in pixels.
+    pub pitch: usize,
+    /// Enumerated output columns; columns beyond the output's are not written.
+    pub enum_cols: usize,
+    /// The P lanes hold partial sums of one output pixel (a global average).
+    pub reduce: bool,
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Smallest `We >= columns` with `sy*pitch = sx*We (mod p)`; always below `columns + p`.
+fn enumerated(p: usize, sy: usize, sx: usize, pitch: usize, columns: usize) -> usize {
+    (columns..columns + p)
+        .find(|we| (sy * pitch) % p == (sx * we) % p)
+        .expect("gcd(sx, p) = 1, so p consecutive values meet every residue")
+}
+
+/// Runs the pass.
+pub fn arrange(
+    graph: &QGraph,
+    layers: &Layers,
+    mode: &InputMode,
+    shape: &Shape,
+) -> Result<Layout, PlanError> {
+    let mut storages = BTreeMap::new();
+    let producers = layers.layers.iter().map(|l| l.output);
+    for tensor in std::iter::once(layers.input).chain(producers) {
+        let hwc = mode.stored_hwc(graph, layers, tensor);
+        let pitch = choose_pitch(graph, layers, mode, shape, tensor, hwc);
+        let channels = written_channels(layers, shape, tensor, hwc[2]);
+        storages.insert(
+            tensor,
+            Storage {
+                tensor,
+                hwc,
+                pitch,
+                words: channels.div_ceil(shape.word_bytes()),
+                plane: (hwc[0] * pitch).div_ceil(shape.p),
+            },
+        );
+    }
+    let views = (0..layers.layers.len())
+        .map(|index| view(graph, layers, mode, shape, &storages, index))
+        .collect::<Result<_, _>>()?;
+    Ok(Layout { storages, views })
+}
+
+fn view(
+    graph: &QGraph,
+    layers: &Layers,
+    mode: &InputMode,
+    shape: &Shape,
+    storages: &BTreeMap<TensorId, Storage>,
+    index: usize,
+) -> Result<View, PlanError> {
+    let layer = &layers.layers[index];
+    let input = &storages[&layer.input];
+    let [h, w, _] = input.hwc;
+    let window = mode.stored_window(index, layer.window());
+    let [sy, sx] = window.stride;
+    if gcd(sx, shape.p) != 1 {
+        return Err(PlanError::Shape {
+            shape: shape.to_string(),
+            reason: format!("stride {sx} of {} shares a factor with P", layer.source),
+        });
+    }
+    let [rows, columns, _] = graph.tensor(layer.output).hwc();
+    let global = matches!(layer.kind, LayerKind::Average(..)) && window.kernel == [h, w];
+    if global && shape.p > 1 && (input.pitch == w || h == 1) {
+        return Ok(global_average(h * w, shape.p));
+    }
+    let enum_cols = if rows == 1 || layer.is_softmax() {
+        columns
+    } else {
+        enumerated(shape.p, sy, sx, input.pitch, columns)
+    };
+    Ok(View { window, in_hw: [h, w], pitch: input.pitch, enum_cols, reduce: false })
+}
+
+/// Lane i takes positions i, i+P, ... of the image as one row; the lanes are summed at the end.
+fn global_average(positions: usize, p: usize) -> View {
+    View {
+        window: Window {
+            kernel: [1, positions.div_ceil(p)],
+            stride: [1, 1],
+            dilation: [1, p],
+            pad: [0, 0],
+        },
+        in_hw: [1, positions],
+        pitch: positions,
+        enum_cols: p,
+        reduce: true,
+    }
+}
+
+/// The drain writes whole tiles, so the last tile's unused channels need room as well.
+fn written_channels(layers: &Layers, shape: &Shape, tensor: TensorId, channels: usize) -> usize {
+    let by_dot = layers.layers.iter().any(|l| l.output == tensor && l.is_dot());
+    let step = if by_dot { shape.oc } else { shape.ic };
+    channels.div_ceil(step) * step
+}
+
+/// The pitch in `W..W+P` for which the readers of the tensor compute the fewest unused columns.
+fn choose_pitch(
+    graph: &QGraph,
+    layers: &Layers,
+    mode: &InputMode,
+    shape: &Shape,
+    tensor: TensorId,
+    hwc: [usize; 3],
+) -> usize {
+    let readers: Vec<(usize, &HwLayer)> = layers
+        .layers
+        .iter()
+        .enumerate()
+        .filter(|(_, l)| l.input == tensor && !l.is_softmax())
+        .collect();
+    let wasted = |pitch: usize| -> usize {
+        readers
+            .iter()
+            .map(|(index, layer)| {
+                let [sy, sx] = mode.stored_window(*index, layer.window()).stride;
+                let [rows, columns, _] = graph.tensor(layer.output).hwc();
+                if rows == 1 || gcd(sx, shape.p) != 1 {
+                    0
+                } else {
+                    rows * (enumerated(shape.p, sy, sx, pitch, columns) - columns)
+                }
+            })
+            .sum()
+    };
+    (hwc[1]..hwc[1] + shape.p).min_by_key(|&pitch| wasted(pitch)).expect("P is at least 1")
+}

@@ -1,0 +1,38 @@
+//! From the integer graph and a board's resources to the hardware plan: which layers run on the
+//! engine, in which shape, where every tensor lies, and the program that the sequencer executes.
+//!
+//! Order of the passes: [`layers`] (fuse nodes into hardware layers) > [`layout`] (row pitches) >
+//! [`allocate`] (buffers and addresses) > [`weights`], [`params`] (memory images) > [`program`]
+//! (sequencer words) > [`proof`] (requantizers, accumulators, packed lanes) > [`verify`].
+
+mod allocate;
+mod bits;
+mod cycles;
+mod display;
+mod error;
+mod explore;
+mod hwplan;
+mod input;
+mod layers;
+mod layout;
+mod params;
+mod program;
+mod proof;
+mod resources;
+mod shape;
+mod verify;
+mod weights;
+
+pub use bits::BitWord;
+pub use cycles::LayerCycles;
+pub use error::PlanError;
+pub use explore::{Candidate, explore};
+pub use hwplan::{BlockLatencies, HwPlan, Options, build};
+pub use input::InputMode;
+pub use layers::{HwLayer, LayerKind, Layers, Residual};
+pub use layout::{Layout, Placement, Storage, View};
+pub use params::LANE_BITS;
+pub use program::{Field, LayerProgram, Loops, Widths};
+pub use proof::{ACC_BITS, ChannelProof, Proofs};
+pub use resources::{Budget, Estimate, Features};
+pub use shape::Shape;

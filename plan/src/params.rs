@@ -1,0 +1,107 @@
+//! Pass 6: requantizer constants. One word holds the constants of the D channels that the drain
+//! handles in one cycle; dot layers have one word per group of channels, others a single word.
+
+use crate::bits::BitWord;
+use crate::error::PlanError;
+use crate::layers::{HwLayer, LayerKind};
+use crate::shape::Shape;
+use macforge_numeric::{Clamp, Interval, LaneConstants, NumericError, RequantRule, Requantizer};
+
+/// Bits of the bias field.
+pub const BIAS_BITS: usize = 25;
+const MULTIPLIER_BITS: usize = 31;
+const SHIFT_BITS: usize = 6;
+
+/// Lane constants of one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelConstants {
+    /// Added to the accumulator: bias and zero-point term.
+    pub bias: i64,
+    /// Multiplier, shift, correction.
+    pub lane: LaneConstants,
+}
+
+/// Bias with the input zero point folded in: `bias - zx * sum(w)`.
+pub fn folded_bias(weights: &[i8], bias: i32, zero_point: i32) -> i64 {
+    let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
+    i64::from(bias) - i64::from(zero_point) * sum
+}
+
+/// The constants of all channels of a layer (one entry for channel layers, none for softmax).
+pub fn constants(layer: &HwLayer, input_zero_point: i32) -> Result<Vec<ChannelConstants>, PlanError> {
+    let numeric =
+        |source| PlanError::Numeric { layer: layer.source.clone(), source };
+    match &layer.kind {
+        LayerKind::Dot { weights, bias, requant, .. } => {
+            let per_channel = weights.len() / bias.len();
+            (0..bias.len())
+                .map(|oc| {
+                    let kernel = &weights[oc * per_channel..(oc + 1) * per_channel];
+                    Ok(ChannelConstants {
+                        bias: folded_bias(kernel, bias[oc], input_zero_point),
+                        lane: LaneConstants::from_requantizer(&requant[oc]).map_err(numeric)?,
+                    })
+                })
+                .collect()
+        }
+        LayerKind::Max(_, clamp) => {
+            Ok(vec![ChannelConstants { bias: 0, lane: copy(*clamp).map_err(numeric)? }])
+        }
+        LayerKind::Average(window, rule) => {
+            let count = window.kernel[0] * window.kernel[1];
+            let reach = Interval { lo: -128 * count as i64, hi: 127 * count as i64 };
+            let lane = rule.lane(count as u32, reach).map_err(numeric)?;
+            Ok(vec![ChannelConstants { bias: 0, lane }])
+        }
+        LayerKind::Softmax(_) => Ok(Vec::new()),
+    }
+}
+
+/// The lane as a plain clamp.
+fn copy(clamp: Clamp) -> Result<LaneConstants, NumericError> {
+    let rule = RequantRule::Pow2 { shift: 0 };
+    LaneConstants::from_requantizer(&Requantizer { rule, zero_point: 0, clamp })
+}
+
+/// Zero point and clamp of a layer's lanes; the same for all channels.
+pub fn lane_bounds(constants: &[ChannelConstants]) -> (i32, Clamp) {
+    constants.first().map_or((0, Clamp { lo: -128, hi: 127 }), |c| (c.lane.zero_point, c.lane.clamp))
+}
+
+/// Parameter words of a layer.
+pub fn words(layer: &HwLayer, constants: &[ChannelConstants], shape: &Shape) -> Vec<BitWord> {
+    let lane = |index: usize| -> Option<&ChannelConstants> {
+        if layer.is_dot() { constants.get(index) } else { constants.first() }
+    };
+    let groups = match layer.kind {
+        LayerKind::Dot { .. } => {
+            constants.len().div_ceil(shape.oc) * (shape.oc / shape.lanes)
+        }
+        LayerKind::Softmax(_) => 0,
+        _ => 1,
+    };
+    (0..groups)
+        .map(|group| {
+            let mut word = BitWord::default();
+            for d in 0..shape.lanes {
+                push(&mut word, lane(group * shape.lanes + d));
+            }
+            word
+        })
+        .collect()
+}
+
+/// An unused channel multiplies by zero, so its output is the zero point.
+fn push(word: &mut BitWord, constants: Option<&ChannelConstants>) {
+    let (bias, multiplier, shift, double_round) = constants
+        .map_or((0, 0, 1, false), |c| {
+            (c.bias, c.lane.multiplier, c.lane.shift, c.lane.double_round)
+        });
+    word.push(bias, BIAS_BITS);
+    word.push(multiplier.into(), MULTIPLIER_BITS);
+    word.push(shift.into(), SHIFT_BITS);
+    word.push(double_round.into(), 1);
+}
+
+/// Bits of one lane's constants in a parameter word.
+pub const LANE_BITS: usize = BIAS_BITS + MULTIPLIER_BITS + SHIFT_BITS + 1;

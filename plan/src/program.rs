@@ -1,0 +1,342 @@
+//! Pass 7: the sequencer's program, one word per layer. The field list is the single source of the
+//! word's format: codegen prints the field slices of the top module from it.
+
+use crate::allocate::Placements;
+use crate::bits::{BitWord, unsigned_bits};
+use crate::layers::{HwLayer, LayerKind};
+use crate::layout::{Layout, Placement, View};
+use crate::params;
+use crate::shape::Shape;
+
+/// Widths of the program's fields, derived from the largest value of each class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Widths {
+    /// Activation address.
+    pub address: usize,
+    /// Bank index.
+    pub bank: usize,
+    /// Coordinate, signed.
+    pub coordinate: usize,
+    /// Loop counters.
+    pub counter: usize,
+    /// Enumerated pixels of a layer.
+    pub pixels: usize,
+    /// Weight address.
+    pub weight: usize,
+    /// Parameter address.
+    pub param: usize,
+    /// Table index.
+    pub table: usize,
+}
+
+/// A field of the program word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name, as in the top module (`f_<name>`).
+    pub name: &'static str,
+    /// Bits; a vector field holds P values of `width / P` bits, lane 0 lowest.
+    pub width: usize,
+    /// First bit in the word.
+    pub offset: usize,
+    /// Declared signed in Verilog.
+    pub signed: bool,
+    /// Values, one per lane for vector fields.
+    pub values: Vec<i64>,
+}
+
+/// One layer of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerProgram {
+    /// Fields in word order; the same names, widths and offsets in every layer.
+    pub fields: Vec<Field>,
+    /// Loop bounds.
+    pub loops: Loops,
+    /// Cycles that the drain needs for a pixel group.
+    pub drain_cycles: usize,
+}
+
+impl LayerProgram {
+    /// The program word.
+    pub fn word(&self) -> BitWord {
+        let mut word = BitWord::default();
+        for field in &self.fields {
+            let each = field.width / field.values.len();
+            for &value in &field.values {
+                word.push(value, each);
+            }
+        }
+        word
+    }
+
+    /// Value of a scalar field.
+    pub fn value(&self, name: &str) -> i64 {
+        self.fields.iter().find(|f| f.name == name).map_or(0, |f| f.values[0])
+    }
+}
+
+/// Everything that the program of one layer depends on.
+pub struct Context<'a> {
+    /// Engine shape.
+    pub shape: &'a Shape,
+    /// Rows and pitches.
+    pub layout: &'a Layout,
+    /// Addresses.
+    pub placements: &'a Placements,
+    /// First weight word of each layer.
+    pub weight_bases: &'a [usize],
+    /// First parameter word of each layer.
+    pub param_bases: &'a [usize],
+    /// Constants of each layer's channels.
+    pub constants: &'a [Vec<params::ChannelConstants>],
+    /// Input zero point of each layer.
+    pub zero_points: &'a [i32],
+    /// Output shape `[H, W, C]` of each layer.
+    pub out_hwc: &'a [[usize; 3]],
+}
+
+/// Loop bounds of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loops {
+    /// Output-channel tiles (channel chunks in channel mode).
+    pub tiles: usize,
+    /// Pixel groups per tile.
+    pub groups: usize,
+    /// Kernel rows and columns.
+    pub kernel: [usize; 2],
+    /// Channel chunks per kernel position.
+    pub chunks: usize,
+    /// Groups of lanes per pixel in the drain.
+    pub drain_groups: usize,
+}
+
+impl Loops {
+    /// Bounds of a layer that reads `in_channels` stored channels and enumerates `pixels`.
+    pub fn new(
+        shape: &Shape,
+        layer: &HwLayer,
+        kernel: [usize; 2],
+        in_channels: usize,
+        pixels: usize,
+        channels: usize,
+    ) -> Self {
+        let dot = layer.is_dot();
+        Loops {
+            tiles: channels.div_ceil(if dot { shape.oc } else { shape.ic }),
+            groups: pixels.div_ceil(shape.p),
+            kernel,
+            chunks: if dot { in_channels.div_ceil(shape.ic) } else { 1 },
+            drain_groups: if dot { shape.oc / shape.lanes } else { (shape.ic / shape.lanes).max(1) },
+        }
+    }
+
+    /// Steps per pixel group.
+    pub fn steps(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.chunks
+    }
+}
+
+fn loops(cx: &Context, index: usize, layer: &HwLayer) -> Loops {
+    let [rows, _, channels] = cx.out_hwc[index];
+    let view = &cx.layout.views[index];
+    let in_channels = cx.layout.storages[&layer.input].hwc[2];
+    let pixels = rows * view.enum_cols;
+    Loops::new(cx.shape, layer, view.window.kernel, in_channels, pixels, channels)
+}
+
+/// Widths that hold every value of every layer.
+pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usize) -> Widths {
+    let [act_depth, weight_words, param_words] = memory;
+    let mut counter = 1;
+    let mut coordinate = 1;
+    let mut pixels = 1;
+    for (index, layer) in layers.iter().enumerate() {
+        let l = loops(cx, index, layer);
+        let View { window, in_hw: [h, w], enum_cols: we, .. } = cx.layout.views[index];
+        let [rows, columns, _] = cx.out_hwc[index];
+        let steps_over = cx.shape.p / we + 2;
+        let bottom = (rows + steps_over) * window.stride[0] + window.kernel[0] * window.dilation[0];
+        let right = 2 * we * window.stride[1]
+            + cx.shape.p * window.stride[1]
+            + window.kernel[1] * window.dilation[1];
+        coordinate = coordinate.max(h).max(w).max(columns).max(bottom).max(right);
+        let hold = cx.shape.p * l.drain_groups;
+        counter = [l.tiles, l.groups, l.kernel[0], l.kernel[1], l.chunks, l.drain_groups, hold]
+            .into_iter()
+            .fold(counter, usize::max);
+        pixels = pixels.max(rows * we);
+    }
+    Widths {
+        address: unsigned_bits(act_depth - 1),
+        bank: unsigned_bits(cx.shape.p - 1),
+        coordinate: unsigned_bits(coordinate) + 1,
+        counter: unsigned_bits(counter),
+        pixels: unsigned_bits(pixels),
+        weight: unsigned_bits(weight_words.max(1) - 1).max(unsigned_bits(weight_words)),
+        param: unsigned_bits(param_words.max(1)),
+        table: unsigned_bits(tables.max(1) - 1),
+    }
+}
+
+/// Collects fields in word order.
+struct Fields {
+    fields: Vec<Field>,
+    offset: usize,
+}
+
+impl Fields {
+    fn add(&mut self, name: &'static str, width: usize, value: impl TryInto<i64>) {
+        let value = value.try_into().ok().expect("a program value fits 64 bits");
+        self.vector(name, width, vec![value], false);
+    }
+
+    fn signed(&mut self, name: &'static str, width: usize, value: impl Into<i64>) {
+        self.vector(name, width, vec![value.into()], true);
+    }
+
+    fn vector(&mut self, name: &'static str, each: usize, values: Vec<i64>, signed: bool) {
+        let width = each * values.len();
+        self.fields.push(Field { name, width, offset: self.offset, signed, values });
+        self.offset += width;
+    }
+}
+
+/// The program of layer `index`.
+pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) -> LayerProgram {
+    let l = loops(cx, index, layer);
+    let steps = l.steps();
+    let drain_cycles = cx.shape.p * l.drain_groups;
+    let mut f = Fields { fields: Vec::new(), offset: 0 };
+    f.add("channel_mode", 1, i64::from(layer.is_channel()));
+    f.add("sum_mode", 1, i64::from(matches!(layer.kind, LayerKind::Average(..))));
+    f.add("reduce", 1, i64::from(cx.layout.views[index].reduce));
+    f.add("softmax", 1, i64::from(layer.is_softmax()));
+    f.add("tiles_m1", w.counter, l.tiles - 1);
+    f.add("groups_m1", w.counter, l.groups - 1);
+    f.add("kernel_h_m1", w.counter, l.kernel[0] - 1);
+    f.add("kernel_w_m1", w.counter, l.kernel[1] - 1);
+    f.add("chunks_m1", w.counter, l.chunks - 1);
+    f.add("hold", w.counter, drain_cycles.saturating_sub(steps));
+    f.add("drain_groups_m1", w.counter, l.drain_groups - 1);
+    input_fields(&mut f, cx, w, index, layer);
+    lane_fields(&mut f, cx, w, index);
+    output_fields(&mut f, cx, w, index, layer);
+    residual_fields(&mut f, cx, w, index, layer);
+    LayerProgram { fields: f.fields, loops: l, drain_cycles }
+}
+
+fn placement<'a>(cx: &Context<'a>, layer: &HwLayer) -> &'a Placement {
+    &cx.placements[&layer.input]
+}
+
+/// `value` as quotient and remainder by the number of banks; the remainder is never negative.
+fn split(value: i64, p: usize) -> (i64, i64) {
+    (value.div_euclid(p as i64), value.rem_euclid(p as i64))
+}
+
+fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
+    let input = placement(cx, layer);
+    let View { window, in_hw, pitch, .. } = cx.layout.views[index];
+    let pitch = pitch as i64;
+    let [dy, dx] = window.dilation.map(|d| d as i64);
+    let [pt, pl] = window.pad.map(|p| p as i64);
+    let (first_quot, first_rem) = split(-(pt * pitch + pl), cx.shape.p);
+    let (x_quot, x_rem) = split(dx, cx.shape.p);
+    let (y_quot, y_rem) = split(dy * pitch - (window.kernel[1] as i64 - 1) * dx, cx.shape.p);
+    // what lies outside the image must not change the result
+    let pad = match layer.kind {
+        LayerKind::Max(..) => -128,
+        LayerKind::Average(..) => 0,
+        _ => cx.zero_points[index],
+    };
+    f.add("in_buffer", 1, input.buffer);
+    f.signed("pad_value", 8, pad);
+    f.add("in_plane", w.address, input.storage.plane);
+    f.add("kernel_quot", w.address, input.base as i64 + first_quot);
+    f.add("kernel_rem", w.bank, first_rem);
+    f.add("step_x_quot", w.address, x_quot);
+    f.add("step_x_rem", w.bank, x_rem);
+    f.add("step_y_quot", w.address, y_quot);
+    f.add("step_y_rem", w.bank, y_rem);
+    f.add("dilation_y", w.coordinate, dy);
+    f.add("dilation_x", w.coordinate, dx);
+    f.add("in_height", w.coordinate, in_hw[0]);
+    f.add("in_width", w.coordinate, in_hw[1]);
+    f.add("weight_base", w.weight, cx.weight_bases[index]);
+}
+
+/// Start and advance of the P pixel lanes; lane i follows pixels i, i+P, ...
+fn lane_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize) {
+    let p = cx.shape.p;
+    let View { window, pitch, enum_cols: we, .. } = cx.layout.views[index];
+    let pitch = pitch as i64;
+    let [sy, sx] = window.stride.map(|s| s as i64);
+    let [pt, pl] = window.pad.map(|v| v as i64);
+    let (rows_on, cols_on) = ((p / we) as i64, (p % we) as i64);
+    let lanes: Vec<(i64, i64)> = (0..p).map(|i| ((i / we) as i64, (i % we) as i64)).collect();
+    let each = |value: &dyn Fn(i64, i64) -> i64| -> Vec<i64> {
+        lanes.iter().map(|&(oy, ox)| value(oy, ox)).collect()
+    };
+    let advance = sx * cols_on + sy * rows_on * pitch;
+    let advance_wrap = advance + sy * pitch - sx * we as i64;
+    f.vector("lane_quot", w.address, each(&|oy, ox| split(sy * oy * pitch + sx * ox, p).0), false);
+    f.vector("lane_y", w.coordinate, each(&|oy, _| oy * sy - pt), false);
+    f.vector("lane_x", w.coordinate, each(&|_, ox| ox * sx - pl), false);
+    f.vector("lane_rem", w.bank, (0..p as i64).map(|i| split(sx * i, p).1).collect(), false);
+    f.add("adv_quot", w.address, split(advance, p).0);
+    f.add("adv_quot_wrap", w.address, split(advance_wrap, p).0);
+    f.add("adv_x", w.coordinate, sx * cols_on);
+    f.add("wrap_x", w.coordinate, sx * we as i64);
+    f.add("limit_x", w.coordinate, sx * we as i64 - pl);
+    f.add("adv_y", w.coordinate, sy * rows_on);
+    f.add("adv_y_wrap", w.coordinate, sy * rows_on + sy);
+}
+
+fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
+    let output = &cx.placements[&layer.output];
+    let [rows, columns, channels] = cx.out_hwc[index];
+    let we = cx.layout.views[index].enum_cols;
+    let jump = output.storage.pitch as i64 - we as i64 + 1;
+    let (row_quot, row_rem) = split(jump, cx.shape.p);
+    let (zero_point, clamp) = params::lane_bounds(&cx.constants[index]);
+    f.add("out_buffer", 1, output.buffer);
+    f.add("out_cols", w.coordinate, columns);
+    f.add("enum_cols_m1", w.coordinate, we - 1);
+    f.add("pixels", w.pixels, rows * we);
+    f.add("out_base", w.address, output.base);
+    f.add("out_plane", w.address, output.storage.plane);
+    f.add("out_row_quot", w.address, row_quot);
+    f.add("out_row_rem", w.bank, row_rem);
+    f.add("softmax_length", 11, if layer.is_softmax() { channels } else { 0 });
+    f.add("param_base", w.param, cx.param_bases[index]);
+    f.signed("zero_point", 8, zero_point);
+    f.signed("clamp_lo", 8, clamp.lo);
+    f.signed("clamp_hi", 8, clamp.hi);
+    f.add("lower_is_activation", 1, i64::from(layer.lower_is_activation));
+    f.add("table_enable", 1, i64::from(layer.table.is_some()));
+    f.add("table_index", w.table, layer.table.unwrap_or(0));
+}
+
+fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
+    let we = cx.layout.views[index].enum_cols as i64;
+    let place = layer.residual.as_ref().map(|r| &cx.placements[&r.tensor]);
+    let (row_quot, row_rem) =
+        place.map_or((0, 0), |p| split(p.storage.pitch as i64 - we + 1, cx.shape.p));
+    f.add("res_base", w.address, place.map_or(0, |p| p.base));
+    f.add("res_plane", w.address, place.map_or(0, |p| p.storage.plane));
+    f.add("res_row_quot", w.address, row_quot);
+    f.add("res_row_rem", w.bank, row_rem);
+    let residual = layer.residual.as_ref();
+    let rule = residual.map(|r| r.rule);
+    f.add("add_enable", 1, i64::from(residual.is_some()));
+    f.signed("add_mul_y", 25, rule.map_or(0, |r| r.a));
+    f.signed("add_mul_res", 25, rule.map_or(0, |r| r.b));
+    f.signed("add_offset", 36, rule.map_or(0, |r| r.c));
+    f.add("add_shift", 5, rule.map_or(0, |r| i64::from(r.shift)));
+    f.signed("add_clamp_lo", 8, rule.map_or(-128, |r| r.clamp.lo));
+    f.signed("add_clamp_hi", 8, rule.map_or(127, |r| r.clamp.hi));
+    f.add(
+        "add_lower_is_activation",
+        1,
+        i64::from(residual.is_some_and(|r| r.lower_is_activation)),
+    );
+}

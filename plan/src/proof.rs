@@ -1,0 +1,119 @@
+//! Pass 8: what the compiler proves for every channel, over every accumulator that the actual
+//! weights can reach: the lane's arithmetic equals the requantizer, the accumulator fits, and no
+//! chain of packed products overflows its low lane.
+
+use crate::error::PlanError;
+use crate::layers::{HwLayer, LayerKind};
+use crate::params::ChannelConstants;
+use crate::shape::Shape;
+use crate::weights::StoredKernel;
+use macforge_numeric::packing::{LOW_LANE, lane_bound};
+use macforge_numeric::{Interval, accumulator_interval, prove_equal};
+
+/// Width of the accumulators in bits.
+pub const ACC_BITS: u32 = 25;
+
+/// The proof record of one output channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelProof {
+    /// Reachable accumulators, bias included.
+    pub reach: Interval,
+    /// Steps of the requantizer's staircase that were compared (at most 255).
+    pub steps: usize,
+    /// Reachable values of the low lane of a chain (even channels; the high lane is wide enough).
+    pub low_lane: Option<Interval>,
+}
+
+/// Proofs of one layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proofs {
+    /// One record per output channel of a dot layer; empty otherwise (their lanes are proved when
+    /// the constants are made).
+    pub channels: Vec<ChannelProof>,
+}
+
+fn unproved(layer: &HwLayer, channel: usize, reason: String) -> PlanError {
+    PlanError::Unproved { layer: layer.source.clone(), channel, reason }
+}
+
+/// Every int8 value; padding is one of them.
+fn activations() -> Interval {
+    Interval { lo: -128, hi: 127 }
+}
+
+/// Proves one layer, or says which channel fails and why.
+pub fn prove(
+    layer: &HwLayer,
+    constants: &[ChannelConstants],
+    kernel: Option<&StoredKernel>,
+    shape: &Shape,
+) -> Result<Proofs, PlanError> {
+    let (LayerKind::Dot { weights, requant, .. }, Some(kernel)) = (&layer.kind, kernel) else {
+        return Ok(Proofs { channels: Vec::new() });
+    };
+    let per_channel = weights.len() / requant.len();
+    let mut channels = Vec::new();
+    for (oc, rule) in requant.iter().enumerate() {
+        let of_channel = &weights[oc * per_channel..(oc + 1) * per_channel];
+        let bias = constants[oc].bias;
+        // the zero-point term is in the bias, and padding is passed as an ordinary value
+        let sum = accumulator_interval(of_channel, activations(), 0, 0, false);
+        let reach = sum + Interval::point(bias);
+        let limit = 1i64 << (ACC_BITS - 1);
+        let fits = |i: Interval| i.lo >= -limit && i.hi < limit;
+        if !fits(sum) || !fits(reach) || bias.abs() >= limit {
+            return Err(unproved(
+                layer,
+                oc,
+                format!(
+                    "the accumulator can reach {}..={} (bias {bias}), which needs more than \
+                     {ACC_BITS} bits",
+                    reach.lo, reach.hi
+                ),
+            ));
+        }
+        let proof = prove_equal(rule, &constants[oc].lane, reach)
+            .map_err(|counterexample| unproved(layer, oc, counterexample.to_string()))?;
+        let low_lane = if oc % 2 == 0 { Some(low_lane(layer, kernel, shape, oc)?) } else { None };
+        channels.push(ChannelProof { reach, steps: proof.steps, low_lane });
+    }
+    Ok(Proofs { channels })
+}
+
+/// Widest low lane over all chains of channel `oc`.
+fn low_lane(
+    layer: &HwLayer,
+    kernel: &StoredKernel,
+    shape: &Shape,
+    oc: usize,
+) -> Result<Interval, PlanError> {
+    let [kh, kw, channels] = kernel.dims;
+    let mut widest = Interval::point(0);
+    for ky in 0..kh {
+        for kx in 0..kw {
+            for chunk in (0..channels.div_ceil(shape.ic)).map(|c| c * shape.ic) {
+                for first in (0..shape.ic).step_by(shape.chain()) {
+                    let last = (first + shape.chain()).min(shape.ic);
+                    let chain: Vec<i8> =
+                        (first..last).map(|k| kernel.at(oc, ky, kx, chunk + k)).collect();
+                    let bound = lane_bound(&chain, activations());
+                    widest = widest.union(bound);
+                }
+            }
+        }
+    }
+    if !LOW_LANE.encloses(widest) {
+        return Err(unproved(
+            layer,
+            oc,
+            format!(
+                "a chain of {} packed products can reach {}..={}, beyond the 17-bit low lane; \
+                 keep weights within -127..=127",
+                shape.chain(),
+                widest.lo,
+                widest.hi
+            ),
+        ));
+    }
+    Ok(widest)
+}

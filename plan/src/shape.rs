@@ -1,0 +1,101 @@
+//! The shape of the engine.
+
+use crate::error::PlanError;
+use std::fmt;
+use std::str::FromStr;
+
+/// Shape of the dot array and of the drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shape {
+    /// Pixel lanes.
+    pub p: usize,
+    /// Output channels per tile; even, because two weights share one DSP.
+    pub oc: usize,
+    /// Input channels per step.
+    pub ic: usize,
+    /// Requantizer lanes of the drain: output channels written per cycle.
+    pub lanes: usize,
+}
+
+/// Longest chain of packed DSPs whose low lane cannot overflow (see `numeric::packing`).
+pub const CHAIN: usize = 4;
+
+impl Shape {
+    /// Bytes of one activation word: both the feeder's chunk and the drain's group divide it.
+    pub fn word_bytes(&self) -> usize {
+        self.ic.max(self.lanes)
+    }
+
+    /// Separately written segments of an activation word.
+    pub fn segments(&self) -> usize {
+        self.word_bytes() / self.ic.min(self.lanes)
+    }
+
+    /// Feeder chunks of an activation word.
+    pub fn chunks_per_word(&self) -> usize {
+        self.word_bytes() / self.ic
+    }
+
+    /// DSP chain length: a shorter array has shorter chains.
+    pub fn chain(&self) -> usize {
+        self.ic.min(CHAIN)
+    }
+
+    /// Registered levels of the adder tree behind the chains.
+    pub fn tree_levels(&self) -> usize {
+        let chains = self.ic.div_ceil(self.chain());
+        chains.next_power_of_two().trailing_zeros() as usize
+    }
+
+    /// Multiply-accumulates per cycle at full use.
+    pub fn macs_per_cycle(&self) -> u64 {
+        (self.p * self.oc * self.ic) as u64
+    }
+
+    /// DSPs of the dot array: two INT8 products each.
+    pub fn array_dsps(&self) -> usize {
+        self.p * self.oc * self.ic / 2
+    }
+
+    /// Why these numbers cannot form an engine, if so.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let Shape { p, oc, ic, lanes } = *self;
+        let reason = if p == 0 || oc == 0 || ic == 0 || lanes == 0 {
+            "every number must be at least 1".to_string()
+        } else if p > 64 || oc > 512 || ic > 128 {
+            "larger than 64x512x128".to_string()
+        } else if oc % 2 != 0 {
+            format!("OC = {oc} is odd, but two weights share one DSP")
+        } else if oc % lanes != 0 {
+            format!("{lanes} requantizer lanes do not divide OC = {oc}")
+        } else if ic % lanes != 0 && lanes % ic != 0 {
+            format!("IC = {ic} and {lanes} requantizer lanes do not divide one another")
+        } else {
+            return Ok(());
+        };
+        Err(PlanError::Shape { shape: self.to_string(), reason })
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.p, self.oc, self.ic)
+    }
+}
+
+/// `PxOCxIC` as the user writes it; the number of lanes is chosen by the planner.
+impl FromStr for Shape {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        let bad = || PlanError::ShapeSyntax(text.to_string());
+        let numbers: Vec<usize> = text
+            .split(['x', 'X'])
+            .map(|part| part.trim().parse().map_err(|_| bad()))
+            .collect::<Result<_, _>>()?;
+        let [p, oc, ic] = numbers.as_slice() else {
+            return Err(bad());
+        };
+        Ok(Shape { p: *p, oc: *oc, ic: *ic, lanes: 1 })
+    }
+}

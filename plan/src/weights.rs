@@ -1,0 +1,87 @@
+//! Pass 5: weight words. One word holds OC x IC weights for one step; the words of a tile follow
+//! in step order (kernel row, kernel column, channel chunk), the tiles of a layer one another.
+
+use crate::bits::BitWord;
+use crate::input::InputMode;
+use crate::layers::{LayerKind, Layers};
+use crate::layout::Layout;
+use crate::shape::Shape;
+
+/// Weights of one dot layer as the engine walks them: `[OC, KH, KW, IC]` over the stored input.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredKernel<'a> {
+    /// The values, in source order.
+    pub values: &'a [i8],
+    /// Rows, columns and channels of the kernel over the stored tensor.
+    pub dims: [usize; 3],
+    /// Output channels.
+    pub out_channels: usize,
+}
+
+impl StoredKernel<'_> {
+    /// Weight, or 0 outside. Folding keeps the element order: `kx*C + c` is the folded channel.
+    pub fn at(&self, oc: usize, ky: usize, kx: usize, channel: usize) -> i8 {
+        let [kh, kw, channels] = self.dims;
+        if oc >= self.out_channels || channel >= channels {
+            return 0;
+        }
+        self.values[((oc * kh + ky) * kw + kx) * channels + channel]
+    }
+}
+
+/// The kernel of layer `index` over its stored input; `None` for other kinds of layers.
+pub fn kernel<'a>(
+    layers: &'a Layers,
+    layout: &Layout,
+    mode: &InputMode,
+    index: usize,
+) -> Option<StoredKernel<'a>> {
+    let layer = &layers.layers[index];
+    let LayerKind::Dot { window, weights, bias, .. } = &layer.kind else { return None };
+    let [kh, kw] = mode.stored_window(index, *window).kernel;
+    let channels = layout.storages[&layer.input].hwc[2];
+    Some(StoredKernel { values: weights, dims: [kh, kw, channels], out_channels: bias.len() })
+}
+
+/// All weight words and, per layer, the address of its first word.
+pub fn pack(
+    layers: &Layers,
+    layout: &Layout,
+    mode: &InputMode,
+    shape: &Shape,
+) -> (Vec<BitWord>, Vec<usize>) {
+    let mut words = Vec::new();
+    let mut bases = Vec::new();
+    for index in 0..layers.layers.len() {
+        bases.push(words.len());
+        let Some(kernel) = kernel(layers, layout, mode, index) else { continue };
+        let [kh, kw, channels] = kernel.dims;
+        for tile in 0..kernel.out_channels.div_ceil(shape.oc) {
+            for ky in 0..kh {
+                for kx in 0..kw {
+                    for chunk in 0..channels.div_ceil(shape.ic) {
+                        words.push(word(&kernel, shape, tile, [ky, kx], chunk));
+                    }
+                }
+            }
+        }
+    }
+    (words, bases)
+}
+
+fn word(
+    kernel: &StoredKernel,
+    shape: &Shape,
+    tile: usize,
+    [ky, kx]: [usize; 2],
+    chunk: usize,
+) -> BitWord {
+    let mut word = BitWord::default();
+    for oc in tile * shape.oc..(tile + 1) * shape.oc {
+        for channel in chunk * shape.ic..(chunk + 1) * shape.ic {
+            word.push(kernel.at(oc, ky, kx, channel).into(), 8);
+        }
+    }
+    word
+}
+

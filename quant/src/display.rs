@@ -1,0 +1,158 @@
+//! `QGraph` as text: stable, readable, one line per node; weights as counts and a hash.
+
+use std::fmt;
+
+use macforge_numeric::{RequantRule, Requantizer};
+
+use crate::graph::{DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
+
+impl fmt::Display for QGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "qgraph {} semantics {}", self.name, self.semantics)?;
+        for &id in &self.inputs {
+            writeln!(f, "input  {} {}", reference(id), self.tensor(id))?;
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            write!(f, "{} = {}", reference(node.output), node.name)?;
+            let operands: Vec<String> = node.inputs.iter().map(|&id| reference(id)).collect();
+            writeln!(f, "({})  # {}", operands.join(", "), node.source)?;
+            writeln!(f, "    -> {}", self.tensor(node.output))?;
+            if let Some(detail) = detail(node) {
+                writeln!(f, "    {detail}, {} macs", self.macs(index))?;
+            }
+            if let Some(rule) = rule(node) {
+                writeln!(f, "    {rule}")?;
+            }
+        }
+        for &id in &self.outputs {
+            writeln!(f, "output {} {}", reference(id), self.tensor(id))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for QTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dtype = match self.dtype {
+            DType::I8 => "i8",
+            DType::F32 => "f32",
+        };
+        write!(f, "{}: {dtype}{:?}", self.name, self.shape)?;
+        match self.quant {
+            Some(q) => write!(f, " scale {} zero {}", q.scale, q.zero_point),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pair = |[v, h]: [usize; 2]| format!("{v}x{h}");
+        write!(
+            f,
+            "kernel {} stride {}",
+            pair(self.kernel),
+            pair(self.stride)
+        )?;
+        if self.dilation != [1, 1] {
+            write!(f, " dilation {}", pair(self.dilation))?;
+        }
+        write!(f, " pad {}", pair(self.pad))
+    }
+}
+
+fn reference(id: TensorId) -> String {
+    format!("%{}", id.0)
+}
+
+/// Weights of a node with multiplications.
+fn detail(node: &QNode) -> Option<String> {
+    let (prefix, weights, bias) = match &node.op {
+        QOp::Conv2d(c) => (format!("{}, ", c.window), &c.weights, &c.bias),
+        QOp::FullyConnected(f) => (String::new(), &f.weights, &f.bias),
+        _ => return None,
+    };
+    let weight_hash = fnv1a(weights.iter().map(|w| w.cast_unsigned()));
+    let bias_hash = fnv1a(bias.iter().flat_map(|b| b.to_le_bytes()));
+    Some(format!(
+        "{prefix}weights {} fnv {weight_hash:016x}, bias {} fnv {bias_hash:016x}",
+        weights.len(),
+        bias.len()
+    ))
+}
+
+/// The rounding rule of a node.
+fn rule(node: &QNode) -> Option<String> {
+    let requant = |all: &[Requantizer], activation: bool| {
+        let first = all.first()?;
+        let hash = fnv1a(all.iter().flat_map(|r| requantizer(r).into_bytes()));
+        Some(format!(
+            "requant {} fnv {hash:016x}, first {}{}",
+            all.len(),
+            requantizer(first),
+            activated(activation)
+        ))
+    };
+    match &node.op {
+        QOp::Conv2d(c) => requant(&c.requant, c.lower_is_activation),
+        QOp::FullyConnected(f) => requant(&f.requant, f.lower_is_activation),
+        QOp::Add(r) => Some(format!(
+            "({:+}) * {} << {}, ({:+}) * {} << {}; sum * {} << {} {:+}; clamp {}..={}{}",
+            r.input1_offset,
+            r.input1_multiplier,
+            r.input1_shift,
+            r.input2_offset,
+            r.input2_multiplier,
+            r.input2_shift,
+            r.output_multiplier,
+            r.output_shift,
+            r.output_offset,
+            r.clamp.lo,
+            r.clamp.hi,
+            activated(r.lower_is_activation)
+        )),
+        QOp::MaxPool(window, clamp) => Some(format!("{window}, clamp {}..={}", clamp.lo, clamp.hi)),
+        QOp::AveragePool(window, rule) => Some(format!(
+            "{window}, clamp {}..={}",
+            rule.clamp.lo, rule.clamp.hi
+        )),
+        QOp::Table(table) => {
+            let hash = fnv1a(table.iter().map(|q| q.cast_unsigned()));
+            Some(format!("table fnv {hash:016x}"))
+        }
+        QOp::Softmax(r) => Some(format!(
+            "multiplier {} << {}, differences from {}",
+            r.multiplier, r.left_shift, r.diff_min
+        )),
+        QOp::Reshape | QOp::Quantize | QOp::Dequantize => None,
+    }
+}
+
+/// Marks a lower bound that belongs to the activation function.
+fn activated(lower_is_activation: bool) -> &'static str {
+    if lower_is_activation {
+        " activation"
+    } else {
+        ""
+    }
+}
+
+fn requantizer(r: &Requantizer) -> String {
+    let scale = match r.rule {
+        RequantRule::TfliteDouble { multiplier, shift }
+        | RequantRule::TfliteSingle { multiplier, shift } => format!("* {multiplier} << {shift}"),
+        RequantRule::OrtX86 { scale } => format!("* {scale}"),
+        RequantRule::Pow2 { shift } => format!(">> {shift}"),
+    };
+    format!(
+        "{scale} {:+} clamp {}..={}",
+        r.zero_point, r.clamp.lo, r.clamp.hi
+    )
+}
+
+/// FNV-1a, 64 bits: enough to see in a diff that constants changed.
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}

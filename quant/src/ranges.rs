@@ -1,0 +1,108 @@
+//! Reachable values: of every tensor, and of the accumulators that feed the requantizers.
+
+use macforge_numeric::{Clamp, Interval, accumulator_interval, partial_sum_interval};
+
+use crate::QuantError;
+use crate::graph::{QGraph, QNode, QOp};
+
+/// What an int32 accumulator holds.
+const INT32: Interval = Interval {
+    lo: i32::MIN as i64,
+    hi: i32::MAX as i64,
+};
+
+impl QGraph {
+    /// For every tensor, an interval that holds all values it can take, whatever the graph's
+    /// input; the whole of int8 for float32 tensors and graph inputs.
+    ///
+    /// # Errors
+    /// [`QuantError::Invalid`] where an accumulator, or a partial sum in any order of addition,
+    /// can leave int32. Indices and sizes must be consistent, see [`QGraph::verify`].
+    pub fn value_ranges(&self) -> Result<Vec<Interval>, QuantError> {
+        let mut ranges = vec![Clamp::INT8.interval(); self.tensors.len()];
+        for node in &self.nodes {
+            ranges[node.output.0] = self.output_range(node, ranges[node.inputs[0].0])?;
+        }
+        Ok(ranges)
+    }
+
+    /// For every output channel of a convolution or fully connected node, the range of
+    /// `sum(w * (x - zx)) + bias` when the input's values lie in `input` (see
+    /// [`QGraph::value_ranges`]); padding counts as `x = zx`. Empty for other nodes.
+    pub fn accumulator_ranges(&self, node: &QNode, input: Interval) -> Vec<Interval> {
+        self.channels(node)
+            .map(|(weights, bias)| {
+                let (zero_point, padded) = self.zero_point_and_padding(node);
+                accumulator_interval(weights, input, zero_point, bias.into(), padded)
+            })
+            .collect()
+    }
+
+    fn output_range(&self, node: &QNode, input: Interval) -> Result<Interval, QuantError> {
+        Ok(match &node.op {
+            QOp::Conv2d(c) => self.requantized(node, input, &c.requant)?,
+            QOp::FullyConnected(f) => self.requantized(node, input, &f.requant)?,
+            QOp::Add(rule) => rule.clamp.interval(),
+            QOp::MaxPool(_, clamp) => clamped(*clamp, input),
+            QOp::AveragePool(_, rule) => clamped(rule.clamp, input),
+            QOp::Reshape => input,
+            QOp::Table(table) => (input.lo..=input.hi)
+                .map(|q| Interval::point(table[usize::from(q as u8)].into()))
+                .reduce(Interval::union)
+                .unwrap_or(Clamp::INT8.interval()),
+            QOp::Softmax(_) | QOp::Quantize | QOp::Dequantize => Clamp::INT8.interval(),
+        })
+    }
+
+    /// Hull over the channels; requantizers are monotone, so the ends are reached at the ends.
+    fn requantized(
+        &self,
+        node: &QNode,
+        input: Interval,
+        requant: &[macforge_numeric::Requantizer],
+    ) -> Result<Interval, QuantError> {
+        let (zero_point, padded) = self.zero_point_and_padding(node);
+        for (channel, (weights, bias)) in self.channels(node).enumerate() {
+            let sums = partial_sum_interval(weights, input, zero_point, bias.into(), padded);
+            if !INT32.encloses(sums) {
+                return Err(QuantError::Invalid {
+                    place: format!("{} ({})", node.name, node.source),
+                    what: format!("output channel {channel} can accumulate {sums}, beyond int32"),
+                });
+            }
+        }
+        let ranges = self.accumulator_ranges(node, input);
+        let ends = ranges.iter().zip(requant).map(|(acc, r)| Interval {
+            lo: r.apply(acc.lo).into(),
+            hi: r.apply(acc.hi).into(),
+        });
+        Ok(ends
+            .reduce(Interval::union)
+            .unwrap_or(Clamp::INT8.interval()))
+    }
+
+    /// Weights and bias of every output channel.
+    fn channels<'g>(&self, node: &'g QNode) -> impl Iterator<Item = (&'g [i8], i32)> {
+        let (weights, bias, len): (&[i8], &[i32], usize) = match &node.op {
+            QOp::Conv2d(c) => (&c.weights, &c.bias, c.weights.len() / c.out_channels),
+            QOp::FullyConnected(f) => (&f.weights, &f.bias, f.in_features),
+            _ => (&[], &[], 1),
+        };
+        weights.chunks_exact(len).zip(bias.iter().copied())
+    }
+
+    fn zero_point_and_padding(&self, node: &QNode) -> (i32, bool) {
+        let zero_point = self
+            .tensor(node.inputs[0])
+            .quant
+            .map_or(0, |q| q.zero_point);
+        (zero_point, matches!(node.op, QOp::Conv2d(_)))
+    }
+}
+
+fn clamped(clamp: Clamp, range: Interval) -> Interval {
+    Interval {
+        lo: clamp.apply(range.lo).into(),
+        hi: clamp.apply(range.hi).into(),
+    }
+}

@@ -1,0 +1,186 @@
+//! Invariants of each operation: shapes, counts, clamps, zero points.
+
+use macforge_numeric::{AffineParams, Clamp, Requantizer, SoftmaxRule};
+
+use super::{invalid, place};
+use crate::QuantError;
+use crate::graph::{Conv2d, FullyConnected, QGraph, QNode, QOp, QTensor, Window};
+
+/// Largest average whose sum of int8 values stays inside int32.
+const MAX_AVERAGE: usize = (1 << 24) - 1;
+
+/// Checks one node whose ids are in range and whose tensors are valid.
+pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
+    let check = Check {
+        node,
+        input: graph.tensor(node.inputs[0]),
+        output: graph.tensor(node.output),
+    };
+    match &node.op {
+        QOp::Conv2d(conv) => check.conv2d(conv),
+        QOp::FullyConnected(fc) => check.fully_connected(fc),
+        QOp::Add(rule) => {
+            check.same_shape(check.input)?;
+            check.same_shape(graph.tensor(node.inputs[1]))?;
+            check.clamp(rule.clamp)?;
+            check.zero_point(rule.output_offset)
+        }
+        QOp::MaxPool(window, clamp) => {
+            check.pool(window)?;
+            check.clamp(*clamp)
+        }
+        QOp::AveragePool(window, rule) => {
+            check.pool(window)?;
+            let [h, w, _] = check.input.hwc();
+            let largest = window.kernel[0].min(h) * window.kernel[1].min(w);
+            if largest > MAX_AVERAGE {
+                return check.fail(format!("average over {largest} values"));
+            }
+            check.clamp(rule.clamp)
+        }
+        QOp::Reshape if check.input.elements() == check.output.elements() => Ok(()),
+        QOp::Reshape => check.fail("input and output differ in size"),
+        QOp::Table(_) | QOp::Quantize | QOp::Dequantize => check.same_shape(check.input),
+        QOp::Softmax(_) => check.softmax(),
+    }
+}
+
+struct Check<'a> {
+    node: &'a QNode,
+    input: &'a QTensor,
+    output: &'a QTensor,
+}
+
+impl Check<'_> {
+    fn fail(&self, what: impl Into<String>) -> Result<(), QuantError> {
+        invalid(place(self.node), what)
+    }
+
+    fn same_shape(&self, other: &QTensor) -> Result<(), QuantError> {
+        if other.shape == self.output.shape {
+            return Ok(());
+        }
+        self.fail(format!(
+            "shapes {:?} and {:?} differ",
+            other.shape, self.output.shape
+        ))
+    }
+
+    fn conv2d(&self, conv: &Conv2d) -> Result<(), QuantError> {
+        self.window(&conv.window)?;
+        let channels = (self.input.hwc()[2], self.output.hwc()[2]);
+        if channels != (conv.in_channels, conv.out_channels) {
+            return self.fail(format!("tensors with {channels:?} channels in and out"));
+        }
+        let [kh, kw] = conv.window.kernel;
+        let taps = kh
+            .checked_mul(kw)
+            .and_then(|t| t.checked_mul(conv.in_channels));
+        self.weighted(conv.weights.len(), taps, conv.out_channels)?;
+        self.channels(&conv.bias, &conv.requant, conv.out_channels)
+    }
+
+    fn fully_connected(&self, fc: &FullyConnected) -> Result<(), QuantError> {
+        let sizes = (self.input.elements(), self.output.elements());
+        if sizes != (fc.in_features, fc.out_channels) {
+            return self.fail(format!("tensors with {sizes:?} elements in and out"));
+        }
+        self.weighted(fc.weights.len(), Some(fc.in_features), fc.out_channels)?;
+        self.channels(&fc.bias, &fc.requant, fc.out_channels)
+    }
+
+    fn weighted(
+        &self,
+        found: usize,
+        taps: Option<usize>,
+        channels: usize,
+    ) -> Result<(), QuantError> {
+        let wanted = taps.and_then(|t| t.checked_mul(channels));
+        if wanted == Some(found) && found > 0 {
+            return Ok(());
+        }
+        self.fail(format!("{found} weights do not fit the shape"))
+    }
+
+    /// Bias and requantizers per output channel, agreeing with the output tensor.
+    fn channels(
+        &self,
+        bias: &[i32],
+        requant: &[Requantizer],
+        channels: usize,
+    ) -> Result<(), QuantError> {
+        if bias.len() != channels || requant.len() != channels {
+            let (b, r) = (bias.len(), requant.len());
+            return self.fail(format!(
+                "{b} biases and {r} requantizers for {channels} channels"
+            ));
+        }
+        for r in requant {
+            self.clamp(r.clamp)?;
+            self.zero_point(r.zero_point)?;
+        }
+        Ok(())
+    }
+
+    fn clamp(&self, clamp: Clamp) -> Result<(), QuantError> {
+        match Clamp::new(clamp.lo, clamp.hi) {
+            Ok(_) => Ok(()),
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    fn zero_point(&self, found: i32) -> Result<(), QuantError> {
+        if self.output.quant.is_some_and(|q| q.zero_point == found) {
+            return Ok(());
+        }
+        self.fail(format!("zero point {found} is not the output tensor's"))
+    }
+
+    fn pool(&self, window: &Window) -> Result<(), QuantError> {
+        if self.input.hwc()[2] != self.output.hwc()[2] {
+            return self.fail("input and output differ in channels");
+        }
+        self.window(window)
+    }
+
+    /// Positive sizes, and every window position overlaps the input in each dimension.
+    fn window(&self, window: &Window) -> Result<(), QuantError> {
+        let (input, output) = (self.input.hwc(), self.output.hwc());
+        for i in 0..2 {
+            let (kernel, stride, dilation) =
+                (window.kernel[i], window.stride[i], window.dilation[i]);
+            let reach = kernel
+                .checked_sub(1)
+                .and_then(|k| k.checked_mul(dilation))
+                .map(|k| k.saturating_add(1));
+            let last = (output[i] - 1).checked_mul(stride);
+            let inside = stride >= 1
+                && dilation >= 1
+                && reach.is_some_and(|reach| window.pad[i] < reach)
+                && last.is_some_and(|last| last < input[i].saturating_add(window.pad[i]));
+            if !inside {
+                return self.fail(format!("{window} on {input:?} does not give {output:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn softmax(&self) -> Result<(), QuantError> {
+        self.same_shape(self.input)?;
+        let wanted = AffineParams {
+            scale: 1.0 / 256.0,
+            zero_point: -128,
+        };
+        if self.output.quant != Some(wanted) {
+            return self.fail("output parameters, wanted scale 1/256 and zero point -128");
+        }
+        let row = self.output.hwc()[2];
+        if row > SoftmaxRule::MAX_ELEMENTS {
+            let most = SoftmaxRule::MAX_ELEMENTS;
+            return self.fail(format!(
+                "softmax over {row} values, at most {most} are exact"
+            ));
+        }
+        Ok(())
+    }
+}

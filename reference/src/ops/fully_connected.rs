@@ -1,0 +1,27 @@
+//! FULLY_CONNECTED: `y[oc] = requant(sum(w * (x - zx)) + bias)` over the flattened input.
+
+use macforge_quant::FullyConnected;
+
+use super::{Context, Output};
+use crate::dot::Rows;
+use crate::error::ReferenceError;
+
+pub(super) fn eval(cx: &Context, op: &FullyConnected) -> Result<Output, ReferenceError> {
+    let zero_point = cx.input_params()?.zero_point as i16;
+    let x: Vec<i16> = cx
+        .input(0)?
+        .iter()
+        .map(|&q| i16::from(q) - zero_point)
+        .collect();
+    let rows = Rows {
+        weights: &op.weights,
+        bias: &op.bias,
+        requant: &op.requant,
+        lower_is_activation: op.lower_is_activation,
+    };
+    cx.expect("input features", op.in_features, x.len())?;
+    rows.check(cx, op.out_channels, op.in_features)?;
+    let mut elements = vec![0; op.out_channels];
+    let saturations = rows.apply(cx, &x, &mut elements)?;
+    cx.output(elements, saturations)
+}

@@ -1,0 +1,151 @@
+//! The operators, one file each.
+
+mod add;
+mod average_pool;
+mod conv2d;
+mod dequantize;
+mod fully_connected;
+mod max_pool;
+mod quantize;
+mod reshape;
+mod softmax;
+mod table;
+mod window;
+
+use macforge_numeric::AffineParams;
+use macforge_quant::{DType, QGraph, QNode, QOp, TensorId};
+use ndarray::{ArrayD, ArrayView3, IxDyn};
+
+use crate::error::ReferenceError;
+use crate::run::check_dtype;
+use crate::value::Value;
+
+/// What an operator produces.
+pub(crate) struct Output {
+    pub value: Value,
+    /// See [`crate::Run::saturations`].
+    pub saturations: u64,
+}
+
+/// A node with the values computed so far.
+pub(crate) struct Context<'a> {
+    pub graph: &'a QGraph,
+    pub node: &'a QNode,
+    pub tensors: &'a [Option<Value>],
+}
+
+/// Evaluates one node.
+pub(crate) fn eval(cx: &Context) -> Result<Output, ReferenceError> {
+    match &cx.node.op {
+        QOp::Conv2d(op) => conv2d::eval(cx, op),
+        QOp::FullyConnected(op) => fully_connected::eval(cx, op),
+        QOp::Add(rule) => add::eval(cx, rule),
+        QOp::MaxPool(window, clamp) => max_pool::eval(cx, window, *clamp),
+        QOp::AveragePool(window, rule) => average_pool::eval(cx, window, rule),
+        QOp::Reshape => reshape::eval(cx),
+        QOp::Table(table) => table::eval(cx, table),
+        QOp::Softmax(rule) => softmax::eval(cx, rule),
+        QOp::Quantize => quantize::eval(cx),
+        QOp::Dequantize => dequantize::eval(cx),
+    }
+}
+
+impl<'a> Context<'a> {
+    fn input_value(&self, index: usize) -> Result<(TensorId, &'a Value), ReferenceError> {
+        self.node
+            .inputs
+            .get(index)
+            .and_then(|&id| Some((id, self.tensors[id.0].as_ref()?)))
+            .ok_or_else(|| ReferenceError::MissingInput {
+                node: self.node.name.clone(),
+                index,
+            })
+    }
+
+    fn wrong_type(&self, id: TensorId, found: DType, wanted: DType) -> ReferenceError {
+        check_dtype(&self.graph.tensor(id).name, found, wanted)
+            .expect_err("called for a mismatch only")
+    }
+
+    /// The int8 value of input `index`.
+    fn input(&self, index: usize) -> Result<&'a ArrayD<i8>, ReferenceError> {
+        let (id, value) = self.input_value(index)?;
+        value
+            .as_i8()
+            .ok_or_else(|| self.wrong_type(id, DType::F32, DType::I8))
+    }
+
+    /// The float32 value of input `index`.
+    fn input_f32(&self, index: usize) -> Result<&'a ArrayD<f32>, ReferenceError> {
+        let (id, value) = self.input_value(index)?;
+        value
+            .as_f32()
+            .ok_or_else(|| self.wrong_type(id, DType::I8, DType::F32))
+    }
+
+    /// Input 0 as `[H, W, C]`.
+    fn input_image(&self) -> Result<ArrayView3<'a, i8>, ReferenceError> {
+        let array = self.input(0)?;
+        let shape = self.graph.tensor(self.node.inputs[0]).hwc();
+        Ok(array
+            .view()
+            .into_shape_with_order(shape)
+            .expect("hwc() keeps the number of elements"))
+    }
+
+    /// Output shape as `[H, W, C]`.
+    fn output_hwc(&self) -> [usize; 3] {
+        self.graph.tensor(self.node.output).hwc()
+    }
+
+    fn params(&self, id: TensorId) -> Result<AffineParams, ReferenceError> {
+        let tensor = self.graph.tensor(id);
+        tensor.quant.ok_or_else(|| ReferenceError::NoAffineParams {
+            tensor: tensor.name.clone(),
+        })
+    }
+
+    /// Affine parameters of input 0.
+    fn input_params(&self) -> Result<AffineParams, ReferenceError> {
+        self.params(self.node.inputs[0])
+    }
+
+    /// Affine parameters of the output.
+    fn output_params(&self) -> Result<AffineParams, ReferenceError> {
+        self.params(self.node.output)
+    }
+
+    /// Checks one quantity that parameters and tensors must agree on.
+    pub(crate) fn expect(
+        &self,
+        what: &'static str,
+        found: usize,
+        wanted: usize,
+    ) -> Result<(), ReferenceError> {
+        if found == wanted {
+            return Ok(());
+        }
+        Err(ReferenceError::Parameters {
+            node: self.node.name.clone(),
+            what,
+            found,
+            wanted,
+        })
+    }
+
+    /// Row-major elements in the output's shape.
+    fn output(&self, elements: Vec<i8>, saturations: u64) -> Result<Output, ReferenceError> {
+        let shape = &self.graph.tensor(self.node.output).shape;
+        self.expect(
+            "number of output elements",
+            elements.len(),
+            shape.iter().product(),
+        )?;
+        let array = ArrayD::from_shape_vec(IxDyn(shape), elements)
+            .expect("the number of elements was checked");
+        Ok(Output {
+            value: Value::I8(array),
+            saturations,
+        })
+    }
+}

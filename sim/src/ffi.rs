@@ -1,0 +1,193 @@
+//! The only unsafe code of the crate: loading a built library and calling its C functions.
+#![allow(unsafe_code)] // dlopen and foreign calls cannot be expressed safely
+
+use crate::error::SimError;
+use libloading::Library;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+type Handle = *mut c_void;
+
+/// Status values of the shim (`MfStatus` in `common.h`).
+const PROTOCOL: c_int = -3;
+const HANG: c_int = -2;
+
+/// A loaded library and one model instance in it. Declared so that the instance dies first.
+struct Instance {
+    top: String,
+    handle: Handle,
+    destroy: unsafe extern "C" fn(Handle),
+    error: unsafe extern "C" fn(Handle) -> *const c_char,
+    library: Library,
+}
+
+// SAFETY: the shim keeps all state in the instance and sets the thread's current model on entry of
+// every call that runs model code, so an instance may move between threads. It is not Sync: all use
+// from two threads at once is prevented by the lack of a Sync impl.
+unsafe impl Send for Instance {}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // SAFETY: `handle` came from mf_create of this library and is destroyed exactly once.
+        unsafe { (self.destroy)(self.handle) }
+    }
+}
+
+impl Instance {
+    fn load(top: &str, path: &Path, memory_dir: &Path) -> Result<Self, SimError> {
+        let failed = |source| SimError::Load {
+            path: path.to_owned(),
+            source,
+        };
+        let folder = std::path::absolute(memory_dir).map_err(SimError::io("use", memory_dir))?;
+        let folder = CString::new(folder.as_os_str().as_bytes())
+            .map_err(|e| SimError::io("use", memory_dir)(e.into()))?;
+        // SAFETY: the library was built by this crate from its own shim; its initialisers only set up
+        // C++ statics, and the signatures are those of shim/common.cpp and of both shims.
+        unsafe {
+            let library = Library::new(path).map_err(failed)?;
+            let create: unsafe extern "C" fn(*const c_char) -> Handle =
+                *library.get(b"mf_create").map_err(failed)?;
+            let destroy = *library.get(b"mf_destroy").map_err(failed)?;
+            let error = *library.get(b"mf_error").map_err(failed)?;
+            Ok(Self {
+                top: top.to_owned(),
+                handle: create(folder.as_ptr()),
+                destroy,
+                error,
+                library,
+            })
+        }
+    }
+
+    /// Copies a function out of the library.
+    ///
+    /// # Safety
+    /// `T` must be the function pointer type of the symbol, and the copy must not outlive `self`.
+    unsafe fn symbol<T: Copy>(&self, name: &str) -> Result<T, SimError> {
+        // SAFETY: passed on to the caller.
+        let symbol = unsafe { self.library.get::<T>(name.as_bytes()) };
+        symbol.map(|s| *s).map_err(|source| SimError::Load {
+            path: name.into(),
+            source,
+        })
+    }
+
+    /// Turns a status into a result; non-negative values come back.
+    fn check(&self, status: c_int) -> Result<c_int, SimError> {
+        if status >= 0 {
+            return Ok(status);
+        }
+        // SAFETY: mf_error returns a NUL-terminated string owned by the instance, valid until the
+        // next call; it is copied here.
+        let message = unsafe { CStr::from_ptr((self.error)(self.handle)) };
+        let message = message.to_string_lossy().into_owned();
+        let top = self.top.clone();
+        Err(match status {
+            PROTOCOL => SimError::Protocol { top, message },
+            HANG => SimError::Hang { top, message },
+            _ => SimError::Fatal { top, message },
+        })
+    }
+}
+
+type RunVectors = unsafe extern "C" fn(
+    Handle,
+    i64,
+    u64,
+    u64,
+    u32,
+    *const u32,
+    *const *const u64,
+    u32,
+    *const u32,
+    *const *mut u64,
+) -> c_int;
+
+/// An instance built with `shim/block.cpp`. Port numbers and value sizes must be those of its port
+/// list; [`crate::Block`] guarantees that.
+pub(crate) struct BlockModel {
+    poke: unsafe extern "C" fn(Handle, u32, *const u64),
+    peek: unsafe extern "C" fn(Handle, u32, *mut u64),
+    eval: unsafe extern "C" fn(Handle) -> c_int,
+    tick: unsafe extern "C" fn(Handle, u32) -> c_int,
+    run: RunVectors,
+    instance: Instance,
+}
+
+impl BlockModel {
+    pub fn load(top: &str, path: &Path, memory_dir: &Path) -> Result<Self, SimError> {
+        let instance = Instance::load(top, path, memory_dir)?;
+        // SAFETY: the types are the signatures in shim/block.cpp; the copies live beside `instance`.
+        unsafe {
+            Ok(Self {
+                poke: instance.symbol("mf_poke")?,
+                peek: instance.symbol("mf_peek")?,
+                eval: instance.symbol("mf_eval")?,
+                tick: instance.symbol("mf_tick")?,
+                run: instance.symbol("mf_run")?,
+                instance,
+            })
+        }
+    }
+
+    pub fn top(&self) -> &str {
+        &self.instance.top
+    }
+
+    pub fn poke(&mut self, port: u32, chunks: &[u64]) {
+        // SAFETY: `port` indexes the port list and `chunks` has that port's number of chunks.
+        unsafe { (self.poke)(self.instance.handle, port, chunks.as_ptr()) }
+    }
+
+    pub fn peek(&self, port: u32, chunks: &mut [u64]) {
+        // SAFETY: as for poke; the shim writes exactly the port's number of chunks.
+        unsafe { (self.peek)(self.instance.handle, port, chunks.as_mut_ptr()) }
+    }
+
+    pub fn eval(&self) -> Result<(), SimError> {
+        // SAFETY: the handle is live.
+        let status = unsafe { (self.eval)(self.instance.handle) };
+        self.instance.check(status).map(drop)
+    }
+
+    pub fn tick(&mut self, clock: u32) -> Result<(), SimError> {
+        // SAFETY: `clock` is the index of a one-bit input.
+        let status = unsafe { (self.tick)(self.instance.handle, clock) };
+        self.instance.check(status).map(drop)
+    }
+
+    pub fn run(
+        &mut self,
+        clock: Option<u32>,
+        count: usize,
+        latency: usize,
+        inputs: &[(u32, &[u64])],
+        outputs: &mut [(u32, Vec<u64>)],
+    ) -> Result<(), SimError> {
+        let (in_ports, in_data): (Vec<u32>, Vec<*const u64>) =
+            inputs.iter().map(|(port, data)| (*port, data.as_ptr())).unzip();
+        let (out_ports, out_data): (Vec<u32>, Vec<*mut u64>) = outputs
+            .iter_mut()
+            .map(|(port, data)| (*port, data.as_mut_ptr()))
+            .unzip();
+        // SAFETY: every array of port i holds count x chunks(i) words, the pointer arrays have the
+        // lengths passed, and all outlive the call.
+        let status = unsafe {
+            (self.run)(
+                self.instance.handle,
+                clock.map_or(-1, i64::from),
+                count as u64,
+                latency as u64,
+                in_ports.len() as u32,
+                in_ports.as_ptr(),
+                in_data.as_ptr(),
+                out_ports.len() as u32,
+                out_ports.as_ptr(),
+                out_data.as_ptr(),
+            )
+        };
+        self.instance.check(status).map(drop)
+    }
+}
