@@ -1,1 +1,70 @@
-fn main() {}
+//! The `macforge` command.
+
+mod builtin;
+mod commands;
+mod cosim;
+mod measure;
+mod project;
+mod table;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Quantized neural-network accelerators for Zynq-7000, proved bit-exact in co-simulation.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compile, simulate, verify and report the built-in model in one go
+    Demo(commands::demo::Args),
+    /// Layers, shapes, quantization, MACs and parameters; what is unsupported, and where
+    Inspect(commands::inspect::Args),
+    /// Model to RTL, memory images, constraints, Vivado script and manifest
+    Compile(commands::compile::Args),
+    /// Verilator co-simulation against the reference model
+    Simulate(commands::simulate::Args),
+    /// Resources, cycles, utilization, proofs and memory map of a design
+    Report(commands::report::Args),
+    /// Array shapes against cycles and resources
+    Explore(commands::explore::Args),
+    /// Known boards and devices
+    Boards,
+    /// Which tools are there, and how to get the missing ones
+    Doctor,
+}
+
+/// How a command ended when nothing was wrong with its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Everything holds.
+    Passed,
+    /// A comparison or a check failed.
+    Failed,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Compile(args) => commands::compile::run(args),
+        Command::Simulate(args) => commands::simulate::run(args),
+        Command::Report(args) => commands::report::run(args),
+        Command::Explore(args) => commands::explore::run(args),
+        Command::Boards => commands::boards::run(),
+        Command::Doctor => commands::doctor::run(),
+    };
+    match result {
+        Ok(Outcome::Passed) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::from(2)
+        }
+    }
+}

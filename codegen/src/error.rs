@@ -12,6 +12,12 @@ pub enum CodegenError {
     /// A hardware block refused its parameters.
     #[error("a hardware block cannot be built: {0}")]
     Block(#[from] macforge_hdl::HdlError),
+    /// The constraints refuse the clock.
+    #[error(transparent)]
+    Constraints(#[from] macforge_constraints::ConstraintsError),
+    /// A Vivado script refuses a name.
+    #[error(transparent)]
+    Script(#[from] macforge_vivado_scripts::ScriptError),
     /// The manifest cannot be written or read as JSON.
     #[error("{path}: {source}")]
     Manifest {

@@ -6,10 +6,12 @@ use crate::error::CodegenError;
 use crate::header::Origin;
 use crate::manifest::{EstimateEntry, Manifest, layers};
 use crate::memory;
+use macforge_constraints::{Board, out_of_context_xdc};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks;
 use macforge_plan::{ACC_BITS, HwPlan, LANE_BITS};
 use macforge_quant::QGraph;
+use macforge_vivado_scripts::SynthScript;
 use std::path::PathBuf;
 
 /// What a design is made from besides the plan.
@@ -23,25 +25,25 @@ pub struct Design<'a> {
     pub model_file: (&'a str, &'a [u8]),
     /// Policy file content.
     pub policy: Option<&'a [u8]>,
-    /// Board name, device and part.
-    pub board: [&'a str; 3],
+    /// The board.
+    pub board: &'a Board,
+    /// `int8` (as the model has it) or `float`.
+    pub io: &'a str,
     /// Clock of the constraints.
     pub clock_mhz: f64,
-    /// Constraints, as text, by file name.
-    pub xdc: (&'a str, &'a str),
 }
 
 /// Name of the top module.
 const TOP: &str = "macforge_top";
 
+/// Constraints file.
+const XDC: &str = "constraints/macforge_ooc.xdc";
+
 /// All files of the design, manifest included.
 ///
 /// # Errors
 /// A block or a template refuses; the plan is at fault.
-pub fn generate(
-    design: &Design,
-    vivado: impl FnOnce(&str, &[String], &[String]) -> Vec<(String, String)>,
-) -> Result<Bundle, CodegenError> {
+pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
     let origin = Origin {
         version: env!("CARGO_PKG_VERSION").to_string(),
         model: design.plan.name.clone(),
@@ -60,10 +62,17 @@ pub fn generate(
         bundle.add(&path, text);
         memories.push(path);
     }
-    bundle.add(format!("constraints/{}", design.xdc.0), design.xdc.1);
-    for (path, text) in vivado(TOP, &sources, &memories) {
-        bundle.add(path, text);
-    }
+    let title = format!("{} for {}, out of context", design.plan.name, design.board.name);
+    bundle.add(XDC, out_of_context_xdc(design.clock_mhz, "clk", &title)?);
+    let script = SynthScript {
+        header: title,
+        top: TOP.to_string(),
+        part: design.board.part.clone(),
+        sources,
+        memory_files: memories,
+        xdc: XDC.to_string(),
+    };
+    bundle.add("vivado/synth.tcl", script.render()?);
     bundle.add("plan.txt", design.plan.to_string());
     bundle.add("graph.txt", design.graph.to_string());
     bundle.add(format!("model/{}", design.model_file.0), design.model_file.1);
@@ -77,11 +86,15 @@ pub fn generate(
 }
 
 fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
+    let [weights, weight_tail] = memory::weights(plan);
     let mut images = vec![
-        ("weights.mem", memory::weights(plan)),
+        ("weights.mem", weights),
         ("params.mem", memory::params(plan)),
         ("program.mem", memory::program(plan)),
     ];
+    if plan.memories.weight_tail > 0 {
+        images.push(("weights_tail.mem", weight_tail));
+    }
     if plan.features.tables > 0 {
         images.push(("tables.mem", memory::tables(plan)));
     }
@@ -99,8 +112,8 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         channel: plan.features.channel,
         add: plan.features.add,
         softmax: softmax_rule(plan),
-        quantize: plan.float_io.then(|| boundary(design.graph, plan.layers.input)).flatten(),
-        dequantize: plan.float_io.then(|| boundary(design.graph, plan.layers.output)).flatten(),
+        quantize: boundary(design.graph, plan.layers.input).filter(|_| plan.layers.float_input),
+        dequantize: boundary(design.graph, plan.layers.output).filter(|_| plan.layers.float_output),
     })?;
     modules.extend(engine::engine(plan, design.graph, TOP).render()?);
     Ok(modules)
@@ -122,7 +135,7 @@ fn softmax_rule(plan: &HwPlan) -> Option<macforge_numeric::SoftmaxRule> {
 
 fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
     let plan = design.plan;
-    let [board, device, part] = design.board.map(str::to_string);
+    let Board { name: board, device, part, .. } = design.board.clone();
     Manifest {
         tool: format!("macforge {}", origin.version),
         version: origin.version.clone(),
@@ -137,7 +150,7 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         shape: plan.shape.to_string(),
         lanes: plan.shape.lanes,
         semantics: design.graph.semantics.to_string(),
-        io: if plan.float_io { "float" } else { "int8" }.to_string(),
+        io: design.io.to_string(),
         top: TOP.to_string(),
         layers: layers(plan),
         estimate: EstimateEntry::new(&plan.estimate, plan.estimated_cycles()),

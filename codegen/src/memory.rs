@@ -8,9 +8,10 @@ fn image<'a>(words: impl Iterator<Item = &'a BitWord>) -> String {
     if text.is_empty() { "0\n".to_string() } else { text }
 }
 
-/// Weight image.
-pub fn weights(plan: &HwPlan) -> String {
-    image(plan.weights.iter())
+/// Weight images: block RAM, and the tail that lies in LUTs.
+pub fn weights(plan: &HwPlan) -> [String; 2] {
+    let (block, tail) = plan.weights.split_at(plan.weights.len() - plan.memories.weight_tail);
+    [image(block.iter()), image(tail.iter())]
 }
 
 /// Requantizer parameter image.

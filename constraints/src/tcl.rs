@@ -181,7 +181,7 @@ fn tokens(word: &Word) -> Vec<(String, bool)> {
     tokens
 }
 
-/// A condition of `if`: a word compared with an integer.
+/// A condition of `if`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition(String);
 
@@ -196,9 +196,9 @@ impl Condition {
         Self(format!("{left} == {right}"))
     }
 
-    /// `left != right`.
-    pub fn differ(left: &Word, right: i64) -> Self {
-        Self(format!("{left} != {right}"))
+    /// `word` is a Tcl boolean that is true.
+    pub fn holds(word: &Word) -> Self {
+        Self(word.to_string())
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | module | states |
 //! | --- | --- |
-//! | [`format`] | affine parameters, float32 to int8 and back, clamps, the names of the semantics |
+//! | [`mod@format`] | affine parameters, float32 to int8 and back, clamps, the names of the semantics |
 //! | [`interval`] | interval arithmetic and the reachable range of an accumulator |
 //! | [`fixed`] | gemmlowp's fixed-point primitives and TFLite's multiplier encoding |
 //! | [`requant`] | the four requantizers: accumulator to int8 |

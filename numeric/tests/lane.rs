@@ -113,6 +113,33 @@ fn ort_tie_window_is_needed() {
 }
 
 #[test]
+fn products_exactly_half_an_ulp_from_a_tie_are_on_it() {
+    let mut cases = 0;
+    for k in 0..256i64 {
+        // k + 1/2 as a 25-bit integer in units of half an ulp; its neighbours are odd, so float32
+        // rounds them to it. Each way to write one as a product is an accumulator and a scale.
+        let binade = (2 * k + 1).ilog2() as i32 - 1;
+        let tie = (2 * k + 1) << (23 - binade);
+        for product in [tie - 1, tie + 1] {
+            for acc in (1..6000).filter(|acc| product % acc == 0) {
+                let mantissa = (product / acc) as f32;
+                if mantissa as i64 * acc != product {
+                    continue;
+                }
+                let scale = mantissa * 2f32.powi(binade - 24);
+                let lane = lane(RequantRule::OrtX86 { scale });
+                for acc in [acc, -acc] {
+                    let wanted = ort_x86(acc.into(), scale).clamp(-128, 127);
+                    assert_eq!(i128::from(lane.apply(acc)), wanted, "{acc} * {scale}");
+                }
+                cases += 1;
+            }
+        }
+    }
+    assert!(cases > 1000, "{cases}");
+}
+
+#[test]
 fn tiny_ort_scales_give_the_zero_point() {
     let rule = Requantizer {
         zero_point: -7,

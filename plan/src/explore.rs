@@ -3,11 +3,11 @@
 
 use crate::error::PlanError;
 use crate::hwplan::{self, Options};
-use crate::layers::Layers;
+use crate::layers::{self, Layers};
 use crate::program::Loops;
 use crate::resources::{self, Budget, Estimate, Features};
 use crate::shape::Shape;
-use crate::{allocate, cycles, input, layout};
+use crate::{allocate, cycles, input, layout, memories};
 use macforge_quant::QGraph;
 
 /// A shape with its estimates.
@@ -23,7 +23,7 @@ pub struct Candidate {
 
 const PIXELS: std::ops::RangeInclusive<usize> = 1..=16;
 const OUT_CHANNELS: [usize; 11] = [2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128];
-const IN_CHANNELS: [usize; 10] = [1, 2, 4, 6, 8, 10, 12, 16, 24, 32];
+const IN_CHANNELS: [usize; 13] = [1, 2, 3, 4, 6, 8, 9, 10, 12, 16, 18, 24, 32];
 const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 
 /// The user's shape with the best number of lanes, or the best shape of all.
@@ -69,8 +69,16 @@ pub fn check_shape(layers: &Layers, shape: &Shape, features: Features) -> Result
     Ok(())
 }
 
+/// All shapes of a graph that fit the device, best first.
+///
+/// # Errors
+/// The graph has an operator that the engine cannot run.
+pub fn candidates(graph: &QGraph, options: &Options) -> Result<Vec<Candidate>, PlanError> {
+    Ok(explore(graph, &layers::lower(graph)?, options))
+}
+
 /// All shapes that fit, best first.
-pub fn explore(graph: &QGraph, layers: &Layers, options: &Options) -> Vec<Candidate> {
+fn explore(graph: &QGraph, layers: &Layers, options: &Options) -> Vec<Candidate> {
     let features = hwplan::features(layers);
     let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
     let mut shapes = legal_shapes(layers, features, &options.budget);
@@ -150,9 +158,9 @@ fn judge(
             param_words += 1;
         }
     }
-    let memories = hwplan::memories(&shape, act_depth, weight_words, param_words);
     // the program word is close to this for all networks seen
     let program_bits = 420 + 45 * shape.p;
-    let estimate = resources::estimate(&shape, features, program_bits, &memories);
+    let words = [act_depth, weight_words, param_words];
+    let (_, estimate) = memories::choose(&shape, features, program_bits, words, &options.budget);
     Some(Candidate { shape, cycles: total, estimate })
 }

@@ -11,7 +11,8 @@ use crate::layout::{self, Layout};
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
-use crate::resources::{self, Budget, Estimate, Features, Memory};
+use crate::memories::{self, Memories};
+use crate::resources::{Budget, Estimate, Features};
 use crate::shape::Shape;
 use crate::{verify, weights};
 use macforge_quant::QGraph;
@@ -32,10 +33,8 @@ pub struct BlockLatencies {
 pub struct Options {
     /// The device.
     pub budget: Budget,
-    /// Array shape; chosen by [`explore`](crate::explore()) when absent.
+    /// Array shape; chosen by [`candidates`](crate::candidates) when absent.
     pub shape: Option<Shape>,
-    /// float32 at the boundary.
-    pub float_io: bool,
     /// Of the blocks that will be built.
     pub latencies: BlockLatencies,
 }
@@ -73,10 +72,10 @@ pub struct HwPlan {
     pub macs: Vec<u64>,
     /// Estimated cycles per layer.
     pub cycles: Vec<LayerCycles>,
+    /// Block RAM or LUTs, memory by memory.
+    pub memories: Memories,
     /// Estimated resources.
     pub estimate: Estimate,
-    /// float32 at the boundary.
-    pub float_io: bool,
     /// Widest window sum in bits (channel array).
     pub channel_bits: usize,
     /// Block latencies that the plan was made for.
@@ -85,7 +84,7 @@ pub struct HwPlan {
 
 /// Runs all passes.
 pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
-    let layers = layers::lower(graph, options.float_io)?;
+    let layers = layers::lower(graph)?;
     let shape = explore::resolve_shape(graph, &layers, options)?;
     let plan = build_with_shape(graph, layers, shape, options)?;
     if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
@@ -158,11 +157,12 @@ fn build_with_shape(
     let lane_path = lane_path(&options.latencies, features);
     let cycles = layer_cycles(&layers, &program, &shape, lane_path, &options.latencies);
     let macs = layers.layers.iter().map(|l| l.nodes.iter().map(|&n| graph.macs(n)).sum()).collect();
-    let estimate = estimate(&shape, features, &program, memory);
+    let program_bits = program[0].fields.iter().map(|f| f.width).sum();
+    let (memories, estimate) =
+        memories::choose(&shape, features, program_bits, memory, &options.budget);
     Ok(HwPlan {
         name: graph.name.clone(),
         channel_bits: channel_bits(&layers),
-        float_io: layers.float_io,
         latencies: options.latencies,
         shape,
         features,
@@ -178,6 +178,7 @@ fn build_with_shape(
         proofs,
         macs,
         cycles,
+        memories,
         estimate,
     })
 }
@@ -252,15 +253,7 @@ fn channel_bits(layers: &Layers) -> usize {
     (8 + widest.next_power_of_two().trailing_zeros() as usize).max(9)
 }
 
-/// Memories with more words than this go to block RAM.
-const DISTRIBUTED_WORDS: usize = 64;
-
 impl HwPlan {
-    /// The parameter memory is small enough for LUTs.
-    pub fn params_distributed(&self) -> bool {
-        self.params.len() <= DISTRIBUTED_WORDS
-    }
-
     /// Registered levels, lanes and multiplexers between accumulator and write, in cycles.
     pub fn lane_path(&self) -> usize {
         lane_path(&self.latencies, self.features)
@@ -270,39 +263,4 @@ impl HwPlan {
     pub fn estimated_cycles(&self) -> u64 {
         self.cycles.iter().map(LayerCycles::total).sum()
     }
-}
-
-fn estimate(
-    shape: &Shape,
-    features: Features,
-    program: &[LayerProgram],
-    [act_depth, weight_words, param_words]: [usize; 3],
-) -> Estimate {
-    let program_bits = program[0].fields.iter().map(|f| f.width).sum();
-    resources::estimate(
-        shape,
-        features,
-        program_bits,
-        &memories(shape, act_depth, weight_words, param_words),
-    )
-}
-
-/// The memories of a design.
-pub fn memories(shape: &Shape, act_depth: usize, weights: usize, params: usize) -> Vec<Memory> {
-    let segment = shape.ic.min(shape.lanes) * 8;
-    vec![
-        Memory { width: shape.oc * shape.ic * 8, depth: weights, count: 1, distributed: false },
-        Memory {
-            width: segment,
-            depth: act_depth,
-            count: 2 * shape.p * shape.segments(),
-            distributed: false,
-        },
-        Memory {
-            width: shape.lanes * params::LANE_BITS,
-            depth: params,
-            count: 1,
-            distributed: params <= DISTRIBUTED_WORDS,
-        },
-    ]
 }

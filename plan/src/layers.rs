@@ -76,12 +76,14 @@ pub struct Layers {
     pub input: TensorId,
     /// Storage of the graph output.
     pub output: TensorId,
-    /// The boundary carries float32.
-    pub float_io: bool,
+    /// The input stream carries float32.
+    pub float_input: bool,
+    /// The output stream carries float32.
+    pub float_output: bool,
 }
 
 /// Runs the pass.
-pub fn lower(graph: &QGraph, float_io: bool) -> Result<Layers, PlanError> {
+pub fn lower(graph: &QGraph) -> Result<Layers, PlanError> {
     let mut pass = Pass {
         graph,
         layers: Vec::new(),
@@ -98,15 +100,15 @@ pub fn lower(graph: &QGraph, float_io: bool) -> Result<Layers, PlanError> {
     for index in 0..graph.nodes.len() {
         pass.node(index)?;
     }
-    let boundary_is_float =
-        [input, output].iter().any(|t| graph.tensor(**t).dtype == DType::F32);
+    let is_float = |t: TensorId| graph.tensor(t).dtype == DType::F32;
     if pass.layers.is_empty() {
         return Err(unsupported(&graph.name, "no layer to compute".into(), "nothing to build"));
     }
     Ok(Layers {
         input: pass.input_storage(*input),
         output: pass.storage_of[output.0],
-        float_io: float_io || boundary_is_float,
+        float_input: is_float(*input),
+        float_output: is_float(*output),
         layers: pass.layers,
         tables: pass.tables,
         storage_of: pass.storage_of,

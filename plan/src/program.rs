@@ -69,8 +69,20 @@ impl LayerProgram {
     }
 
     /// Value of a scalar field.
+    ///
+    /// # Panics
+    /// There is no such field.
     pub fn value(&self, name: &str) -> i64 {
-        self.fields.iter().find(|f| f.name == name).map_or(0, |f| f.values[0])
+        self.vector(name)[0]
+    }
+
+    /// Values of a field, one per lane for vector fields.
+    ///
+    /// # Panics
+    /// There is no such field.
+    pub fn vector(&self, name: &str) -> &[i64] {
+        let field = self.fields.iter().find(|f| f.name == name);
+        &field.expect("the program has this field").values
     }
 }
 
@@ -166,7 +178,8 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
         pixels = pixels.max(rows * we);
     }
     Widths {
-        address: unsigned_bits(act_depth - 1),
+        // a plane may be as large as the buffer
+        address: unsigned_bits(act_depth),
         bank: unsigned_bits(cx.shape.p - 1),
         coordinate: unsigned_bits(coordinate) + 1,
         counter: unsigned_bits(counter),
@@ -187,6 +200,12 @@ impl Fields {
     fn add(&mut self, name: &'static str, width: usize, value: impl TryInto<i64>) {
         let value = value.try_into().ok().expect("a program value fits 64 bits");
         self.vector(name, width, vec![value], false);
+    }
+
+    /// Addresses are added modulo their width, so an offset below zero is a large number.
+    fn address(&mut self, name: &'static str, width: usize, value: impl TryInto<i64>) {
+        let value: i64 = value.try_into().ok().expect("an address fits 64 bits");
+        self.vector(name, width, vec![value.rem_euclid(1 << width)], false);
     }
 
     fn signed(&mut self, name: &'static str, width: usize, value: impl Into<i64>) {
@@ -250,12 +269,12 @@ fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &
     };
     f.add("in_buffer", 1, input.buffer);
     f.signed("pad_value", 8, pad);
-    f.add("in_plane", w.address, input.storage.plane);
-    f.add("kernel_quot", w.address, input.base as i64 + first_quot);
+    f.address("in_plane", w.address, input.storage.plane);
+    f.address("kernel_quot", w.address, input.base as i64 + first_quot);
     f.add("kernel_rem", w.bank, first_rem);
-    f.add("step_x_quot", w.address, x_quot);
+    f.address("step_x_quot", w.address, x_quot);
     f.add("step_x_rem", w.bank, x_rem);
-    f.add("step_y_quot", w.address, y_quot);
+    f.address("step_y_quot", w.address, y_quot);
     f.add("step_y_rem", w.bank, y_rem);
     f.add("dilation_y", w.coordinate, dy);
     f.add("dilation_x", w.coordinate, dx);
@@ -278,12 +297,14 @@ fn lane_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize) {
     };
     let advance = sx * cols_on + sy * rows_on * pitch;
     let advance_wrap = advance + sy * pitch - sx * we as i64;
-    f.vector("lane_quot", w.address, each(&|oy, ox| split(sy * oy * pitch + sx * ox, p).0), false);
+    let modulus = 1i64 << w.address;
+    let quot = |oy, ox| split(sy * oy * pitch + sx * ox, p).0.rem_euclid(modulus);
+    f.vector("lane_quot", w.address, each(&quot), false);
     f.vector("lane_y", w.coordinate, each(&|oy, _| oy * sy - pt), false);
     f.vector("lane_x", w.coordinate, each(&|_, ox| ox * sx - pl), false);
     f.vector("lane_rem", w.bank, (0..p as i64).map(|i| split(sx * i, p).1).collect(), false);
-    f.add("adv_quot", w.address, split(advance, p).0);
-    f.add("adv_quot_wrap", w.address, split(advance_wrap, p).0);
+    f.address("adv_quot", w.address, split(advance, p).0);
+    f.address("adv_quot_wrap", w.address, split(advance_wrap, p).0);
     f.add("adv_x", w.coordinate, sx * cols_on);
     f.add("wrap_x", w.coordinate, sx * we as i64);
     f.add("limit_x", w.coordinate, sx * we as i64 - pl);
@@ -302,9 +323,9 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
     f.add("out_cols", w.coordinate, columns);
     f.add("enum_cols_m1", w.coordinate, we - 1);
     f.add("pixels", w.pixels, rows * we);
-    f.add("out_base", w.address, output.base);
-    f.add("out_plane", w.address, output.storage.plane);
-    f.add("out_row_quot", w.address, row_quot);
+    f.address("out_base", w.address, output.base);
+    f.address("out_plane", w.address, output.storage.plane);
+    f.address("out_row_quot", w.address, row_quot);
     f.add("out_row_rem", w.bank, row_rem);
     f.add("softmax_length", 11, if layer.is_softmax() { channels } else { 0 });
     f.add("param_base", w.param, cx.param_bases[index]);
@@ -321,9 +342,9 @@ fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer
     let place = layer.residual.as_ref().map(|r| &cx.placements[&r.tensor]);
     let (row_quot, row_rem) =
         place.map_or((0, 0), |p| split(p.storage.pitch as i64 - we + 1, cx.shape.p));
-    f.add("res_base", w.address, place.map_or(0, |p| p.base));
-    f.add("res_plane", w.address, place.map_or(0, |p| p.storage.plane));
-    f.add("res_row_quot", w.address, row_quot);
+    f.address("res_base", w.address, place.map_or(0, |p| p.base));
+    f.address("res_plane", w.address, place.map_or(0, |p| p.storage.plane));
+    f.address("res_row_quot", w.address, row_quot);
     f.add("res_row_rem", w.bank, row_rem);
     let residual = layer.residual.as_ref();
     let rule = residual.map(|r| r.rule);

@@ -7,8 +7,9 @@ use crate::layers::{HwLayer, LayerKind};
 use crate::params::ChannelConstants;
 use crate::shape::Shape;
 use crate::weights::StoredKernel;
-use macforge_numeric::packing::{LOW_LANE, lane_bound};
+use macforge_numeric::packing::{LOW_LANE, fits_operand, lane_bound};
 use macforge_numeric::{Interval, accumulator_interval, prove_equal};
+use std::ops::Range;
 
 /// Width of the accumulators in bits.
 pub const ACC_BITS: u32 = 25;
@@ -96,6 +97,7 @@ fn low_lane(
                     let last = (first + shape.chain()).min(shape.ic);
                     let chain: Vec<i8> =
                         (first..last).map(|k| kernel.at(oc, ky, kx, chunk + k)).collect();
+                    operands(layer, kernel, oc, [ky, kx], chunk + first..chunk + last)?;
                     let bound = lane_bound(&chain, activations());
                     widest = widest.union(bound);
                 }
@@ -116,4 +118,25 @@ fn low_lane(
         ));
     }
     Ok(widest)
+}
+
+/// Every packed weight pair fits the DSP's 25-bit port.
+fn operands(
+    layer: &HwLayer,
+    kernel: &StoredKernel,
+    oc: usize,
+    [ky, kx]: [usize; 2],
+    channels: Range<usize>,
+) -> Result<(), PlanError> {
+    for channel in channels {
+        let (w0, w1) = (kernel.at(oc, ky, kx, channel), kernel.at(oc + 1, ky, kx, channel));
+        if !fits_operand(w1, w0) {
+            return Err(unproved(
+                layer,
+                oc + 1,
+                format!("weights {w1} and {w0} do not fit one 25-bit DSP port; keep weights within -127..=127"),
+            ));
+        }
+    }
+    Ok(())
 }

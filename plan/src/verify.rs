@@ -3,6 +3,7 @@
 
 use crate::error::PlanError;
 use crate::hwplan::HwPlan;
+use crate::program::LayerProgram;
 use macforge_quant::QGraph;
 
 /// Checks the whole plan.
@@ -19,8 +20,7 @@ fn fail(text: String) -> Result<(), PlanError> {
     Err(PlanError::Verify(text))
 }
 
-/// Unsigned fields hold their values; address-like fields may wrap below zero (they are added
-/// modulo the address width) but never above.
+/// Every value fits its field; coordinates are two's complement.
 fn fields(plan: &HwPlan) -> Result<(), PlanError> {
     for (index, layer) in plan.program.iter().enumerate() {
         for field in &layer.fields {
@@ -70,34 +70,98 @@ fn in_place(plan: &HwPlan, a: &crate::Placement, b: &crate::Placement) -> bool {
     }) && (a.base, a.storage.pitch, a.storage.plane) == (b.base, b.storage.pitch, b.storage.plane)
 }
 
-/// Walks every pixel group of a layer as the lanes do and compares bank and address of each lane
-/// with the place where the element lies.
+/// One pixel lane, advanced by the program's fields as the hardware does.
+#[derive(Clone, Copy)]
+struct Lane {
+    quot: i64,
+    y: i64,
+    x: i64,
+    rem: i64,
+}
+
+impl Lane {
+    fn start(program: &LayerProgram, lane: usize) -> Self {
+        let at = |name: &str| program.vector(name)[lane];
+        Lane { quot: at("lane_quot"), y: at("lane_y"), x: at("lane_x"), rem: at("lane_rem") }
+    }
+
+    fn advance(&mut self, program: &LayerProgram) {
+        let v = |name: &str| program.value(name);
+        self.x += v("adv_x");
+        let wrap = self.x >= v("limit_x");
+        if wrap {
+            self.x -= v("wrap_x");
+        }
+        self.y += v(if wrap { "adv_y_wrap" } else { "adv_y" });
+        self.quot += v(if wrap { "adv_quot_wrap" } else { "adv_quot" });
+    }
+}
+
+/// Walks every pixel group and kernel position of a layer as the program says and compares bank
+/// and address of each lane with the place where the element lies.
 fn banks(graph: &QGraph, plan: &HwPlan, index: usize) -> Result<(), PlanError> {
     let layer = &plan.layers.layers[index];
     if layer.is_softmax() {
         return Ok(());
     }
-    let p = plan.shape.p;
+    let program = &plan.program[index];
     let view = &plan.layout.views[index];
-    let [sy, sx] = view.window.stride;
     let [rows, columns, _] = graph.tensor(layer.output).hwc();
-    let we = view.enum_cols;
-    for first in (0..rows * we).step_by(p) {
-        let mut taken = vec![false; p];
-        for lane in 0..p {
-            let pixel = first + lane;
-            let bank = (sx * lane) % p;
-            if std::mem::replace(&mut taken[bank], true) {
-                return fail(format!("layer {index}: two lanes in bank {bank}"));
+    let mut lanes: Vec<Lane> = (0..plan.shape.p).map(|i| Lane::start(program, i)).collect();
+    for first in (0..rows * view.enum_cols).step_by(plan.shape.p) {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            let (oy, ox) = ((first + i) / view.enum_cols, (first + i) % view.enum_cols);
+            if oy < rows && (ox < columns || view.reduce) {
+                lane_reads(plan, index, lane, [oy, ox])?;
             }
-            let (oy, ox) = (pixel / we, pixel % we);
-            let written = oy < rows && ox < columns;
-            let place = (oy * sy * view.pitch + ox * sx) % p;
-            if written && place != bank {
+            lane.advance(program);
+        }
+        let mut taken: Vec<i64> = lanes.iter().map(|l| l.rem).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        if taken.len() != plan.shape.p {
+            return fail(format!("layer {index}: two lanes share a bank"));
+        }
+    }
+    Ok(())
+}
+
+/// All kernel positions of one lane at one output pixel.
+fn lane_reads(plan: &HwPlan, index: usize, lane: &Lane, out: [usize; 2]) -> Result<(), PlanError> {
+    let program = &plan.program[index];
+    let view = &plan.layout.views[index];
+    let input = &plan.placements[&plan.layers.layers[index].input];
+    let p = plan.shape.p as i64;
+    let v = |name: &str| program.value(name);
+    let (mut quot, mut rem) = (v("kernel_quot"), v("kernel_rem"));
+    let [kernel_h, kernel_w] = view.window.kernel;
+    for ky in 0..kernel_h {
+        for kx in 0..kernel_w {
+            let (y, x) = (
+                lane.y + (ky * view.window.dilation[0]) as i64,
+                lane.x + (kx * view.window.dilation[1]) as i64,
+            );
+            let wanted = [0, 1].map(|axis| {
+                (out[axis] * view.window.stride[axis] + [ky, kx][axis] * view.window.dilation[axis])
+                    as i64
+                    - view.window.pad[axis] as i64
+            });
+            let inside = (0..view.in_hw[0] as i64).contains(&y) && (0..view.in_hw[1] as i64).contains(&x);
+            let flat = y * view.pitch as i64 + x;
+            let carry = i64::from(lane.rem + rem >= p);
+            let bank = lane.rem + rem - carry * p;
+            let address = (lane.quot + quot + carry).rem_euclid(1 << plan.widths.address);
+            let place = (flat.rem_euclid(p), input.base as i64 + flat.div_euclid(p));
+            if [y, x] != wanted || (inside && (bank, address) != place) {
                 return fail(format!(
-                    "layer {index}: output ({oy}, {ox}) lies in bank {place}, its lane reads {bank}"
+                    "layer {index}, output {out:?}, kernel ({ky}, {kx}): reads bank {bank} word \
+                     {address} for ({y}, {x}), which lies in {place:?}; wanted {wanted:?}"
                 ));
             }
+            let step = if kx + 1 == kernel_w { "step_y" } else { "step_x" };
+            rem += v(&format!("{step}_rem"));
+            quot += v(&format!("{step}_quot")) + i64::from(rem >= p);
+            rem -= if rem >= p { p } else { 0 };
         }
     }
     Ok(())

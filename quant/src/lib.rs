@@ -40,3 +40,13 @@ pub fn lower(model: &Model, semantics: Option<Semantics>) -> Result<QGraph, Quan
     }
     Ok(graph)
 }
+
+/// The same graph with float32 at its boundary (`--io float`), verified.
+///
+/// # Errors
+/// The result does not verify; that is a defect of the pass.
+pub fn with_float_boundary(mut graph: QGraph) -> Result<QGraph, QuantError> {
+    passes::float_boundary::run(&mut graph);
+    graph.verify()?;
+    Ok(graph)
+}

@@ -202,7 +202,7 @@ fn convolutions_equal_cmsis_nn() {
 #[test]
 #[ignore = "needs ../shared/models"]
 fn fully_connected_layers_equal_cmsis_nn() {
-    let mut layer = |mut npz: Npz, features, channels, zero_point, names: [&str; 2], requant| {
+    let layer = |mut npz: Npz, features, channels, zero_point, names: [&str; 2], requant| {
         let op = FullyConnected {
             weights: npz.array("weights"),
             out_channels: channels,

@@ -89,7 +89,7 @@ impl BlockSource {
         };
         let built = build(&spec, builder, &AtomicBool::new(false), |_| Ok(()))?;
         let model = BlockModel::load(&self.top, &built.info.library, &self.memory_dir)?;
-        let block = Block {
+        let mut block = Block {
             model,
             ports: built.ports,
             info: built.info,
@@ -142,7 +142,10 @@ impl Block {
             .find(|(_, port)| port.name == name)
             .ok_or_else(|| {
                 let names: Vec<&str> = self.ports.iter().map(|p| p.name.as_str()).collect();
-                self.error(name, format!("no such port; there are {}", names.join(", ")))
+                self.error(
+                    name,
+                    format!("no such port; there are {}", names.join(", ")),
+                )
             })
     }
 
@@ -158,7 +161,9 @@ impl Block {
     fn find_clock(&self, name: &str) -> Result<u32, SimError> {
         match self.find_input(name)? {
             (index, Port { width: 1, .. }) => Ok(index),
-            (_, port) => Err(self.error(name, format!("is {} bits wide, a clock is 1", port.width))),
+            (_, port) => {
+                Err(self.error(name, format!("is {} bits wide, a clock is 1", port.width)))
+            }
         }
     }
 
@@ -182,7 +187,8 @@ impl Block {
         if (value << spare) >> spare != value {
             return Err(self.error(name, format!("{value} does not fit {} bits", port.width)));
         }
-        self.model.poke(index, &[value.cast_unsigned() << spare >> spare]);
+        self.model
+            .poke(index, &[value.cast_unsigned() << spare >> spare]);
         Ok(())
     }
 
@@ -193,7 +199,10 @@ impl Block {
     pub fn poke_chunks(&mut self, name: &str, chunks: &[u64]) -> Result<(), SimError> {
         let (index, port) = self.find_input(name)?;
         if !fits(chunks, port.width) {
-            return Err(self.error(name, format!("{chunks:#x?} does not fit {} bits", port.width)));
+            return Err(self.error(
+                name,
+                format!("{chunks:#x?} does not fit {} bits", port.width),
+            ));
         }
         let mut value = chunks.to_vec();
         value.resize(port.chunks(), 0);
@@ -237,7 +246,7 @@ impl Block {
     ///
     /// # Errors
     /// [`SimError::Fatal`] when the model stops.
-    pub fn eval(&self) -> Result<(), SimError> {
+    pub fn eval(&mut self) -> Result<(), SimError> {
         self.model.eval()
     }
 
@@ -274,7 +283,8 @@ impl Block {
         for input in inputs {
             let (index, port) = self.find_input(input.port)?;
             let vectors = input.values.len() / port.chunks();
-            if vectors * port.chunks() != input.values.len() || *count.get_or_insert(vectors) != vectors
+            if vectors * port.chunks() != input.values.len()
+                || *count.get_or_insert(vectors) != vectors
             {
                 return Err(self.error(input.port, "inputs of unequal length"));
             }

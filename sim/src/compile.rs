@@ -24,6 +24,14 @@ const LANGUAGE_OPTIONS: [&str; 7] = [
     "-w",
     "-c",
 ];
+/// `--wrap=fopen`: see `shim/common.cpp`. `-Bsymbolic` keeps two loaded models apart; `defs` makes a
+/// missing symbol an error here and not when the library runs.
+const LINK_OPTIONS: [&str; 4] = [
+    "-shared",
+    "-Wl,-Bsymbolic",
+    "-Wl,--wrap=fopen",
+    "-Wl,-z,defs",
+];
 /// Generated text per translation unit, bytes: below this, parsing the headers again costs more than
 /// a second core gains.
 const UNIT_BYTES: u64 = 200_000;
@@ -34,7 +42,11 @@ pub(crate) fn add_to_key(key: &mut Key, builder: &Builder) {
     key.add(&builder.tools.verilator_version)
         .add(&builder.tools.compiler_version)
         .add(cpu());
-    for option in COMPILER_OPTIONS.iter().chain(&LANGUAGE_OPTIONS) {
+    for option in COMPILER_OPTIONS
+        .iter()
+        .chain(&LANGUAGE_OPTIONS)
+        .chain(&LINK_OPTIONS)
+    {
         key.add(option);
     }
 }
@@ -76,13 +88,12 @@ pub(crate) fn library(
     let jobs = compile.units(&obj, &list)?;
     compile.run(&jobs)?;
 
-    let mut args: Vec<OsString> = ["-shared", "-Wl,-Bsymbolic", "-Wl,--wrap=fopen", "-o"]
-        .map(OsString::from)
-        .into();
+    let mut args: Vec<OsString> = LINK_OPTIONS.map(OsString::from).into();
+    args.push("-o".into());
     args.push(library.into());
     args.extend(jobs.iter().map(|job| job.log.with_extension("o").into()));
     args.extend(runtime.into_iter().map(OsString::from));
-    args.push("-pthread".into());
+    args.extend(["-pthread", "-latomic"].map(OsString::from));
     if spec.trace {
         args.push("-lz".into());
     }
@@ -148,7 +159,9 @@ impl Compile<'_> {
         const HOOKS: [&str; 4] = ["FINISH", "STOP", "FATAL", "WARN"];
         let mut key = Key::new("runtime");
         add_to_key(&mut key, self.builder);
-        key.add([u8::from(self.trace)]).add(COMMON_H).add(COMMON_CPP);
+        key.add([u8::from(self.trace)])
+            .add(COMMON_H)
+            .add(COMMON_CPP);
         files.iter().for_each(|file| {
             key.add(file);
         });
@@ -174,7 +187,9 @@ impl Compile<'_> {
     fn units(&self, obj: &Path, list: &str) -> Result<Vec<Job>, SimError> {
         let sized = |name: String| {
             let path = obj.join(&name);
-            let size = fs::metadata(&path).map_err(SimError::io("read", &path))?.len();
+            let size = fs::metadata(&path)
+                .map_err(SimError::io("read", &path))?
+                .len();
             Ok((size, name))
         };
         let cpp = |name: String| format!("{name}.cpp");

@@ -146,7 +146,7 @@ impl BlockModel {
         unsafe { (self.peek)(self.instance.handle, port, chunks.as_mut_ptr()) }
     }
 
-    pub fn eval(&self) -> Result<(), SimError> {
+    pub fn eval(&mut self) -> Result<(), SimError> {
         // SAFETY: the handle is live.
         let status = unsafe { (self.eval)(self.instance.handle) };
         self.instance.check(status).map(drop)
@@ -166,8 +166,10 @@ impl BlockModel {
         inputs: &[(u32, &[u64])],
         outputs: &mut [(u32, Vec<u64>)],
     ) -> Result<(), SimError> {
-        let (in_ports, in_data): (Vec<u32>, Vec<*const u64>) =
-            inputs.iter().map(|(port, data)| (*port, data.as_ptr())).unzip();
+        let (in_ports, in_data): (Vec<u32>, Vec<*const u64>) = inputs
+            .iter()
+            .map(|(port, data)| (*port, data.as_ptr()))
+            .unzip();
         let (out_ports, out_data): (Vec<u32>, Vec<*mut u64>) = outputs
             .iter_mut()
             .map(|(port, data)| (*port, data.as_mut_ptr()))
@@ -189,5 +191,186 @@ impl BlockModel {
             )
         };
         self.instance.check(status).map(drop)
+    }
+}
+
+/// Counters of the shim, in cycles since the model was created and words of the running inference
+/// (`MfCounters` in `shim/system.cpp`).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counters {
+    pub cycle: u64,
+    pub input_sent: u64,
+    pub output_got: u64,
+    pub last_input_cycle: u64,
+    pub last_output_cycle: u64,
+    pub finished_layer: u32,
+    pub last_keep: u32,
+}
+
+/// Why [`SystemModel::run`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunState {
+    /// The cycle limit was reached.
+    Running,
+    /// The last output word was taken.
+    Done,
+    /// A watched layer finished in the cycle before.
+    LayerFinished,
+}
+
+/// A memory found in the model.
+pub(crate) struct ProbeShape {
+    pub entry_bytes: usize,
+    pub entries: usize,
+}
+
+/// An instance built with `shim/system.cpp`, and the buffers that its running inference points to.
+pub(crate) struct SystemModel {
+    reset: unsafe extern "C" fn(Handle) -> c_int,
+    read: unsafe extern "C" fn(Handle, u32, *mut u32) -> c_int,
+    write: unsafe extern "C" fn(Handle, u32, u32) -> c_int,
+    stall: unsafe extern "C" fn(Handle, c_int, u64),
+    begin: unsafe extern "C" fn(Handle, *const u32, u64, *mut u32, u64, u64),
+    run: unsafe extern "C" fn(Handle, u64) -> c_int,
+    trace: unsafe extern "C" fn(Handle, *const c_char) -> c_int,
+    probe: unsafe extern "C" fn(Handle, *const c_char, *mut u64) -> c_int,
+    watch: unsafe extern "C" fn(Handle, *const c_char, *const c_char) -> c_int,
+    copy_probe: unsafe extern "C" fn(Handle, u32, *mut u8),
+    counters: unsafe extern "C" fn(Handle, *mut Counters),
+    instance: Instance,
+    input: Vec<u32>,
+    output: Vec<u32>,
+    probes: Vec<ProbeShape>,
+}
+
+impl SystemModel {
+    pub fn load(top: &str, path: &Path, memory_dir: &Path) -> Result<Self, SimError> {
+        let instance = Instance::load(top, path, memory_dir)?;
+        // SAFETY: the types are the signatures in shim/system.cpp; the copies live beside `instance`.
+        unsafe {
+            Ok(Self {
+                reset: instance.symbol("mf_reset")?,
+                read: instance.symbol("mf_read")?,
+                write: instance.symbol("mf_write")?,
+                stall: instance.symbol("mf_stall")?,
+                begin: instance.symbol("mf_begin")?,
+                run: instance.symbol("mf_run")?,
+                trace: instance.symbol("mf_trace")?,
+                probe: instance.symbol("mf_probe")?,
+                watch: instance.symbol("mf_watch")?,
+                copy_probe: instance.symbol("mf_copy_probe")?,
+                counters: instance.symbol("mf_counters")?,
+                instance,
+                input: Vec::new(),
+                output: Vec::new(),
+                probes: Vec::new(),
+            })
+        }
+    }
+
+    pub fn top(&self) -> &str {
+        &self.instance.top
+    }
+
+    pub fn reset(&mut self) -> Result<(), SimError> {
+        // SAFETY: the handle is live; the call ends the inference and with it all use of the buffers.
+        let status = unsafe { (self.reset)(self.instance.handle) };
+        self.instance.check(status).map(drop)
+    }
+
+    pub fn read(&mut self, address: u32) -> Result<u32, SimError> {
+        let mut data = 0;
+        // SAFETY: the handle is live and `data` outlives the call.
+        let status = unsafe { (self.read)(self.instance.handle, address, &raw mut data) };
+        self.instance.check(status).map(|_| data)
+    }
+
+    pub fn write(&mut self, address: u32, data: u32) -> Result<(), SimError> {
+        // SAFETY: the handle is live.
+        let status = unsafe { (self.write)(self.instance.handle, address, data) };
+        self.instance.check(status).map(drop)
+    }
+
+    pub fn stall(&mut self, seed: Option<u64>) {
+        let active = c_int::from(seed.is_some());
+        // SAFETY: the handle is live.
+        unsafe { (self.stall)(self.instance.handle, active, seed.unwrap_or(0)) }
+    }
+
+    pub fn begin(&mut self, input: &[u32], output_words: usize, max_idle: u64) {
+        self.input = input.to_vec();
+        self.output = vec![0; output_words];
+        // SAFETY: both buffers belong to self and are only replaced by the next begin, which gives
+        // the model new pointers before it runs again.
+        unsafe {
+            (self.begin)(
+                self.instance.handle,
+                self.input.as_ptr(),
+                self.input.len() as u64,
+                self.output.as_mut_ptr(),
+                self.output.len() as u64,
+                max_idle,
+            );
+        }
+    }
+
+    pub fn run(&mut self, cycles: u64) -> Result<RunState, SimError> {
+        // SAFETY: the handle is live and the buffers given to begin are still those of self.
+        let status = unsafe { (self.run)(self.instance.handle, cycles) };
+        Ok(match self.instance.check(status)? {
+            0 => RunState::Running,
+            1 => RunState::Done,
+            _ => RunState::LayerFinished,
+        })
+    }
+
+    /// The output words of the inference; all of them are valid once run said `Done`.
+    pub fn output(&self) -> &[u32] {
+        &self.output
+    }
+
+    pub fn trace(&mut self, path: &Path) -> Result<(), SimError> {
+        let text = CString::new(path.as_os_str().as_bytes())
+            .map_err(|e| SimError::io("write", path)(e.into()))?;
+        // SAFETY: the handle is live and `text` outlives the call.
+        let status = unsafe { (self.trace)(self.instance.handle, text.as_ptr()) };
+        self.instance.check(status).map(drop)
+    }
+
+    pub fn add_probe(&mut self, path: &CStr) -> Result<&ProbeShape, SimError> {
+        let mut shape = [0u64; 2];
+        // SAFETY: the handle is live; path and shape outlive the call, which fills both elements.
+        let status =
+            unsafe { (self.probe)(self.instance.handle, path.as_ptr(), shape.as_mut_ptr()) };
+        self.instance.check(status)?;
+        self.probes.push(ProbeShape {
+            entry_bytes: shape[0] as usize,
+            entries: shape[1] as usize,
+        });
+        Ok(&self.probes[self.probes.len() - 1])
+    }
+
+    pub fn watch(&mut self, done: &CStr, index: &CStr) -> Result<(), SimError> {
+        // SAFETY: the handle is live and both strings outlive the call.
+        let status = unsafe { (self.watch)(self.instance.handle, done.as_ptr(), index.as_ptr()) };
+        self.instance.check(status).map(drop)
+    }
+
+    /// The bytes of probe number `probe`: entries x bytes per entry, little endian.
+    pub fn copy_probe(&self, probe: usize) -> Vec<u8> {
+        let shape = &self.probes[probe];
+        let mut bytes = vec![0; shape.entry_bytes * shape.entries];
+        // SAFETY: the probe exists in the model (add_probe pushed both lists), and the buffer has the
+        // size that the model gave for it.
+        unsafe { (self.copy_probe)(self.instance.handle, probe as u32, bytes.as_mut_ptr()) };
+        bytes
+    }
+
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        // SAFETY: `Counters` has the layout of MfCounters and outlives the call.
+        unsafe { (self.counters)(self.instance.handle, &raw mut counters) };
+        counters
     }
 }

@@ -61,19 +61,24 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.finished {
+            let group = Pid::from_raw(self.child.id().cast_signed());
             // Ends the whole group; an error only means that it is gone already.
-            let _ = killpg(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGKILL);
+            let _ = killpg(group, Signal::SIGKILL);
             let _ = self.child.wait();
+            // Grandchildren die a moment later and could still write into the folder that the caller
+            // removes next. Bounded, because nobody may reap them.
+            for _ in 0..200 {
+                if killpg(group, None).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }
 
 /// Runs all jobs, at most `parallel` at a time. The first failure or a set `cancel` ends the rest.
-pub(crate) fn run_jobs(
-    jobs: &[Job],
-    parallel: usize,
-    cancel: &AtomicBool,
-) -> Result<(), JobError> {
+pub(crate) fn run_jobs(jobs: &[Job], parallel: usize, cancel: &AtomicBool) -> Result<(), JobError> {
     let mut waiting = jobs.iter();
     let mut running: Vec<Running> = Vec::new();
     loop {
@@ -132,4 +137,57 @@ pub(crate) fn capture(program: &Path, args: &[&OsStr]) -> Result<String, SimErro
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn shell(folder: &Path, name: &str, script: &str) -> Job {
+        Job {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            dir: folder.to_owned(),
+            log: folder.join(name),
+        }
+    }
+
+    #[test]
+    fn cancel_ends_the_children_of_children_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "(sleep 1; touch late) & (sleep 100) & touch started; wait";
+        let jobs = [shell(folder.path(), "log", script)];
+        let cancel = AtomicBool::new(false);
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| run_jobs(&jobs, 1, &cancel));
+            while !folder.path().join("started").exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            cancel.store(true, Ordering::Relaxed);
+            let result = run.join().unwrap();
+            assert!(matches!(result, Err(JobError::Other(SimError::Cancelled))));
+        });
+        assert!(start.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(1200));
+        assert!(!folder.path().join("late").exists());
+    }
+
+    #[test]
+    fn a_failure_ends_the_other_jobs_and_gives_its_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = [
+            shell(folder.path(), "a", "sleep 100"),
+            shell(folder.path(), "b", "seq 100; exit 3"),
+        ];
+        let start = Instant::now();
+        match run_jobs(&jobs, 2, &AtomicBool::new(false)) {
+            Err(JobError::Failed(log)) => {
+                assert!(log.starts_with("1\n2\n") && log.ends_with("40\n... and 60 more lines"));
+            }
+            _ => panic!("the failure was not seen"),
+        }
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
 }

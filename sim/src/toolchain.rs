@@ -48,7 +48,10 @@ impl Toolchain {
             })?;
         let verilator_version = first_line(&capture(&verilator, &["--version".as_ref()])?);
         check_version(&verilator, &verilator_version)?;
-        let root = capture(&verilator, &["--getenv".as_ref(), "VERILATOR_ROOT".as_ref()])?;
+        let root = capture(
+            &verilator,
+            &["--getenv".as_ref(), "VERILATOR_ROOT".as_ref()],
+        )?;
         let compiler_version = first_line(&capture(&compiler, &["--version".as_ref()])?);
         Ok(Self {
             verilator,

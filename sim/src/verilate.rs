@@ -163,7 +163,10 @@ fn check_names(spec: &BuildSpec) -> Result<(), SimError> {
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return bad(format!("two source files are named `{}`", pair[0]));
     }
-    match names.iter().find(|name| name.is_empty() || name.contains('/')) {
+    match names
+        .iter()
+        .find(|name| name.is_empty() || name.contains('/'))
+    {
         Some(name) => bad(format!("`{name}` is not a file name")),
         None => Ok(()),
     }
@@ -178,7 +181,9 @@ fn key(spec: &BuildSpec, builder: &Builder) -> Key {
     for text in [COMMON_H, COMMON_CPP, spec.shim.text()] {
         key.add(text);
     }
-    key.add(&spec.top).add(&spec.control).add([u8::from(spec.trace)]);
+    key.add(&spec.top)
+        .add(&spec.control)
+        .add([u8::from(spec.trace)]);
     for (name, value) in &spec.parameters {
         key.add("parameter").add(name).add(value);
     }
@@ -229,6 +234,10 @@ fn verilate(
         .map(|port| format!("MF_PORT({})\n", port.name))
         .collect();
     write(&obj.join("mf_ports.inc"), &table)?;
+    write(
+        &obj.join("mf_top.h"),
+        &format!("#define MF_TOP \"{}\"\n", spec.top),
+    )?;
     write(&obj.join("common.h"), COMMON_H)?;
     write(&obj.join("mf_shim.cpp"), spec.shim.text())?;
     Ok(ports)

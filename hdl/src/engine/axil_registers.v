@@ -40,7 +40,7 @@ module axil_registers #(
     reg [31:0] layer_cycles [0:LAYERS-1];
     reg [31:0] layer_saturations [0:LAYERS-1];
     reg        read_pending_q;
-    reg [11:0] read_addr_q;
+    reg [9:0]  read_addr_q;
     reg [31:0] cycles_read_q, saturations_read_q;
     integer i;
     initial for (i = 0; i < LAYERS; i = i + 1) begin
@@ -48,6 +48,7 @@ module axil_registers #(
         layer_saturations[i] = 32'd0;
     end
 
+    wire unused_address = &{1'b0, s_axil_araddr[1:0], s_axil_wdata[31:1], s_axil_wstrb[3:1]};
     wire write = s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid;
     assign s_axil_awready = write;
     assign s_axil_wready  = write;
@@ -69,13 +70,13 @@ module axil_registers #(
             if (read_pending_q) s_axil_rvalid <= 1'b1;
             else if (s_axil_rready) s_axil_rvalid <= 1'b0;
         end
-        read_addr_q        <= s_axil_araddr;
+        read_addr_q        <= s_axil_araddr[11:2];
         cycles_read_q      <= layer_cycles[s_axil_araddr[LIW+1:2]];
         saturations_read_q <= layer_saturations[s_axil_araddr[LIW+1:2]];
         if (read_pending_q) begin
-            if (read_addr_q[11:10] == 2'b01) s_axil_rdata <= cycles_read_q;
-            else if (read_addr_q[11:10] == 2'b10) s_axil_rdata <= saturations_read_q;
-            else case (read_addr_q[11:2])
+            if (read_addr_q[9:8] == 2'b01) s_axil_rdata <= cycles_read_q;
+            else if (read_addr_q[9:8] == 2'b10) s_axil_rdata <= saturations_read_q;
+            else case (read_addr_q)
                 10'h000: s_axil_rdata <= 32'h4D464731;
                 10'h001: s_axil_rdata <= {31'd0, enable_q};
                 10'h002: s_axil_rdata <= {31'd0, busy};

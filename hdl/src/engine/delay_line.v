@@ -11,6 +11,7 @@ module delay_line #(
 );
     generate
         if (STAGES == 0) begin : gen_wire
+            wire unused_clk = clk;
             assign out = in;
         end else begin : gen_shift
             reg [WIDTH*STAGES-1:0] shift_q = {WIDTH*STAGES{1'b0}};

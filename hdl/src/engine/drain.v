@@ -127,12 +127,21 @@ module drain #(
 
     wire octile_end = tile_end && tile_last_q;
     wire row_end    = col_q == enum_cols_m1;
-    wire [RW:0] out_step = {1'b0, out_rem_q} + (row_end ? {1'b0, out_row_rem} : {{RW{1'b0}}, 1'b1});
-    wire [RW:0] res_step = {1'b0, res_rem_q} + (row_end ? {1'b0, res_row_rem} : {{RW{1'b0}}, 1'b1});
-    wire [RW:0] out_step_wrap = out_step - P;
-    wire [RW:0] res_step_wrap = res_step - P;
-    wire out_carry = out_step >= P;
-    wire res_carry = res_step >= P;
+    localparam ONE = 1;
+    wire [RW-1:0] out_rem_next, res_rem_next;
+    wire          out_carry, res_carry;
+    bank_step #(.P(P), .RW(RW)) u_out_bank (
+        .rem(out_rem_q),
+        .delta(row_end ? out_row_rem : ONE[RW-1:0]),
+        .next(out_rem_next),
+        .carry(out_carry)
+    );
+    bank_step #(.P(P), .RW(RW)) u_res_bank (
+        .rem(res_rem_q),
+        .delta(row_end ? res_row_rem : ONE[RW-1:0]),
+        .next(res_rem_next),
+        .carry(res_carry)
+    );
     // one word holds several groups where D < IC, or several channel-mode tiles where IC < D
     wire sub_last  = (D > IC && !channel_mode) || sub_q == SEG_LAST[SUBW-1:0];
     wire [SUBW-1:0] sub_next = sub_last ? {SUBW{1'b0}} : sub_q + 1'b1;
@@ -180,9 +189,9 @@ module drain #(
             col_q      <= row_end ? {XW{1'b0}} : col_q + 1'b1;
             if (pixels_left_q != 0) pixels_left_q <= pixels_left_q - 1'b1;
             out_quot_q <= out_quot_q + (row_end ? out_row_quot : {AW{1'b0}}) + {{(AW-1){1'b0}}, out_carry};
-            out_rem_q  <= out_carry ? out_step_wrap[RW-1:0] : out_step[RW-1:0];
+            out_rem_q  <= out_rem_next;
             res_quot_q <= res_quot_q + (row_end ? res_row_quot : {AW{1'b0}}) + {{(AW-1){1'b0}}, res_carry};
-            res_rem_q  <= res_carry ? res_step_wrap[RW-1:0] : res_step[RW-1:0];
+            res_rem_q  <= res_rem_next;
         end
     end
 
@@ -245,6 +254,7 @@ module drain #(
                     .y_q(table_out[d*8 +: 8])
                 );
             end else begin : gen_no_table
+                wire unused_table = &{1'b0, table_enable, table_index};
                 assign table_out[d*8 +: 8] = lane_q[d*8 +: 8];
             end
             if (HAS_ADD) begin : gen_add
@@ -299,6 +309,9 @@ module drain #(
             always @(posedge clk) residual_q <= residual_sel;
             assign residual = residual_q;
         end else begin : gen_no_residual
+            wire unused_add = &{1'b0, add_enable, add_mul_y, add_mul_res, add_offset, add_shift,
+                                add_clamp_lo, add_clamp_hi, add_lower_is_activation, res_word,
+                                res_word_q, res_quot_q, res_rem_q, residual};
             assign res_addr = {AW{1'b0}};
             assign res_bank = {RW{1'b0}};
             assign residual = {D*8{1'b0}};

@@ -90,12 +90,14 @@ module feeder #(
     wire lanes_load  = start || (group_end && group_last);
     wire lanes_step  = group_end && !group_last;
 
-    wire [RW:0] rem_x = {1'b0, kernel_rem_q} + {1'b0, step_x_rem};
-    wire [RW:0] rem_y = {1'b0, kernel_rem_q} + {1'b0, step_y_rem};
-    wire [RW:0] rem_x_wrap = rem_x - P;
-    wire [RW:0] rem_y_wrap = rem_y - P;
-    wire        carry_x = rem_x >= P;
-    wire        carry_y = rem_y >= P;
+    wire [RW-1:0] rem_next;
+    wire          rem_carry;
+    bank_step #(.P(P), .RW(RW)) u_kernel_bank (
+        .rem(kernel_rem_q),
+        .delta(kx_last ? step_y_rem : step_x_rem),
+        .next(rem_next),
+        .carry(rem_carry)
+    );
     wire        sub_last = sub_q == SUB_LAST[SUBW-1:0];
     wire        tile_sub_last = tile_sub_q == SUB_LAST[SUBW-1:0];
 
@@ -136,15 +138,15 @@ module feeder #(
             if (chunk_last && !kx_last) begin
                 kx_q          <= kx_q + 1'b1;
                 kernel_x_q    <= kernel_x_q + dilation_x;
-                kernel_quot_q <= kernel_quot_q + step_x_quot + {{(AW-1){1'b0}}, carry_x};
-                kernel_rem_q  <= carry_x ? rem_x_wrap[RW-1:0] : rem_x[RW-1:0];
+                kernel_quot_q <= kernel_quot_q + step_x_quot + {{(AW-1){1'b0}}, rem_carry};
+                kernel_rem_q  <= rem_next;
             end else if (chunk_last) begin
                 kx_q          <= 0;
                 ky_q          <= ky_q + 1'b1;
                 kernel_x_q    <= 0;
                 kernel_y_q    <= kernel_y_q + dilation_y;
-                kernel_quot_q <= kernel_quot_q + step_y_quot + {{(AW-1){1'b0}}, carry_y};
-                kernel_rem_q  <= carry_y ? rem_y_wrap[RW-1:0] : rem_y[RW-1:0];
+                kernel_quot_q <= kernel_quot_q + step_y_quot + {{(AW-1){1'b0}}, rem_carry};
+                kernel_rem_q  <= rem_next;
             end
         end
         // address of the channel chunk; in channel mode the tile is the chunk

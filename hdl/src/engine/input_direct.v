@@ -40,9 +40,15 @@ module input_direct #(
     wire word_end    = pixel_end || lane_q == WB_M1[15:0];
     wire row_end     = col_q == COLS_M1[15:0];
     wire tensor_end  = pixel_end && row_end && row_q == ROWS_M1[15:0];
-    wire [RW:0] step      = {1'b0, rem_q} + (row_end ? ROW_REM[RW:0] : {{RW{1'b0}}, 1'b1});
-    wire [RW:0] step_wrap = step - P;
-    wire        carry     = step >= P;
+    localparam ONE = 1;
+    wire [RW-1:0] rem_next;
+    wire          carry;
+    bank_step #(.P(P), .RW(RW)) u_bank (
+        .rem(rem_q),
+        .delta(row_end ? ROW_REM[RW-1:0] : ONE[RW-1:0]),
+        .next(rem_next),
+        .carry(carry)
+    );
     assign byte_ready  = enable && !done_q;
     assign stream_last = take && tensor_end;
 
@@ -74,7 +80,7 @@ module input_direct #(
                 col_q  <= row_end ? 16'd0 : col_q + 1'b1;
                 row_q  <= row_end ? row_q + 1'b1 : row_q;
                 quot_q <= quot_q + (row_end ? ROW_QUOT[AW-1:0] : {AW{1'b0}}) + {{(AW-1){1'b0}}, carry};
-                rem_q  <= carry ? step_wrap[RW-1:0] : step[RW-1:0];
+                rem_q  <= rem_next;
             end
         end
     end

@@ -54,9 +54,15 @@ module input_folded #(
     wire span_end    = pos_q == SPAN_M1[15:0];
     wire emits       = pos_q == next_emit_q;
     wire row_end     = col_q == COLS_M1[15:0];
-    wire [RW:0] step      = {1'b0, rem_q} + (row_end ? ROW_REM[RW:0] : {{RW{1'b0}}, 1'b1});
-    wire [RW:0] step_wrap = step - P;
-    wire        carry     = step >= P;
+    localparam ONE = 1;
+    wire [RW-1:0] rem_next;
+    wire          carry;
+    bank_step #(.P(P), .RW(RW)) u_bank (
+        .rem(rem_q),
+        .delta(row_end ? ROW_REM[RW-1:0] : ONE[RW-1:0]),
+        .next(rem_next),
+        .carry(carry)
+    );
     wire [WORDS*WB*8-1:0] padded;
     wire [7:0] pad_byte = PAD_VALUE[7:0];
     wire last_row    = span_row_q == ROWS_M1[15:0];
@@ -114,14 +120,11 @@ module input_folded #(
                         if (row_end) row_q <= row_q + 1'b1;
                         quot_q <= quot_q + (row_end ? ROW_QUOT[AW-1:0] : {AW{1'b0}})
                                   + {{(AW-1){1'b0}}, carry};
-                        rem_q  <= carry ? step_wrap[RW-1:0] : step[RW-1:0];
+                        rem_q  <= rem_next;
                     end
                 end
             end
         end
-        if (shift) begin
-            if (WINDOW == 1) window_q <= from_stream ? byte_data : pad_byte;
-            else window_q <= {from_stream ? byte_data : pad_byte, window_q[WINDOW*8-1:(WINDOW==1 ? 0 : 8)]};
-        end
+        if (shift) window_q <= {from_stream ? byte_data : pad_byte, window_q[WINDOW*8-1:8]};
     end
 endmodule

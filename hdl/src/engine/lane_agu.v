@@ -51,15 +51,17 @@ module lane_agu #(
         end
     end
 
-    wire [RW:0]   rem_sum   = {1'b0, lane_rem} + {1'b0, kernel_rem};
-    wire          rem_carry = rem_sum >= P;
-    wire [RW:0]   rem_wrap  = rem_sum - P;
+    wire [RW-1:0] rem_next;
+    wire          rem_carry;
+    bank_step #(.P(P), .RW(RW)) u_bank (
+        .rem(lane_rem), .delta(kernel_rem), .next(rem_next), .carry(rem_carry)
+    );
     reg  [XW-1:0] iy_q;
     reg  [XW-1:0] ix_q;
 
     always @(posedge clk) begin
         addr_q   <= quot_q + kernel_quot + {{(AW-1){1'b0}}, rem_carry};
-        bank_q   <= rem_carry ? rem_wrap[RW-1:0] : rem_sum[RW-1:0];
+        bank_q   <= rem_next;
         iy_q     <= y_q + kernel_y;
         ix_q     <= x_q + kernel_x;
         // negative coordinates are large unsigned numbers, so one compare covers both ends

@@ -26,7 +26,8 @@ use tera::{Context, Tera};
 pub const SOFTMAX_READ_LATENCY: usize = 5;
 
 /// Modules that every design has, with their text.
-const COMMON: [(&str, &str); 14] = [
+const COMMON: [(&str, &str); 15] = [
+    ("bank_step", include_str!("bank_step.v")),
     ("delay_line", include_str!("delay_line.v")),
     ("act_ram", include_str!("act_ram.v")),
     ("activation_buffer", include_str!("activation_buffer.v")),
@@ -112,6 +113,8 @@ pub struct Engine {
     pub act_depth: usize,
     /// Weight words.
     pub weight_depth: usize,
+    /// Of these, words in LUTs at the end (the rest is then a multiple of 512).
+    pub weight_tail: usize,
     /// Parameter words.
     pub param_depth: usize,
     /// Parameter memory in LUTs.
@@ -124,8 +127,10 @@ pub struct Engine {
     pub input: PortBlock,
     /// Output walker.
     pub output: PortBlock,
-    /// float32 streams.
-    pub io_float: bool,
+    /// float32 input stream.
+    pub float_input: bool,
+    /// float32 output stream.
+    pub float_output: bool,
     /// Channel array present.
     pub has_channel: bool,
     /// Width of the channel array's sums.
@@ -166,14 +171,21 @@ impl Engine {
         if self.has_softmax {
             modules.push(module("softmax_port", include_str!("softmax_port.v")));
         }
-        if !self.io_float {
-            modules.push(module("input_unpack", include_str!("input_unpack.v")));
-            modules.push(module("output_pack", include_str!("output_pack.v")));
+        modules.push(if self.float_input {
+            module("quantize_stream", include_str!("quantize_stream.v"))
         } else {
-            modules.push(module("quantize_stream", include_str!("quantize_stream.v")));
-            modules.push(module("dequantize_stream", include_str!("dequantize_stream.v")));
-        }
-        modules.push(rom("weight_rom", "weights.mem", "block")?);
+            module("input_unpack", include_str!("input_unpack.v"))
+        });
+        modules.push(if self.float_output {
+            module("dequantize_stream", include_str!("dequantize_stream.v"))
+        } else {
+            module("output_pack", include_str!("output_pack.v"))
+        });
+        modules.push(if self.weight_tail > 0 {
+            module("weight_rom", include_str!("weight_rom_split.v"))
+        } else {
+            rom("weight_rom", "weights.mem", "block")?
+        });
         let style = if self.params_distributed { "distributed" } else { "block" };
         modules.push(rom("param_rom", "params.mem", style)?);
         if self.tables > 0 {

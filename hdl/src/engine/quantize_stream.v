@@ -3,7 +3,7 @@
 //           flight when the loader stalls.
 // Latency   LATENCY + 1; one element per cycle; obeys backpressure.
 module quantize_stream #(
-    parameter LATENCY = 8,
+    parameter LATENCY = 9,
     parameter FAW     = 5
 ) (
     input  wire        clk,

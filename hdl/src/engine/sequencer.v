@@ -31,7 +31,9 @@ module sequencer #(
     localparam LAST = LAYERS - 1;
     localparam [2:0] S_INPUT = 3'd0, S_START = 3'd1, S_RUN = 3'd2, S_OUTPUT = 3'd3, S_DRAIN = 3'd4,
                      S_SETTLE = 3'd5;
-    (* rom_style = "distributed" *) reg [DW-1:0] program_rom [0:LAYERS-1];
+    // rom_style is for Vivado; Yosys has no LUT ROM cell, reads ram_style first and then uses logic
+    (* ram_style = "registers", rom_style = "distributed" *)
+    reg [DW-1:0] program_rom [0:LAYERS-1];
     initial $readmemh("program.mem", program_rom);
 
     reg [2:0]     state_q;

@@ -13,6 +13,7 @@ module sum_tree #(
     localparam HALF = (N + 1) / 2;
     generate
         if (LEVELS == 0) begin : gen_leaf
+            wire unused_clk = clk;
             if (WO == WI) begin : gen_same
                 assign sum = in;
             end else begin : gen_wider

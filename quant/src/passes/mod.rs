@@ -1,5 +1,6 @@
 //! Passes over the [`QGraph`], one per file, in the order they run.
 
+pub(crate) mod float_boundary;
 mod remove_dead;
 
 use crate::graph::QGraph;

@@ -40,6 +40,7 @@ struct MfModel {
     std::unique_ptr<Vdut> top;
     std::string memory_dir;
     std::string error;
+    std::string pending;  // cause to report when the runtime next warns
 #if VM_TRACE
     std::unique_ptr<VerilatedFstC> trace;
 #endif

@@ -1,0 +1,91 @@
+//! `macforge compile`
+
+use crate::Outcome;
+use crate::project::{self, Io, ModelFile};
+use clap::Args as ClapArgs;
+use macforge_codegen::{Bundle, Design, generate};
+use macforge_constraints::{Board, board};
+use macforge_numeric::Semantics;
+use macforge_plan::{HwPlan, Shape};
+use macforge_quant::QGraph;
+use miette::{IntoDiagnostic, Result};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Options of `compile`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Model file (.tflite) or name of a built-in model (fire-risk)
+    pub model: String,
+    /// Board; `macforge boards` lists them
+    #[arg(long)]
+    pub board: String,
+    /// Clock in MHz that the constraints ask for [default: the board's goal]
+    #[arg(long)]
+    pub clock: Option<f64>,
+    /// Array shape: pixels x output channels x input channels [default: explored]
+    #[arg(long, value_name = "PxOCxIC")]
+    pub shape: Option<Shape>,
+    /// What the streams carry
+    #[arg(long, value_enum, default_value = "int8")]
+    pub io: Io,
+    /// Rounding rules [default: the model format's own]
+    #[arg(long)]
+    pub semantics: Option<Semantics>,
+    /// Output folder
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+/// Compiles a model into a design folder.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let started = Instant::now();
+    let file = ModelFile::open(&args.model)?;
+    let board = board(&args.board).into_diagnostic()?;
+    let clock_mhz = args.clock.unwrap_or(board.default_clock_mhz);
+    let graph = file.graph(args.semantics, args.io)?;
+    let plan = project::plan(&graph, board, args.shape)?;
+    let bundle = bundle(&file, board, clock_mhz, args.io, &graph, &plan)?;
+    bundle.write(&args.output).into_diagnostic()?;
+    let channels: usize = plan.proofs.iter().map(|p| p.channels.len()).sum();
+    println!(
+        "{}: {} layers on a {} array ({} requantizer lanes), {} ({})",
+        plan.name,
+        plan.program.len(),
+        plan.shape,
+        plan.shape.lanes,
+        board.name,
+        board.part
+    );
+    println!(
+        "  estimated {} cycles per inference, {} DSP, {} BRAM36, {} LUT, {} FF",
+        plan.estimated_cycles(),
+        plan.estimate.dsp,
+        plan.estimate.bram36,
+        plan.estimate.lut,
+        plan.estimate.ff
+    );
+    println!("  proved requantizer, accumulator and packed lanes of {channels} channels");
+    println!("  wrote {} in {:.1} s", args.output.display(), started.elapsed().as_secs_f64());
+    Ok(Outcome::Passed)
+}
+
+fn bundle(
+    file: &ModelFile,
+    board: &Board,
+    clock_mhz: f64,
+    io: Io,
+    graph: &QGraph,
+    plan: &HwPlan,
+) -> Result<Bundle> {
+    let design = Design {
+        graph,
+        plan,
+        model_file: (&file.name, &file.bytes),
+        policy: None,
+        board,
+        io: io.name(),
+        clock_mhz,
+    };
+    generate(&design).into_diagnostic()
+}

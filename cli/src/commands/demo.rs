@@ -1,0 +1,70 @@
+//! `macforge demo`
+
+use crate::Outcome;
+use crate::builtin::FIRE_RISK;
+use crate::commands::{compile, report, simulate};
+use crate::cosim::samples;
+use crate::project::{Io, Project};
+use clap::Args as ClapArgs;
+use macforge_reference::Value;
+use miette::Result;
+use std::io::Cursor;
+use std::path::PathBuf;
+
+/// Options of `demo`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Board
+    #[arg(long, default_value = "pynq-z2")]
+    pub board: String,
+    /// Output folder
+    #[arg(short, long, value_name = "DIR", default_value = "out/demo")]
+    pub output: PathBuf,
+}
+
+/// Compiles the built-in model, simulates its samples and reports.
+pub fn run(args: &Args) -> Result<Outcome> {
+    println!("Forest-fire risk from 32x32 RGB + infrared images, trained by this project\n");
+    compile::run(&compile::Args {
+        model: FIRE_RISK.name.into(),
+        board: args.board.clone(),
+        clock: None,
+        shape: None,
+        io: Io::Int8,
+        semantics: None,
+        output: args.output.clone(),
+    })?;
+    let project = Project::open(&args.output)?;
+    let inputs = samples::from_reader(&project.graph, Cursor::new(FIRE_RISK.samples), None)?;
+    println!("\nCo-simulation of {} labelled scenes in Verilator", inputs.len());
+    let outcome = simulate::verify(
+        &args.output,
+        &project,
+        &inputs,
+        &simulate::Request { layers: true, ..simulate::Request::default() },
+    )?;
+    classes(&outcome.outputs);
+    println!();
+    report::run(&report::Args { dir: args.output.clone(), measure: false, json: None })?;
+    let dir = args.output.display();
+    println!("\nMade {dir}/rtl (Verilog), {dir}/mem (memory images), {dir}/constraints,");
+    println!("     {dir}/vivado/synth.tcl, {dir}/manifest.json");
+    println!("{}", simulate::verdict(&outcome.simulation));
+    Ok(simulate::outcome_of(&outcome.simulation))
+}
+
+/// Prints how often each class was the highest output.
+fn classes(outputs: &[Value]) {
+    let names: Vec<&str> = FIRE_RISK.labels.lines().collect();
+    let mut counts = vec![0usize; names.len()];
+    for output in outputs {
+        if let Some(values) = output.as_i8() {
+            let best = (0..values.len()).max_by_key(|&i| values.as_slice().map_or(0, |v| v[i]));
+            if let Some(count) = best.and_then(|b| counts.get_mut(b)) {
+                *count += 1;
+            }
+        }
+    }
+    let shares: Vec<String> = names.iter().zip(&counts).map(|(n, c)| format!("{n} {c}")).collect();
+    println!("  predicted: {}", shares.join(", "));
+}

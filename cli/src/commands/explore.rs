@@ -1,0 +1,82 @@
+//! `macforge explore`
+
+use crate::Outcome;
+use crate::project::{self, Io, ModelFile};
+use crate::table::Table;
+use clap::Args as ClapArgs;
+use macforge_plan::Candidate;
+use miette::{IntoDiagnostic, Result, WrapErr};
+use serde::Serialize;
+use std::fs;
+use std::path::PathBuf;
+
+/// Options of `explore`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Model file (.tflite) or name of a built-in model
+    pub model: String,
+    /// Board
+    #[arg(long)]
+    pub board: String,
+    /// How many shapes to print
+    #[arg(long, default_value_t = 12)]
+    pub most: usize,
+    /// Writes all shapes as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    shape: String,
+    lanes: usize,
+    estimated_cycles: u64,
+    dsp: u64,
+    bram36: f64,
+    lut: u64,
+    ff: u64,
+}
+
+impl From<&Candidate> for Entry {
+    fn from(c: &Candidate) -> Self {
+        Entry {
+            shape: c.shape.to_string(),
+            lanes: c.shape.lanes,
+            estimated_cycles: c.cycles,
+            dsp: c.estimate.dsp,
+            bram36: c.estimate.bram36,
+            lut: c.estimate.lut,
+            ff: c.estimate.ff,
+        }
+    }
+}
+
+/// Prints the shapes that fit the board, best first. All figures are estimates.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let graph = ModelFile::open(&args.model)?.graph(None, Io::Int8)?;
+    let board = macforge_constraints::board(&args.board).into_diagnostic()?;
+    let candidates =
+        macforge_plan::candidates(&graph, &project::options(board, None)).into_diagnostic()?;
+    let entries: Vec<Entry> = candidates.iter().map(Entry::from).collect();
+    let mut table = Table::new(&["shape", "lanes", "cycles (est.)", "DSP", "BRAM36", "LUT", "FF"]);
+    for e in entries.iter().take(args.most) {
+        table.row(vec![
+            e.shape.clone(),
+            e.lanes.to_string(),
+            e.estimated_cycles.to_string(),
+            e.dsp.to_string(),
+            e.bram36.to_string(),
+            e.lut.to_string(),
+            e.ff.to_string(),
+        ]);
+    }
+    print!("{}", table.render());
+    println!("  {} shapes within twice the best fit {}", entries.len(), board.name);
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&entries).into_diagnostic()? + "\n";
+        fs::write(path, text)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(if entries.is_empty() { Outcome::Failed } else { Outcome::Passed })
+}

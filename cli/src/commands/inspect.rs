@@ -1,0 +1,83 @@
+//! `macforge inspect`
+
+use crate::Outcome;
+use crate::project::ModelFile;
+use crate::table::Table;
+use clap::Args as ClapArgs;
+use macforge_model::{Model, Tensor};
+use miette::Result;
+
+/// Options of `inspect`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Model file (.tflite) or name of a built-in model
+    pub model: String,
+}
+
+/// Prints what a model consists of.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let model = ModelFile::open(&args.model)?.import()?;
+    println!("{} ({:?})", model.name, model.format);
+    for (what, tensors) in [("input", &model.inputs), ("output", &model.outputs)] {
+        for &t in tensors {
+            println!("  {what} {}", describe(&model.tensors[t]));
+        }
+    }
+    print!("{}", operators(&model).render());
+    let macs: u64 = (0..model.operators.len()).map(|i| model.macs(i)).sum();
+    println!("  {} MACs, {} parameters", macs, model.parameters());
+    if model.unsupported.is_empty() {
+        return Ok(Outcome::Passed);
+    }
+    println!("not supported:");
+    for item in &model.unsupported {
+        println!("  {item}");
+    }
+    Ok(Outcome::Failed)
+}
+
+fn operators(model: &Model) -> Table {
+    let mut table = Table::new(&["operator", "output", "weights", "activations", "MACs"]);
+    for (index, operator) in model.operators.iter().enumerate() {
+        let output = operator.outputs.first().map(|&t| &model.tensors[t]);
+        let weights = operator
+            .inputs
+            .iter()
+            .skip(1)
+            .flatten()
+            .map(|&t| &model.tensors[t])
+            .find(|t| t.data.is_some() && t.quantization.is_some());
+        table.row(vec![
+            model.source(index),
+            output.map_or_else(String::new, |t| shape(t)),
+            weights.map_or_else(|| "-".into(), granularity),
+            output.map_or_else(|| "-".into(), quantization),
+            model.macs(index).to_string(),
+        ]);
+    }
+    table
+}
+
+fn shape(tensor: &Tensor) -> String {
+    let dims: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
+    dims.join("x")
+}
+
+fn granularity(tensor: &Tensor) -> String {
+    let scales = tensor.quantization.as_ref().map_or(0, |q| q.scale.len());
+    let grain = if scales > 1 { "per channel" } else { "per tensor" };
+    format!("{:?} {grain}", tensor.dtype)
+}
+
+fn quantization(tensor: &Tensor) -> String {
+    match tensor.quantization.as_ref().map(|q| (q.scale.as_slice(), q.zero_point.as_slice())) {
+        Some(([scale], [zero_point])) => {
+            format!("{:?} scale {scale} zero point {zero_point}", tensor.dtype)
+        }
+        _ => format!("{:?}", tensor.dtype),
+    }
+}
+
+fn describe(tensor: &Tensor) -> String {
+    format!("{} {} {}", tensor.name, shape(tensor), quantization(tensor))
+}

@@ -1,0 +1,10 @@
+//! One file per subcommand.
+
+pub mod boards;
+pub mod compile;
+pub mod demo;
+pub mod doctor;
+pub mod explore;
+pub mod inspect;
+pub mod report;
+pub mod simulate;

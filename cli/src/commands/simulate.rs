@@ -1,0 +1,175 @@
+//! `macforge simulate`
+
+use crate::Outcome;
+use crate::commands::report;
+pub use crate::cosim::run::{Request, Verified};
+use crate::cosim::{result::Simulation, run as cosim, samples};
+use crate::project::Project;
+use crate::table::Table;
+use clap::Args as ClapArgs;
+use indicatif::{ProgressBar, ProgressStyle};
+use macforge_quant::QGraph;
+use macforge_reference::Value;
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use ndarray::{ArrayD, Axis};
+use ndarray_npy::NpzWriter;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Options of `simulate`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Design folder
+    pub dir: PathBuf,
+    /// Samples: the first array of an .npz file, batch first [default: seeded random values]
+    #[arg(long, value_name = "X.npz")]
+    pub input: Option<PathBuf>,
+    /// How many samples [default: all of the file, or 2 random ones]
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// Writes the outputs under their tensor name and as output0
+    #[arg(long, value_name = "Y.npz")]
+    pub output: Option<PathBuf>,
+    /// Compares every tensor that the hardware stores, not just the outputs
+    #[arg(long)]
+    pub layers: bool,
+    /// Writes a waveform (FST)
+    #[arg(long, value_name = "W.fst")]
+    pub trace: Option<PathBuf>,
+    /// Stalls both streams at random
+    #[arg(long, value_name = "SEED")]
+    pub stall: Option<u64>,
+    /// Writes the result as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Random samples where no file is given.
+const DEFAULT_SAMPLES: usize = 2;
+
+/// Set by Ctrl-C; the simulation looks at it every few thousand cycles.
+static CANCEL: AtomicBool = AtomicBool::new(false);
+
+/// Simulates a design folder.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let project = Project::open(&args.dir)?;
+    let inputs = match &args.input {
+        Some(path) => samples::from_file(&project.graph, path, args.samples)?,
+        None => samples::random(&project.graph, args.samples.unwrap_or(DEFAULT_SAMPLES))?,
+    };
+    if inputs.is_empty() {
+        return Err(miette!("no sample to simulate"));
+    }
+    let request =
+        Request { layers: args.layers, stall: args.stall, trace: args.trace.clone() };
+    let verified = verify(&args.dir, &project, &inputs, &request)?;
+    let simulation = &verified.simulation;
+    if let Some(path) = &args.output {
+        write_outputs(path, &project.graph, &verified.outputs)?;
+    }
+    if let Some(path) = &args.json {
+        report::keep(path, simulation)?;
+    }
+    print!("{}", layer_table(simulation).render());
+    println!(
+        "  {} cycles per inference, utilization {:.1} % of {} MACs per cycle",
+        simulation.cycles_per_inference,
+        100.0 * simulation.utilization,
+        simulation.macs_per_cycle_peak
+    );
+    println!("{}", verdict(simulation));
+    Ok(outcome_of(simulation))
+}
+
+/// Runs the samples with a progress bar and keeps the result in the design folder.
+pub fn verify(
+    dir: &Path,
+    project: &Project,
+    inputs: &[Value],
+    request: &Request,
+) -> Result<Verified> {
+    // a second handler in the same process is refused, and the first one serves as well
+    let _ = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed));
+    let bar = ProgressBar::new(inputs.len() as u64);
+    let style = "  [{bar:30}] {pos}/{len} samples, {elapsed}, {msg}";
+    bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
+    bar.set_message("building the simulation");
+    let verified = cosim::verify(dir, project, inputs, request, &CANCEL, &mut |sample, progress| {
+        bar.set_position(sample as u64);
+        bar.set_message(format!("cycle {}", progress.cycles));
+    });
+    bar.finish_and_clear();
+    let verified = verified?;
+    report::keep(&dir.join(report::SIMULATION), &verified.simulation)?;
+    Ok(verified)
+}
+
+/// The last line: what was compared and what differed.
+pub fn verdict(simulation: &Simulation) -> String {
+    let mut text: String = simulation.differences.iter().map(|d| format!("  {d}\n")).collect();
+    text += &format!(
+        "{} samples, {} integers compared with the reference model, {} mismatches",
+        simulation.samples, simulation.values_compared, simulation.mismatches
+    );
+    text
+}
+
+/// Equal in every integer, or not.
+pub fn outcome_of(simulation: &Simulation) -> Outcome {
+    if simulation.mismatches == 0 { Outcome::Passed } else { Outcome::Failed }
+}
+
+fn layer_table(simulation: &Simulation) -> Table {
+    let mut table =
+        Table::new(&["layer", "op", "MACs", "cycles", "utilization", "saturations"]);
+    for layer in &simulation.layers {
+        table.row(vec![
+            layer.name.clone(),
+            layer.op.clone(),
+            layer.macs.to_string(),
+            layer.cycles.to_string(),
+            format!("{:.1} %", 100.0 * layer.utilization),
+            layer.saturations.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Writes `output0` and the tensor's own name, batch first, completely or not at all.
+fn write_outputs(path: &Path, graph: &QGraph, outputs: &[Value]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let attempt = || -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder).into_diagnostic()?;
+        write_npz(file.as_file_mut(), graph, outputs)?;
+        file.persist(path).into_diagnostic()?;
+        Ok(())
+    };
+    attempt().wrap_err_with(|| format!("cannot write {}", path.display()))
+}
+
+fn write_npz(file: &mut File, graph: &QGraph, outputs: &[Value]) -> Result<()> {
+    let name = graph.tensor(graph.outputs[0]).name.clone();
+    let ints: Vec<&ArrayD<i8>> = outputs.iter().filter_map(Value::as_i8).collect();
+    let floats: Vec<&ArrayD<f32>> = outputs.iter().filter_map(Value::as_f32).collect();
+    let mut npz = NpzWriter::new_compressed(&mut *file);
+    let mut names = vec!["output0".to_string()];
+    if name != "output0" {
+        names.push(name);
+    }
+    for name in names {
+        if floats.is_empty() {
+            npz.add_array(name, &stack(&ints)?).into_diagnostic()?;
+        } else {
+            npz.add_array(name, &stack(&floats)?).into_diagnostic()?;
+        }
+    }
+    npz.finish().into_diagnostic()?;
+    file.flush().into_diagnostic()
+}
+
+fn stack<T: Clone>(arrays: &[&ArrayD<T>]) -> Result<ArrayD<T>> {
+    let views: Vec<_> = arrays.iter().map(|a| a.view()).collect();
+    ndarray::stack(Axis(0), &views).into_diagnostic()
+}

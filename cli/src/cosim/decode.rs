@@ -1,0 +1,76 @@
+//! Bits of the simulation back to tensors.
+
+use macforge_plan::{HwPlan, Placement, Shape};
+use macforge_quant::{DType, QGraph, TensorId};
+use macforge_reference::Value;
+use ndarray::{ArrayD, IxDyn};
+
+/// Activation memory as the simulation shows it, by probe name.
+pub trait Memory {
+    /// Byte `byte` of word `address` of one segment; `None` if the probe is missing.
+    fn byte(&self, probe: &str, address: usize, byte: usize) -> Option<u8>;
+}
+
+/// Probe name of one segment of one bank.
+pub fn probe_name(buffer: usize, bank: usize, segment: usize) -> String {
+    format!("buffer{buffer}.bank{bank}.segment{segment}")
+}
+
+/// Hierarchical name of the memory behind a probe.
+pub fn probe_hierarchy(buffer: usize, bank: usize, segment: usize) -> String {
+    format!("gen_buffer[{buffer}].u_buffer.gen_bank[{bank}].gen_segment[{segment}].u_ram.mem")
+}
+
+/// Bytes of a segment.
+pub fn segment_bytes(shape: &Shape) -> usize {
+    shape.word_bytes() / shape.segments()
+}
+
+/// Beats of the output stream.
+pub fn output_beats(graph: &QGraph) -> usize {
+    let output = graph.tensor(graph.outputs[0]);
+    match output.dtype {
+        DType::I8 => output.elements().div_ceil(4),
+        DType::F32 => output.elements(),
+    }
+}
+
+/// The output stream as the graph output; `None` if it is too short.
+pub fn output(graph: &QGraph, beats: &[u32]) -> Option<Value> {
+    let output = graph.tensor(graph.outputs[0]);
+    let shape = IxDyn(&output.shape);
+    match output.dtype {
+        DType::I8 => {
+            let bytes = beats.iter().flat_map(|w| w.to_le_bytes()).map(|b| b as i8);
+            let values: Vec<i8> = bytes.take(output.elements()).collect();
+            ArrayD::from_shape_vec(shape, values).ok().map(Value::I8)
+        }
+        DType::F32 => {
+            let values: Vec<f32> = beats.iter().map(|&w| f32::from_bits(w)).collect();
+            ArrayD::from_shape_vec(shape, values).ok().map(Value::F32)
+        }
+    }
+}
+
+/// The int8 values of a stored tensor in row, column, channel order.
+pub fn tensor(
+    graph: &QGraph,
+    plan: &HwPlan,
+    id: TensorId,
+    memory: &impl Memory,
+) -> Option<Vec<i8>> {
+    let placement: &Placement = plan.placements.get(&id)?;
+    let [h, w, c] = graph.tensor(id).hwc();
+    let bytes = segment_bytes(&plan.shape);
+    let mut values = Vec::with_capacity(h * w * c);
+    for y in 0..h {
+        for x in 0..w {
+            for channel in 0..c {
+                let (bank, address, byte) = placement.locate(&plan.shape, y, x, channel);
+                let probe = probe_name(placement.buffer, bank, byte / bytes);
+                values.push(memory.byte(&probe, address, byte % bytes)? as i8);
+            }
+        }
+    }
+    Some(values)
+}

@@ -1,0 +1,6 @@
+//! Co-simulation of a design: samples in, scores out.
+
+pub mod decode;
+pub mod result;
+pub mod run;
+pub mod samples;

@@ -1,0 +1,276 @@
+//! Builds the Verilated design of a folder, runs the samples and scores every integer.
+
+use crate::cosim::decode;
+use crate::cosim::result::{Layer, Simulation, utilization};
+use crate::cosim::samples;
+use crate::project::Project;
+use macforge_plan::HwPlan;
+use macforge_quant::QGraph;
+use macforge_reference::{Run, Value};
+use macforge_sim::{
+    BuildRequest, Builder, Inference, LayerProbes, Probe, Progress, RunOptions, Signal, Snapshot,
+    System,
+};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// How the simulation is run.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Compare every stored tensor as well.
+    pub layers: bool,
+    /// Stall both streams at random.
+    pub stall: Option<u64>,
+    /// Write an FST trace.
+    pub trace: Option<PathBuf>,
+}
+
+/// Scores and outputs of all samples.
+pub struct Verified {
+    /// What is written as JSON.
+    pub simulation: Simulation,
+    /// The hardware's outputs, one per sample.
+    pub outputs: Vec<Value>,
+}
+
+/// Differences that are printed in full.
+const SHOWN: usize = 20;
+
+/// Runs all samples; `progress` sees the sample index and the cycles within it.
+pub fn verify(
+    dir: &Path,
+    project: &Project,
+    inputs: &[Value],
+    request: &Request,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, Progress),
+) -> Result<Verified> {
+    let mut system = build(dir, project, request, cancel)?;
+    if let Some(path) = &request.trace {
+        system.trace_to(path).into_diagnostic()?;
+    }
+    let options = RunOptions { stall_seed: request.stall, ..RunOptions::default() };
+    let beats = decode::output_beats(&project.graph);
+    let mut score = Score::new(project);
+    for (index, input) in inputs.iter().enumerate() {
+        let expected = macforge_reference::run(&project.graph, std::slice::from_ref(input))
+            .into_diagnostic()
+            .wrap_err("the reference model refuses the sample")?;
+        let found = system
+            .infer(&samples::beats(input), beats, &options, cancel, &mut |p| progress(index, p))
+            .into_diagnostic()
+            .wrap_err_with(|| format!("sample {index}"))?;
+        score.sample(index, &expected, &found);
+    }
+    Ok(score.finish(inputs.len()))
+}
+
+fn build(dir: &Path, project: &Project, request: &Request, cancel: &AtomicBool) -> Result<System> {
+    let manifest = &project.manifest;
+    let sources: Vec<PathBuf> =
+        manifest.files.keys().filter(|f| f.ends_with(".v")).map(|f| dir.join(f)).collect();
+    let build = BuildRequest {
+        top: manifest.top.clone(),
+        sources,
+        memory_dir: dir.join("mem"),
+        layers: request.layers.then(|| probes(&project.plan, &manifest.top)),
+        trace: request.trace.is_some(),
+    };
+    System::build(&build, &Builder::from_env().into_diagnostic()?, cancel).into_diagnostic()
+}
+
+/// The activation memories, copied in the cycle in which a layer is done.
+fn probes(plan: &HwPlan, top: &str) -> LayerProbes {
+    let signal = |module: &str, hierarchy: String| Signal { module: module.into(), hierarchy };
+    let mut memories = Vec::new();
+    for (buffer, bank, segment) in segments(plan) {
+        memories.push(Probe {
+            signal: signal("act_ram", decode::probe_hierarchy(buffer, bank, segment)),
+            width: 8 * decode::segment_bytes(&plan.shape) as u32,
+            depth: plan.act_depth as u32,
+        });
+    }
+    LayerProbes {
+        done: signal(top, "layer_done".into()),
+        index: signal("sequencer", "u_sequencer.layer_index_q".into()),
+        memories,
+    }
+}
+
+/// Buffer, bank and segment of every activation memory, in probe order.
+fn segments(plan: &HwPlan) -> impl Iterator<Item = (usize, usize, usize)> {
+    let (banks, segments) = (plan.shape.p, plan.shape.segments());
+    (0..2).flat_map(move |buffer| {
+        (0..banks).flat_map(move |bank| (0..segments).map(move |s| (buffer, bank, s)))
+    })
+}
+
+/// A snapshot as memory.
+struct Snapped<'a> {
+    snapshot: &'a Snapshot,
+    index: BTreeMap<String, usize>,
+}
+
+impl decode::Memory for Snapped<'_> {
+    fn byte(&self, probe: &str, address: usize, byte: usize) -> Option<u8> {
+        let memory = self.snapshot.memories.get(*self.index.get(probe)?)?;
+        let word = memory.entry(address).get(byte / 4)?;
+        Some(word.to_le_bytes()[byte % 4])
+    }
+}
+
+/// Collects comparisons.
+struct Score<'a> {
+    graph: &'a QGraph,
+    plan: &'a HwPlan,
+    clock_mhz: f64,
+    compared: u64,
+    mismatches: u64,
+    differences: Vec<String>,
+    cycles: u64,
+    layer_cycles: Vec<u64>,
+    saturations: Vec<u64>,
+    simulated: (u64, f64),
+    outputs: Vec<Value>,
+}
+
+impl<'a> Score<'a> {
+    fn new(project: &'a Project) -> Self {
+        let layers = project.plan.program.len();
+        Score {
+            graph: &project.graph,
+            plan: &project.plan,
+            clock_mhz: project.manifest.clock_mhz,
+            compared: 0,
+            mismatches: 0,
+            differences: Vec::new(),
+            cycles: 0,
+            layer_cycles: vec![0; layers],
+            saturations: vec![0; layers],
+            simulated: (0, 0.0),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn differ(&mut self, text: impl FnOnce() -> String) {
+        self.mismatches += 1;
+        if self.differences.len() < SHOWN {
+            self.differences.push(text());
+        }
+    }
+
+    fn sample(&mut self, index: usize, expected: &Run, found: &Inference) {
+        self.cycles = self.cycles.max(found.cycles.into());
+        self.simulated.0 += found.sim_cycles;
+        self.simulated.1 += found.sim_seconds;
+        for (layer, (&cycles, &count)) in
+            found.layer_cycles.iter().zip(&found.layer_saturations).enumerate()
+        {
+            self.layer_cycles[layer] = self.layer_cycles[layer].max(cycles.into());
+            self.saturations[layer] += u64::from(count);
+            self.saturation_count(index, layer, expected, count.into());
+        }
+        for snapshot in &found.snapshots {
+            self.stored_tensor(index, expected, snapshot);
+        }
+        self.output(index, expected, found);
+    }
+
+    /// The design's own saturation counter against the reference's count.
+    fn saturation_count(&mut self, index: usize, layer: usize, expected: &Run, found: u64) {
+        let hw = &self.plan.layers.layers[layer];
+        let wanted: u64 = hw.nodes.iter().map(|&n| expected.saturations[n]).sum();
+        self.compared += 1;
+        if wanted != found {
+            let name = hw.name.clone();
+            self.differ(|| format!("sample {index}, {name}: {found} saturations, wanted {wanted}"));
+        }
+    }
+
+    /// Every value of the tensor that a layer left in the activation buffer.
+    fn stored_tensor(&mut self, index: usize, expected: &Run, snapshot: &Snapshot) {
+        let Some(hw) = self.plan.layers.layers.get(snapshot.layer as usize) else {
+            self.differ(|| format!("sample {index}: a layer {} finished", snapshot.layer));
+            return;
+        };
+        let names = segments(self.plan).map(|(b, p, s)| decode::probe_name(b, p, s));
+        let memory =
+            Snapped { snapshot, index: names.enumerate().map(|(i, name)| (name, i)).collect() };
+        let found = decode::tensor(self.graph, self.plan, hw.output, &memory);
+        let wanted = expected.tensors[hw.output.0].as_ref().and_then(Value::as_i8);
+        match (found, wanted) {
+            (Some(found), Some(wanted)) => {
+                self.compare(index, &hw.name.clone(), found.iter().map(|&v| i64::from(v) as u32), wanted.iter().map(|&v| i64::from(v) as u32));
+            }
+            _ => self.differ(|| format!("sample {index}, {}: nothing to compare", hw.name)),
+        }
+    }
+
+    fn output(&mut self, index: usize, expected: &Run, found: &Inference) {
+        let name = self.graph.tensor(self.graph.outputs[0]).name.clone();
+        let wanted = expected.outputs(self.graph)[0];
+        let Some(output) = decode::output(self.graph, &found.output_words) else {
+            self.differ(|| format!("sample {index}, {name}: the output stream is too short"));
+            return;
+        };
+        match (&output, wanted) {
+            (Value::I8(f), Value::I8(w)) => self.compare(index, &name, f.iter().map(|&v| v as u32), w.iter().map(|&v| v as u32)),
+            // the bits, so that no rounding hides and NaN is a value like any other
+            (Value::F32(f), Value::F32(w)) => self.compare(index, &name, f.iter().map(|v| v.to_bits()), w.iter().map(|v| v.to_bits())),
+            _ => self.differ(|| format!("sample {index}, {name}: element types differ")),
+        }
+        self.outputs.push(output);
+    }
+
+    fn compare(
+        &mut self,
+        index: usize,
+        name: &str,
+        found: impl Iterator<Item = u32>,
+        wanted: impl Iterator<Item = u32>,
+    ) {
+        for (at, (found, wanted)) in found.zip(wanted).enumerate() {
+            self.compared += 1;
+            if found != wanted {
+                let (found, wanted) = (found as i32, wanted as i32);
+                self.differ(|| format!("sample {index}, {name}[{at}]: {found}, wanted {wanted}"));
+            }
+        }
+    }
+
+    fn finish(self, samples: usize) -> Verified {
+        let peak = self.plan.shape.macs_per_cycle();
+        let macs: u64 = self.plan.macs.iter().sum();
+        let layers = self.plan.layers.layers.iter().enumerate();
+        let layers = layers
+            .map(|(i, l)| Layer {
+                name: l.name.clone(),
+                op: l.op.clone(),
+                cycles: self.layer_cycles[i],
+                macs: self.plan.macs[i],
+                utilization: utilization(self.plan.macs[i], self.layer_cycles[i], peak),
+                saturations: self.saturations[i],
+            })
+            .collect();
+        let (cycles, seconds) = self.simulated;
+        Verified {
+            simulation: Simulation {
+                samples,
+                values_compared: self.compared,
+                mismatches: self.mismatches,
+                cycles_per_inference: self.cycles,
+                macs,
+                macs_per_cycle_peak: peak,
+                utilization: utilization(macs, self.cycles, peak),
+                clock_mhz: self.clock_mhz,
+                latency_us: self.cycles as f64 / self.clock_mhz,
+                sim_cycles_per_second: if seconds > 0.0 { cycles as f64 / seconds } else { 0.0 },
+                layers,
+                differences: self.differences,
+            },
+            outputs: self.outputs,
+        }
+    }
+}

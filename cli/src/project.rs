@@ -1,0 +1,133 @@
+//! From what the user names to graph and plan; the same way for compile, simulate and report.
+
+use crate::builtin;
+use macforge_codegen::Manifest;
+use macforge_constraints::Board;
+use macforge_hdl::blocks;
+use macforge_model::Model;
+use macforge_numeric::Semantics;
+use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, Shape};
+use macforge_quant::QGraph;
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use std::fs;
+use std::path::Path;
+
+/// A model file in memory.
+pub struct ModelFile {
+    /// File name.
+    pub name: String,
+    /// Content.
+    pub bytes: Vec<u8>,
+}
+
+impl ModelFile {
+    /// Reads a file, or takes a built-in model by name.
+    pub fn open(model: &str) -> Result<Self> {
+        if let Some(builtin) = builtin::find(model) {
+            return Ok(ModelFile { name: builtin.file.into(), bytes: builtin.model.to_vec() });
+        }
+        let path = Path::new(model);
+        let bytes = fs::read(path).into_diagnostic().wrap_err_with(|| {
+            let names: Vec<&str> = builtin::ALL.iter().map(|b| b.name).collect();
+            format!("cannot read the model `{model}` (built-in models: {})", names.join(", "))
+        })?;
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+        Ok(ModelFile { name: name.ok_or_else(|| miette!("`{model}` is not a file"))?, bytes })
+    }
+
+    /// The imported model, unsupported operators included.
+    pub fn import(&self) -> Result<Model> {
+        macforge_model::from_bytes(&self.name, &self.bytes).into_diagnostic()
+    }
+
+    /// The integer graph with the asked boundary.
+    pub fn graph(&self, semantics: Option<Semantics>, io: Io) -> Result<QGraph> {
+        let graph = macforge_quant::lower(&self.import()?, semantics).into_diagnostic()?;
+        match io {
+            Io::Int8 => Ok(graph),
+            Io::Float => macforge_quant::with_float_boundary(graph).into_diagnostic(),
+        }
+    }
+}
+
+/// What the streams carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Io {
+    /// As the model has it.
+    Int8,
+    /// float32, with quantize and dequantize units in the hardware.
+    Float,
+}
+
+impl Io {
+    /// Name in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Io::Int8 => "int8",
+            Io::Float => "float",
+        }
+    }
+}
+
+/// The plan for a board.
+pub fn plan(graph: &QGraph, board: &Board, shape: Option<Shape>) -> Result<HwPlan> {
+    macforge_plan::build(graph, &options(board, shape)).into_diagnostic()
+}
+
+/// Planner options for a board.
+pub fn options(board: &Board, shape: Option<Shape>) -> Options {
+    let resources = board.resources();
+    Options {
+        budget: Budget {
+            dsp: resources.dsp.into(),
+            bram36: resources.bram36.into(),
+            lut: resources.lut.into(),
+            ff: resources.ff.into(),
+        },
+        shape,
+        latencies: BlockLatencies {
+            requant: blocks::REQUANT_LANE_LATENCY,
+            add: blocks::ADD_LANE_LATENCY,
+            softmax_fixed: blocks::softmax_unit::OVERHEAD,
+        },
+    }
+}
+
+/// A design folder, read back.
+pub struct Project {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Integer graph, rebuilt from the model in the folder.
+    pub graph: QGraph,
+    /// The plan, rebuilt.
+    pub plan: HwPlan,
+}
+
+impl Project {
+    /// Opens a design folder.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let path = dir.join("manifest.json");
+        let text = fs::read_to_string(&path).into_diagnostic().wrap_err_with(|| {
+            format!("{} is not a macforge design; make one with `macforge compile`", dir.display())
+        })?;
+        let manifest: Manifest = serde_json::from_str(&text)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("{} is damaged; compile again", path.display()))?;
+        if manifest.version != env!("CARGO_PKG_VERSION") {
+            return Err(miette!(
+                "{} was made by macforge {}, this is {}; compile again",
+                dir.display(),
+                manifest.version,
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
+        let model_path = dir.join(&manifest.model_file);
+        let file = ModelFile::open(&model_path.to_string_lossy())?;
+        let semantics: Semantics = manifest.semantics.parse().into_diagnostic()?;
+        let io = if manifest.io == "float" { Io::Float } else { Io::Int8 };
+        let graph = file.graph(Some(semantics), io)?;
+        let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
+        let plan = plan(&graph, board, Some(manifest.shape.parse().into_diagnostic()?))?;
+        Ok(Project { manifest, graph, plan })
+    }
+}

@@ -1,0 +1,68 @@
+//! The compute blocks: fixed-latency pipelines that accept new operands every cycle, and the
+//! sequential softmax unit.
+//!
+//! | block | computes |
+//! | --- | --- |
+//! | [`packed_mac`] | two int8 multiply-accumulates in one DSP48E1 |
+//! | [`requant_lane`] | accumulator to int8 ([`macforge_numeric::LaneConstants`]) |
+//! | [`add_lane`] | residual addition ([`macforge_numeric::MulAdd`]) |
+//! | [`quantize_f32`], [`dequantize_f32`] | float32 to int8 and back ([`AffineParams`]) |
+//! | [`softmax_unit`] | softmax of a vector ([`SoftmaxRule`]) |
+
+pub mod add_lane;
+mod clamp;
+pub mod dequantize_f32;
+pub mod packed_mac;
+pub mod quantize_f32;
+pub mod requant_lane;
+mod shift;
+pub mod softmax_unit;
+
+pub use requant_lane::RequantLane;
+
+use crate::{HdlError, VerilogModule, cells, engine};
+use macforge_numeric::{AffineParams, Semantics, SoftmaxRule};
+
+/// Which cells and blocks a design needs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Selection {
+    /// Rounding rules of the requantizer lanes.
+    pub semantics: Semantics,
+    /// Bits of an accumulator.
+    pub acc_bits: u32,
+    /// Bits of a bias.
+    pub bias_bits: u32,
+    /// Pooling.
+    pub channel: bool,
+    /// Residual addition.
+    pub add: bool,
+    /// Softmax.
+    pub softmax: Option<SoftmaxRule>,
+    /// float32 input, with the parameters of the int8 input tensor.
+    pub quantize: Option<AffineParams>,
+    /// float32 output, with the parameters of the int8 output tensor.
+    pub dequantize: Option<AffineParams>,
+}
+
+/// The modules of a selection: the MAC array's and the requantizer lane's always, others on
+/// request.
+///
+/// # Errors
+/// A block refuses its parameters.
+pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlError> {
+    let Selection { semantics, acc_bits, bias_bits, .. } = *selection;
+    let lane = RequantLane { semantics, acc_bits, bias_bits };
+    let mut modules = vec![packed_mac::build(), cells::lane_split()?, lane.build()?];
+    if selection.channel {
+        modules.push(cells::pool_max()?);
+    }
+    if selection.add {
+        modules.push(add_lane::build());
+    }
+    if let Some(rule) = &selection.softmax {
+        modules.extend(softmax_unit::build(rule, engine::SOFTMAX_READ_LATENCY)?);
+    }
+    modules.extend(selection.quantize.map(quantize_f32::build));
+    modules.extend(selection.dequantize.map(dequantize_f32::build));
+    Ok(modules)
+}

@@ -1,0 +1,194 @@
+//! Accumulator to int8: the arithmetic of [`macforge_numeric::LaneConstants`].
+//!
+//! Three rewritings make it small, none of them changes a result:
+//!
+//! * The half that rounds is added after the shift. `floor((t + 2^(n-1)) / 2^n)` is
+//!   `(h + 1) >> 1` with `h = t >> (n-1)`, so no wide constant is needed.
+//! * Only ten bits of `h` are built. With a zero point in int8 every `h` outside of them ends
+//!   beyond the int8 range, on the side of its sign.
+//! * The zero point joins the same addition: `((h + 1) >> 1) + z = (h + 2z + 1) >> 1`.
+//!
+//! The multiplier is split into 17 low and 14 high bits: `acc * M = (acc*hi + (acc*lo >> 17)) *
+//! 2^17 + low bits`, two DSP48E1 with the 17-bit cascade between them. gemmlowp's `+-2^30` is the
+//! low one's third operand.
+
+use super::clamp::{self, Bounds, Unclamped};
+use super::shift::{Shifted, stage};
+use crate::typed::{Expr, Header, Module, concat, constant, repeat, signed, unsigned};
+use crate::{HdlError, VerilogModule};
+use macforge_numeric::Semantics;
+
+/// Cycles from `acc` to `q_q`, for all semantics.
+pub const LATENCY: usize = 10;
+
+/// Bits of the multiplier's low half.
+const LOW: u32 = 17;
+/// Bits of `h = t >> (n - 1)` that are kept.
+const KEPT: u32 = 10;
+
+/// Builder of the module `requant_lane`.
+///
+/// Ports, besides `clk`:
+///
+/// | port | type | meaning |
+/// | --- | --- | --- |
+/// | `acc`, `bias` | signed | their sum is requantized; it must fit `acc_bits` |
+/// | `multiplier`, `shift`, `double_round` | 31, 6, 1 bits | constants of the channel, in step with `acc` |
+/// | `zero_point`, `clamp_lo`, `clamp_hi` | signed 8 | constants of the layer |
+/// | `lower_is_activation` | 1 bit | reaching the lower bound is not a saturation |
+/// | `q_q` | signed 8 | result |
+/// | `saturated_q` | 1 bit | [`macforge_numeric::Clamp::saturates`] of the result |
+///
+/// With [`Semantics::OrtX86`] a channel has no double rounding; there `double_round` switches the
+/// tie window on ([`macforge_numeric::LaneConstants::tie_window`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequantLane {
+    /// Rounding rules of the design.
+    pub semantics: Semantics,
+    /// Bits of the accumulator, at most the 25 of a DSP48E1's wider input.
+    pub acc_bits: u32,
+    /// Bits of the bias, at most those of the accumulator.
+    pub bias_bits: u32,
+}
+
+/// `h` of one accumulator and what belongs to it.
+struct Half {
+    h: Expr,
+    over: Expr,
+    negative: Expr,
+}
+
+impl RequantLane {
+    /// The printed block.
+    ///
+    /// # Errors
+    /// A width that does not fit two DSP48E1.
+    pub fn build(&self) -> Result<VerilogModule, HdlError> {
+        Ok(self.module()?.build())
+    }
+
+    /// The block's description.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn module(&self) -> Result<Module, HdlError> {
+        let block = "requant_lane";
+        let Self { acc_bits, bias_bits, .. } = *self;
+        if !(20..=25).contains(&acc_bits) {
+            let (what, wanted) = ("an accumulator", "20 to 25");
+            return Err(HdlError::Width { block, what, found: acc_bits, wanted });
+        }
+        if !(1..=acc_bits).contains(&bias_bits) {
+            let (what, wanted) = ("a bias", "1 to the accumulator's");
+            return Err(HdlError::Width { block, what, found: bias_bits, wanted });
+        }
+        let mut m = Module::new(block, self.header());
+        let acc = m.input("acc", signed(acc_bits));
+        let bias = m.input("bias", signed(bias_bits));
+        let multiplier = m.input("multiplier", unsigned(31));
+        let shift = m.input("shift", unsigned(6));
+        let special = m.input("double_round", unsigned(1));
+        let zero_point = m.input("zero_point", signed(8));
+        let bounds = Bounds::inputs(&mut m);
+
+        m.section("1: bias; places of h = t >> (shift - 1)");
+        let s = m.kept_register("s", &acc.plus(&bias.extend(acc_bits)));
+        let places = m.register("places", &shift.minus(&constant(unsigned(6), 1)));
+        let special = m.register("special", &special);
+        let t = self.product(&mut m, &s, &multiplier, &special);
+        m.section("places wait for t");
+        let places = m.delay("places", &places, LATENCY - 6);
+        let half = half(&mut m, &t, &places);
+        finish(&mut m, &half, &zero_point, &bounds);
+        Ok(m)
+    }
+
+    fn header(&self) -> Header {
+        let rounding = match self.semantics {
+            Semantics::OrtX86 => {
+                "t = s*multiplier\ny = (t + 2^(shift-1)) >> shift; with double_round set, the even \
+                 neighbour\n    where float32 would have rounded t onto a tie"
+            }
+            _ => {
+                "t = s*multiplier + (double_round ? (s < 0 ? -2^30 : 2^30) : 0)\n\
+                 y = (t + 2^(shift-1)) >> shift"
+            }
+        };
+        Header {
+            purpose: format!("requantizer lane ({}): accumulator to int8", self.semantics),
+            equation: format!("s = acc + bias\n{rounding}\nq = clamp(y + zero_point)"),
+            latency: format!(
+                "{LATENCY}; initiation interval 1; never stalls; zero_point, clamps and\n\
+                 lower_is_activation are constants of a layer"
+            ),
+        }
+    }
+
+    /// Stages 2 to 5: `t`, from two DSPs.
+    fn product(&self, m: &mut Module, s: &Expr, multiplier: &Expr, special: &Expr) -> Expr {
+        let low = m.register("lo", &multiplier.slice(0, LOW).extend(LOW + 1).as_signed());
+        let high = m.register("hi", &multiplier.slice(LOW, 31 - LOW).extend(32 - LOW).as_signed());
+        m.section("2: input registers of the low DSP");
+        let s2 = m.register("s2", s);
+        let low = m.register("lo2", &low);
+        let high = m.register("hi2", &high);
+        let (negative, special) = (m.register("negative", &s.sign()), m.register("special2", special));
+        m.section("3: low product; gemmlowp's first rounding");
+        let low = m.register("lo_product", &s2.times(&low));
+        let s3 = m.register("s3", &s2);
+        let high = m.register("hi3", &high);
+        let product_bits = self.acc_bits + LOW + 1;
+        let sum = if self.semantics == Semantics::OrtX86 {
+            m.unused(&concat(&[negative, special]));
+            low
+        } else {
+            let sign = negative.and(&special);
+            let ones = repeat(&sign, product_bits - 31);
+            let nudge = concat(&[ones, special.clone(), constant(unsigned(30), 0)]).as_signed();
+            let nudge = m.register("nudge", &nudge);
+            low.plus(&nudge)
+        };
+        m.section("4: low sum, high product");
+        let low = m.register("lo_sum", &sum);
+        let high = m.register("hi_product", &s3.times(&high));
+        m.section("5: t = {high sum, 17 low bits}");
+        let carried = low.slice(LOW, product_bits - LOW).as_signed().extend(high.ty().width);
+        let high = m.register("hi_sum", &high.plus(&carried));
+        let low = m.register("t_low", &low.slice(0, LOW));
+        m.wire("t", &concat(&[high.as_unsigned(), low]).as_signed())
+    }
+}
+
+/// Stages 6 and 7: `h`, ten bits of it.
+fn half(m: &mut Module, t: &Expr, places: &Expr) -> Half {
+    m.section("6: shift by 0, 16, 32 or 48");
+    let coarse = m.wire("coarse", &places.slice(4, 2));
+    let Shifted { value, over, .. } = stage(m, "coarse", t, &coarse, 16, KEPT + 15);
+    let value = m.register("coarse", &value);
+    let over = m.register("coarse_over", &over);
+    let negative = m.register("t_negative", &t.sign());
+    let places = m.register("places_left", &places.slice(0, 4));
+    m.section("7: shift by 0 to 15");
+    let middle = m.wire("middle", &places.slice(2, 2));
+    let Shifted { value, over: over2, .. } = stage(m, "middle", &value, &middle, 4, KEPT + 3);
+    let value = m.wire("middle_value", &value);
+    let fine = m.wire("fine", &places.slice(0, 2));
+    let Shifted { value, over: over3, .. } = stage(m, "fine", &value, &fine, 1, KEPT);
+    let h = m.register("h", &value);
+    let over = m.register("over", &over.or(&over2).or(&over3));
+    let negative = m.register("h_negative", &negative);
+    Half { h, over, negative }
+}
+
+/// Stages 8 to 10: rounding with the zero point, then the bounds.
+fn finish(m: &mut Module, half: &Half, zero_point: &Expr, bounds: &Bounds) {
+    m.section("8: value = (h + 2*zero_point + 1) >> 1");
+    let one = constant(unsigned(1), 1);
+    let twice = concat(&[zero_point.as_unsigned(), one]).as_signed().extend(KEPT + 1);
+    let sum = m.wire("sum", &half.h.extend(KEPT + 1).plus(&twice));
+    let value = m.register("value", &sum.slice(1, KEPT).as_signed());
+    m.unused(&sum.bit(0));
+    let far_below = m.register("far_below", &half.over.and(&half.negative));
+    let far_above = m.register("far_above", &half.over.and(&half.negative.not()));
+    clamp::finish(m, &Unclamped { value, far_below, far_above }, bounds, LATENCY - 1);
+}

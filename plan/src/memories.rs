@@ -1,0 +1,68 @@
+//! Which memory lies in block RAM and which in LUTs. Block RAM first; where it does not suffice, the
+//! parameters and the last, partly filled block of weights move to LUTs.
+
+use crate::params::LANE_BITS;
+use crate::resources::{self, Budget, Estimate, Features, Memory};
+use crate::shape::Shape;
+
+/// Parameter memories up to this many words cost less in LUTs than in block RAM.
+const DISTRIBUTED_WORDS: usize = 64;
+
+/// Depth of a block RAM in its widest form; the weights are split at a multiple of it.
+const BLOCK_WORDS: usize = 512;
+
+/// Where the memories lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memories {
+    /// The requantizer parameters are in LUTs.
+    pub params_distributed: bool,
+    /// Weight words in LUTs, behind a multiple of 512 words in block RAM; 0 = all in block RAM.
+    pub weight_tail: usize,
+}
+
+/// The memories of a design with `[activation words per bank, weight words, parameter words]`.
+fn list(shape: &Shape, words: [usize; 3], choice: &Memories) -> Vec<Memory> {
+    let [activations, weights, params] = words;
+    let weight = |depth: usize, distributed: bool| Memory {
+        width: shape.oc * shape.ic * 8,
+        depth,
+        count: 1,
+        distributed,
+    };
+    vec![
+        weight(weights - choice.weight_tail, false),
+        weight(choice.weight_tail, true),
+        Memory {
+            width: shape.ic.min(shape.lanes) * 8,
+            depth: activations,
+            count: 2 * shape.p * shape.segments(),
+            distributed: false,
+        },
+        Memory {
+            width: shape.lanes * LANE_BITS,
+            depth: params,
+            count: 1,
+            distributed: choice.params_distributed,
+        },
+    ]
+}
+
+/// The first choice that fits the budget, or the first of all.
+pub fn choose(
+    shape: &Shape,
+    features: Features,
+    program_bits: usize,
+    words: [usize; 3],
+    budget: &Budget,
+) -> (Memories, Estimate) {
+    let [_, weights, params] = words;
+    let small = params <= DISTRIBUTED_WORDS;
+    let tail = if weights > BLOCK_WORDS { weights % BLOCK_WORDS } else { 0 };
+    let judge = |params_distributed: bool, weight_tail: usize| {
+        let choice = Memories { params_distributed, weight_tail };
+        let memories = list(shape, words, &choice);
+        (choice, resources::estimate(shape, features, program_bits, &memories))
+    };
+    let choices = [judge(small, 0), judge(true, 0), judge(small, tail), judge(true, tail)];
+    *choices.iter().find(|(_, e)| e.fits(budget)).unwrap_or(&choices[0])
+}

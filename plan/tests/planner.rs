@@ -1,0 +1,197 @@
+//! Properties of the planner on small graphs that are built here.
+
+use macforge_numeric::{AffineParams, Clamp, RequantRule, Requantizer, Semantics};
+use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, PlanError, Shape, build};
+use macforge_quant::{Conv2d, DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
+use proptest::prelude::*;
+
+const ROOMY: Budget = Budget { dsp: 2020, bram36: 755, lut: 277_400, ff: 554_800 };
+
+fn options(shape: Shape) -> Options {
+    Options {
+        budget: ROOMY,
+        shape: Some(shape),
+        latencies: BlockLatencies { requant: 10, add: 9, softmax_fixed: 100 },
+    }
+}
+
+fn tensor(name: &str, shape: [usize; 3]) -> QTensor {
+    QTensor {
+        name: name.into(),
+        shape: shape.to_vec(),
+        dtype: DType::I8,
+        quant: Some(AffineParams { scale: 0.05, zero_point: -7 }),
+    }
+}
+
+/// Geometry of a test convolution.
+#[derive(Clone, Copy, Debug)]
+struct Conv {
+    hw: [usize; 2],
+    channels: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+}
+
+impl Conv {
+    fn out(&self, axis: usize) -> usize {
+        (self.hw[axis] + 2 * self.pad - self.kernel) / self.stride + 1
+    }
+
+    fn weight(index: usize) -> i8 {
+        ((index * 37 + 11) % 255) as i8 ^ 0x55
+    }
+
+    fn graph(&self) -> QGraph {
+        let [ic, oc] = self.channels;
+        let count = oc * self.kernel * self.kernel * ic;
+        let requant = Requantizer {
+            rule: RequantRule::TfliteDouble { multiplier: 1 << 30, shift: -9 },
+            zero_point: 3,
+            clamp: Clamp { lo: -128, hi: 127 },
+        };
+        let conv = Conv2d {
+            window: Window {
+                kernel: [self.kernel; 2],
+                stride: [self.stride; 2],
+                dilation: [1, 1],
+                pad: [self.pad; 2],
+            },
+            weights: (0..count).map(|i| Self::weight(i).max(-127)).collect(),
+            out_channels: oc,
+            in_channels: ic,
+            bias: (0..oc as i32).map(|c| 100 * c - 50).collect(),
+            requant: vec![requant; oc],
+            lower_is_activation: false,
+        };
+        QGraph {
+            name: "conv".into(),
+            semantics: Semantics::TfliteDouble,
+            tensors: vec![
+                tensor("in", [self.hw[0], self.hw[1], ic]),
+                tensor("out", [self.out(0), self.out(1), oc]),
+            ],
+            nodes: vec![QNode {
+                name: "conv_0".into(),
+                source: "CONV_2D #0".into(),
+                inputs: vec![TensorId(0)],
+                output: TensorId(1),
+                op: QOp::Conv2d(conv),
+            }],
+            inputs: vec![TensorId(0)],
+            outputs: vec![TensorId(1)],
+        }
+    }
+}
+
+fn plan(conv: Conv, shape: Shape) -> Result<HwPlan, PlanError> {
+    build(&conv.graph(), &options(shape))
+}
+
+fn convs() -> impl Strategy<Value = Conv> {
+    ((3usize..12, 3usize..12), (1usize..20, 1usize..20), 1usize..4, 1usize..3, 0usize..2).prop_map(
+        |((h, w), (ic, oc), kernel, stride, pad)| Conv {
+            hw: [h, w],
+            channels: [ic, oc],
+            kernel,
+            stride,
+            pad: pad.min(kernel - 1),
+        },
+    )
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    (1usize..8, 1usize..5, prop::sample::select(vec![1usize, 2, 4, 8]))
+        .prop_map(|(p, pairs, ic)| Shape { p, oc: 8 * pairs, ic, lanes: 1 })
+}
+
+proptest! {
+    // `build` walks every pixel group and checks that no two lanes meet in a bank
+    #[test]
+    fn every_legal_geometry_has_a_conflict_free_plan(conv in convs(), shape in shapes()) {
+        match plan(conv, shape) {
+            Ok(plan) => {
+                let program = &plan.program[0];
+                let slots = program.loops.tiles * program.loops.groups * program.loops.steps();
+                prop_assert!(slots as u64 * plan.shape.macs_per_cycle() >= plan.macs[0]);
+            }
+            // an even number of lanes cannot step by two
+            Err(PlanError::Shape { .. }) => prop_assert!(conv.stride == 2 && shape.p % 2 == 0),
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+
+    #[test]
+    fn every_weight_lies_once_in_the_words(conv in convs(), shape in shapes()) {
+        let Ok(plan) = plan(conv, shape) else { return Ok(()) };
+        let QOp::Conv2d(source) = &conv.graph().nodes[0].op else { unreachable!() };
+        let mut expected: Vec<i8> = source.weights.iter().copied().filter(|&w| w != 0).collect();
+        let mut found: Vec<i8> = plan
+            .weights
+            .iter()
+            .flat_map(|word| bytes(&word.hex()))
+            .filter(|&w| w != 0)
+            .collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        prop_assert_eq!(found, expected);
+    }
+}
+
+fn bytes(hex: &str) -> Vec<i8> {
+    let digits: Vec<u8> = hex.bytes().collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap() as i8)
+        .collect()
+}
+
+const SMALL: Conv = Conv { hw: [8, 8], channels: [16, 16], kernel: 3, stride: 1, pad: 1 };
+const SHAPE: Shape = Shape { p: 3, oc: 16, ic: 8, lanes: 1 };
+
+#[test]
+fn a_channel_of_minus_128_beyond_the_low_lane_is_refused_by_name() {
+    let mut graph = SMALL.graph();
+    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else { unreachable!() };
+    conv.weights.iter_mut().take(9 * 16).for_each(|w| *w = -128);
+    let error = build(&graph, &options(SHAPE)).unwrap_err();
+    assert!(matches!(&error, PlanError::Unproved { channel: 0, .. }), "{error}");
+    assert!(error.to_string().contains("CONV_2D #0"), "{error}");
+}
+
+#[test]
+fn an_accumulator_beyond_25_bits_is_refused() {
+    let mut graph = SMALL.graph();
+    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else { unreachable!() };
+    conv.bias[5] = 1 << 24;
+    let error = build(&graph, &options(SHAPE)).unwrap_err();
+    assert!(matches!(&error, PlanError::Unproved { channel: 5, .. }), "{error}");
+}
+
+#[test]
+fn a_shape_that_cannot_work_says_why() {
+    for (shape, word) in [
+        (Shape { p: 2, oc: 7, ic: 4, lanes: 1 }, "odd"),
+        (Shape { p: 0, oc: 8, ic: 4, lanes: 1 }, "at least 1"),
+        (Shape { p: 65, oc: 8, ic: 4, lanes: 1 }, "larger"),
+    ] {
+        let error = plan(SMALL, shape).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert!("3x16".parse::<Shape>().is_err() && "axbxc".parse::<Shape>().is_err());
+}
+
+#[test]
+fn a_device_that_is_too_small_is_an_error() {
+    let tiny = Budget { dsp: 3, bram36: 1, lut: 500, ff: 500 };
+    let options = Options { budget: tiny, shape: None, ..options(SHAPE) };
+    let error = build(&SMALL.graph(), &options).unwrap_err();
+    assert!(matches!(error, PlanError::NoFit(_)), "{error}");
+}
+
+#[test]
+fn the_plan_prints_the_same_text_each_time() {
+    let [a, b] = [0, 1].map(|_| plan(SMALL, SHAPE).unwrap().to_string());
+    assert_eq!(a, b);
+}
