@@ -4,6 +4,7 @@ use crate::builtin;
 use macforge_codegen::Manifest;
 use macforge_constraints::Board;
 use macforge_hdl::blocks;
+use macforge_hdl::engine::SOFTMAX_READ_LATENCY;
 use macforge_model::Model;
 use macforge_numeric::Semantics;
 use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, Shape};
@@ -86,9 +87,9 @@ pub fn options(board: &Board, shape: Option<Shape>) -> Options {
         },
         shape,
         latencies: BlockLatencies {
-            requant: blocks::REQUANT_LANE_LATENCY,
-            add: blocks::ADD_LANE_LATENCY,
-            softmax_fixed: blocks::softmax_unit::OVERHEAD,
+            requant: blocks::requant_lane::LATENCY,
+            add: blocks::add_lane::LATENCY,
+            softmax_fixed: blocks::softmax_unit::overhead(SOFTMAX_READ_LATENCY),
         },
     }
 }

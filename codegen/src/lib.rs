@@ -12,4 +12,4 @@ mod memory;
 pub use bundle::Bundle;
 pub use error::CodegenError;
 pub use generate::{Design, generate};
-pub use manifest::{LayerEntry, Manifest, ProofEntry};
+pub use manifest::{EstimateEntry, LayerEntry, Manifest, ProofEntry};

@@ -15,9 +15,9 @@ impl Builder {
     /// Tools from `PATH`, cache of the user.
     ///
     /// # Errors
-    /// As [`Toolchain::discover`].
+    /// As [`Toolchain::discover`] and [`BuildCache::of_user`].
     pub fn from_env() -> Result<Self, SimError> {
-        Ok(Self::new(Toolchain::discover()?, BuildCache::of_user()))
+        Ok(Self::new(Toolchain::discover()?, BuildCache::of_user()?))
     }
 
     /// Given tools and cache.

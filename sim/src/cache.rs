@@ -21,9 +21,12 @@ impl BuildCache {
         Self { root: root.into() }
     }
 
-    /// The user's cache: `$XDG_CACHE_HOME/macforge`, else `~/.cache/macforge`, else a folder under
-    /// the system's temporary folder.
-    pub fn of_user() -> Self {
+    /// The user's cache: `$XDG_CACHE_HOME/macforge`, else `~/.cache/macforge`.
+    ///
+    /// # Errors
+    /// [`SimError::NoCacheFolder`] when neither variable holds an absolute path. (A folder that other
+    /// users can write to is no choice: code is loaded from here.)
+    pub fn of_user() -> Result<Self, SimError> {
         let absolute = |name| {
             std::env::var_os(name)
                 .map(PathBuf::from)
@@ -31,8 +34,8 @@ impl BuildCache {
         };
         let base = absolute("XDG_CACHE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-            .unwrap_or_else(std::env::temp_dir);
-        Self::at(base.join("macforge"))
+            .ok_or(SimError::NoCacheFolder)?;
+        Ok(Self::at(base.join("macforge")))
     }
 
     /// Where the entries lie.
@@ -111,7 +114,8 @@ impl Key {
         self
     }
 
-    fn name(&self) -> String {
+    /// The name of the entry.
+    pub fn name(&self) -> String {
         let digest = self.digest.clone().finalize();
         let hex: String = digest[..16].iter().map(|b| format!("{b:02x}")).collect();
         format!("{}-{hex}", self.kind)

@@ -4,7 +4,6 @@
 use crate::builder::Builder;
 use crate::cache::Key;
 use crate::error::SimError;
-use crate::ports::Port;
 use crate::process::{Job, JobError, run_jobs};
 use crate::verilate::{BuildSpec, COMMON_CPP, COMMON_H, write};
 use std::ffi::OsString;
@@ -69,12 +68,10 @@ struct Compile<'a> {
 pub(crate) fn library(
     spec: &BuildSpec,
     builder: &Builder,
-    ports: &[Port],
     work: &Path,
     library: &Path,
     cancel: &AtomicBool,
 ) -> Result<(), SimError> {
-    debug_assert!(!ports.is_empty());
     let compile = Compile {
         top: &spec.top,
         builder,
@@ -143,6 +140,10 @@ impl Compile<'_> {
         for define in ["VM_COVERAGE=0", "VM_SC=0", "VM_TRACE_VCD=0"] {
             args.push(format!("-D{define}").into());
         }
+        // Never read; keeps ccache from giving out code made with -march=native for another CPU.
+        let mut cpu_key = Key::new("cpu");
+        cpu_key.add(cpu());
+        args.push(format!("-DMF_CPU={}", cpu_key.name()).into());
         args.push(format!("-DVM_TRACE={traced}").into());
         args.push(format!("-DVM_TRACE_FST={traced}").into());
         args.extend([source, "-o".into(), format!("{name}.o").into()]);

@@ -21,6 +21,9 @@ pub enum SimError {
         /// Why it was refused.
         reason: String,
     },
+    /// There is no place for finished builds.
+    #[error("no folder for simulation builds: set HOME or XDG_CACHE_HOME to an absolute path")]
+    NoCacheFolder,
     /// Verilator refused the Verilog text; every lint warning counts as an error.
     #[error("verilator refused module `{top}`:\n{log}")]
     Verilator {

@@ -123,12 +123,12 @@ impl LayerProbes {
         let both = format!("{} / {}", self.done.hierarchy, self.index.hierarchy);
         model
             .watch(&done, &index)
-            .map_err(|e| error(&both, e.to_string()))?;
+            .map_err(|e| error(&both, reason(e)))?;
         for probe in &self.memories {
             let hierarchy = &probe.signal.hierarchy;
             let shape = model
                 .add_probe(&name(&probe.signal)?)
-                .map_err(|e| error(hierarchy, e.to_string()))?;
+                .map_err(|e| error(hierarchy, reason(e)))?;
             let wanted = (entry_bytes(probe.width), probe.depth as usize);
             if (shape.entry_bytes, shape.entries) != wanted {
                 return Err(error(
@@ -141,6 +141,14 @@ impl LayerProbes {
             }
         }
         Ok(())
+    }
+}
+
+/// The model's own words, without the frame of another error around them.
+fn reason(error: SimError) -> String {
+    match error {
+        SimError::Fatal { message, .. } => message,
+        other => other.to_string(),
     }
 }
 

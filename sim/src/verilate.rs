@@ -116,7 +116,7 @@ pub(crate) fn build(
         let ports = verilate(spec, builder, &work, cancel)?;
         check(&ports)?;
         let library = entry.join(LIBRARY);
-        compile::library(spec, builder, &ports, &work, &library, cancel)?;
+        compile::library(spec, builder, &work, &library, cancel)?;
         write(&entry.join(PORTS), &ports::to_text(&ports))
     })?;
     let list = folder.join(PORTS);

@@ -1,6 +1,6 @@
 //! The block bridge, proved on small modules.
 
-use macforge_sim::{BlockSource, BuildCache, Builder, SimError, Toolchain, VectorInput};
+use macforge_sim::{BlockSource, BuildCache, Builder, SimError, Toolchain, VectorInput, lint};
 use std::ffi::OsStr;
 use std::sync::OnceLock;
 
@@ -271,6 +271,40 @@ fn missing_tools_say_how_to_get_them() {
 }
 
 #[test]
+fn gcc_serves_where_there_is_no_clang() {
+    let folder = tempfile::tempdir().unwrap();
+    let tools = Toolchain::discover().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let Some(gcc) = std::env::split_paths(&path)
+        .map(|folder| folder.join("g++"))
+        .find(|path| path.is_file())
+    else {
+        println!("skipped: no g++ here");
+        return;
+    };
+    std::os::unix::fs::symlink(tools.verilator(), folder.path().join("verilator")).unwrap();
+    std::os::unix::fs::symlink(gcc, folder.path().join("g++")).unwrap();
+    let tools = Toolchain::discover_in(folder.path().as_os_str()).unwrap();
+    assert!(tools.compiler().ends_with("g++"));
+    let cache = BuildCache::at(folder.path().join("cache"));
+    let mut dut = multiplier(8)
+        .build_with(&Builder::new(tools, cache))
+        .unwrap();
+    let inputs = [
+        VectorInput {
+            port: "a",
+            values: &[0x80, 0x7f],
+        },
+        VectorInput {
+            port: "b",
+            values: &[0x80, 0xff],
+        },
+    ];
+    let outputs = dut.run_vectors(Some("clk"), 2, &inputs, &["p"]).unwrap();
+    assert_eq!(outputs, [[0x4000, 0xff81]]);
+}
+
+#[test]
 fn another_tool_of_that_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (name, target) in [("verilator", "/bin/echo"), ("g++", "/bin/true")] {
@@ -289,4 +323,20 @@ fn a_design_that_stops_is_an_error_and_not_the_end_of_the_process() {
     dut.poke("go", 1).unwrap();
     let error = dut.tick("clk").unwrap_err();
     assert!(matches!(error, SimError::Fatal { .. }), "{error:?}");
+}
+
+#[test]
+fn lint_accepts_clean_text_and_shows_every_other_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wire_through.v");
+    let clean = "module wire_through(input wire a, output wire q);\n assign q = a;\nendmodule\n";
+    std::fs::write(&path, clean).unwrap();
+    lint("wire_through", std::slice::from_ref(&path), &builder()).unwrap();
+    std::fs::write(
+        &path,
+        clean.replace("assign q = a;", "wire w = a; assign q = a;"),
+    )
+    .unwrap();
+    let error = lint("wire_through", &[path], &builder()).unwrap_err();
+    assert!(error.to_string().contains("UNUSED"), "{error}");
 }

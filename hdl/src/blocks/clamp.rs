@@ -43,8 +43,10 @@ pub(super) fn finish(m: &mut Module, x: &Unclamped, bounds: &Bounds, first: usiz
     let negative = x.value.sign();
     let differs = x.value.slice(7, width - 8).xor(&repeat(&negative, width - 8)).any();
     let outside = m.wire("outside", &differs);
-    let under = negative.and(&outside).or(&x.far_below);
-    let over = negative.not().and(&outside).or(&x.far_above);
+    // where the value is not known its bits say nothing
+    let near = m.wire("near", &x.far_below.or(&x.far_above).not().and(&outside));
+    let under = negative.and(&near).or(&x.far_below);
+    let over = negative.not().and(&near).or(&x.far_above);
     let saturated = m.register("limit", &under.and(&lower_counts).or(&over.and(&upper_counts)));
     let byte = m.register("byte", &x.value.slice(0, 8).as_signed());
     m.section(&format!("{}: choice", first + 1));

@@ -25,7 +25,7 @@ const TOTAL: u32 = 32 + 31 - LOW;
 pub const fn overhead(read_latency: usize) -> usize {
     let normalize = 11;
     let reciprocal = RECIPROCAL_PRODUCTS * (MULTIPLIER_LATENCY + 1);
-    3 * (read_latency + 1) + 9 + normalize + reciprocal + MULTIPLIER_LATENCY
+    3 * (read_latency + 1) + 8 + normalize + reciprocal + MULTIPLIER_LATENCY
 }
 
 /// The modules of the softmax unit, `softmax_unit` last.
@@ -61,9 +61,9 @@ pub fn multiplier() -> Module {
     let a = m.input("a", signed(32));
     let b = m.input("b", unsigned(31));
     m.section("1: halves");
-    let natural = |x: Expr| x.extend(LOW + 1).as_signed();
+    let natural = |x: Expr| x.extend(x.ty().width + 1).as_signed();
     let a_low = m.register("a_low", &natural(a.slice(0, LOW)));
-    let a_high = m.register("a_high", &a.slice(LOW, 32 - LOW).as_signed().extend(LOW + 1));
+    let a_high = m.register("a_high", &a.slice(LOW, 32 - LOW).as_signed());
     let b_low = m.register("b_low", &natural(b.slice(0, LOW)));
     let b_high = m.register("b_high", &natural(b.slice(LOW, 31 - LOW)));
     m.section("2: four products");
@@ -71,18 +71,21 @@ pub fn multiplier() -> Module {
     let middle_1 = m.register("middle1", &a_low.times(&b_high));
     let middle_2 = m.register("middle2", &a_high.times(&b_low));
     let high = m.register("high", &a_high.times(&b_high));
+    // No register is wider than its sum can be: Yosys moves the one behind the middle sum into a
+    // DSP, and 0.23 leaves superfluous upper bits of it without a driver.
     m.section("3: sums of equal weight, in units of 2^17; the rounding constant is 2^13 of them");
-    let extended = |x: &Expr| x.extend(TOTAL);
-    let round = constant(signed(TOTAL), 1 << 13);
-    let carried = low.slice(LOW, LOW + 2).as_signed().extend(TOTAL).plus(&round);
+    let round = constant(signed(LOW + 2), 1 << (30 - LOW));
+    let carried = low.slice(LOW, LOW + 2).as_signed().plus(&round);
     m.unused(&low.slice(0, LOW));
     let low = m.register("low_sum", &carried);
-    let middle = m.register("middle", &extended(&middle_1).plus(&extended(&middle_2)));
+    let width = middle_1.ty().width + 1;
+    let middle = m.register("middle", &middle_1.extend(width).plus(&middle_2.extend(width)));
     let high = m.register("high_units", &high);
     m.section("4: sum");
     let high_units = concat(&[high.slice(0, TOTAL - LOW), constant(unsigned(LOW), 0)]).as_signed();
-    let total = m.register("total", &high_units.plus(&middle).plus(&low));
-    m.unused(&high.slice(TOTAL - LOW, 2 * LOW + 2 - (TOTAL - LOW)));
+    let sum = high_units.plus(&middle.extend(TOTAL)).plus(&low.extend(TOTAL));
+    let total = m.register("total", &sum);
+    m.unused(&high.sign());
     m.unused(&total.slice(0, 31 - LOW));
     let y = m.wire("y", &total.slice(31 - LOW, 32).as_signed());
     m.output(&y);

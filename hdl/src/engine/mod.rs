@@ -19,6 +19,7 @@
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
 use crate::VerilogModule;
+use crate::blocks::{dequantize_f32, quantize_f32};
 use serde::Serialize;
 use tera::{Context, Tera};
 
@@ -208,6 +209,8 @@ impl Engine {
         let mut context = Context::from_serialize(self)?;
         context.insert("subw", &index_bits(self.wb / self.ic.min(self.d)));
         context.insert("lane_levels", &self.p.next_power_of_two().trailing_zeros());
+        context.insert("quantize_latency", &quantize_f32::LATENCY);
+        context.insert("dequantize_latency", &dequantize_f32::LATENCY);
         context.insert("liw", &index_bits(self.layers));
         context.insert("dw", &self.fields.iter().map(|f| f.width).sum::<usize>());
         context.insert("has_table_bit", &u8::from(self.tables > 0));

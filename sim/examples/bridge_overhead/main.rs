@@ -36,7 +36,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let builder = Builder::from_env()?;
     let mut system = System::build(&design.request(), &builder, &AtomicBool::new(false))?;
     let info = system.build_info();
-    println!("bridge ready after {:.1} s (cached: {})", info.seconds, info.cached);
+    println!(
+        "bridge ready after {:.1} s (cached: {})",
+        info.seconds, info.cached
+    );
     let folder = tempfile::tempdir()?;
     let program = build_bare(&design, &builder, folder.path())?;
 
@@ -45,7 +48,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         // Alternating, so that other load on the machine hits both.
         let a = run_bare(&design, &program)?;
         let b = run_bridge(&design, &mut system)?;
-        println!("round {round}: bare {:.0} cycles/s, bridge {:.0}", a.rate, b.rate);
+        println!(
+            "round {round}: bare {:.0} cycles/s, bridge {:.0}",
+            a.rate, b.rate
+        );
         if a.checksum != b.checksum {
             println!("the outputs differ");
             return Ok(ExitCode::FAILURE);

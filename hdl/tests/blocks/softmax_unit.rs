@@ -1,8 +1,6 @@
 //! The softmax unit against `SoftmaxRule`.
 
-mod common;
-
-use common::{Random, assert_clean, block};
+use crate::common::{Random, assert_clean, block};
 use macforge_hdl::blocks::softmax_unit;
 use macforge_numeric::SoftmaxRule;
 use macforge_sim::Block;

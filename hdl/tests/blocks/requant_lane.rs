@@ -1,0 +1,214 @@
+//! The requantizer lane against `LaneConstants` and, through it, against the rules themselves.
+
+use crate::common::{Random, assert_clean, bits, block, value};
+use macforge_hdl::blocks::RequantLane;
+use macforge_hdl::typed::Evaluator;
+use macforge_numeric::{Clamp, LaneConstants, RequantRule, Requantizer, Semantics};
+use macforge_sim::{Block, VectorInput};
+
+const ACC: u32 = 25;
+
+fn lane(semantics: Semantics) -> RequantLane {
+    RequantLane { semantics, acc_bits: ACC, bias_bits: ACC }
+}
+
+/// Constants of one layer.
+#[derive(Clone, Copy)]
+struct Layer {
+    zero_point: i32,
+    clamp: Clamp,
+    lower_is_activation: bool,
+}
+
+const LAYERS: [Layer; 6] = [
+    Layer { zero_point: 0, clamp: Clamp { lo: -128, hi: 127 }, lower_is_activation: false },
+    Layer { zero_point: -128, clamp: Clamp { lo: -128, hi: 127 }, lower_is_activation: true },
+    Layer { zero_point: 127, clamp: Clamp { lo: -128, hi: 127 }, lower_is_activation: false },
+    Layer { zero_point: -128, clamp: Clamp { lo: -128, hi: 127 }, lower_is_activation: false },
+    Layer { zero_point: -5, clamp: Clamp { lo: -5, hi: 90 }, lower_is_activation: true },
+    Layer { zero_point: 3, clamp: Clamp { lo: 3, hi: 3 }, lower_is_activation: false },
+];
+
+/// One vector: accumulator, bias, constants of its channel.
+type Vector = (i64, i64, LaneConstants);
+
+/// Splits `s` into an accumulator and a bias whose sum it is.
+fn split(random: &mut Random, s: i64) -> (i64, i64) {
+    let limit = 1i64 << (ACC - 1);
+    let bias = random.signed(ACC);
+    let acc = s - bias;
+    if (-limit..limit).contains(&acc) { (acc, bias) } else { (s, 0) }
+}
+
+/// Feeds all vectors through the lane and compares value and saturation flag.
+fn check(dut: &mut Block, vectors: &[Vector], layer: Layer) {
+    dut.poke_signed("zero_point", layer.zero_point.into()).unwrap();
+    dut.poke_signed("clamp_lo", layer.clamp.lo.into()).unwrap();
+    dut.poke_signed("clamp_hi", layer.clamp.hi.into()).unwrap();
+    dut.poke("lower_is_activation", layer.lower_is_activation.into()).unwrap();
+    let column = |f: &dyn Fn(&Vector) -> u64| vectors.iter().map(f).collect::<Vec<u64>>();
+    let special = |c: &LaneConstants| u64::from(c.double_round || c.tie_window.is_some());
+    let columns = [
+        ("acc", column(&|v| bits(v.0, ACC))),
+        ("bias", column(&|v| bits(v.1, ACC))),
+        ("multiplier", column(&|v| v.2.multiplier.into())),
+        ("shift", column(&|v| v.2.shift.into())),
+        ("double_round", column(&|v| special(&v.2))),
+    ];
+    let inputs: Vec<VectorInput> =
+        columns.iter().map(|(port, values)| VectorInput { port, values }).collect();
+    let latency = macforge_hdl::blocks::requant_lane::LATENCY;
+    let found = dut.run_vectors(Some("clk"), latency, &inputs, &["q_q", "saturated_q"]).unwrap();
+    for (k, &(acc, bias, constants)) in vectors.iter().enumerate() {
+        let constants =
+            LaneConstants { zero_point: layer.zero_point, clamp: layer.clamp, ..constants };
+        let s = acc + bias;
+        let unclamped = constants.unclamped(s);
+        let context = || format!("s = {s} = {acc} + {bias}, {constants:?}, unclamped {unclamped}");
+        assert_eq!(value(found[0][k], 8), i64::from(constants.apply(s)), "{}", context());
+        let saturates = layer.clamp.saturates(unclamped, layer.lower_is_activation);
+        assert_eq!(found[1][k] == 1, saturates, "saturation flag: {}", context());
+    }
+}
+
+/// Sums near every step of the lane's staircase, and the extremes.
+fn sums_near_steps(constants: &LaneConstants) -> Vec<i64> {
+    let limit = 1i64 << (ACC - 1);
+    let range = macforge_numeric::Interval { lo: -limit, hi: limit - 1 };
+    let mut sums = vec![-limit, 1 - limit, -1, 0, 1, limit - 2, limit - 1];
+    for (at, _) in macforge_numeric::thresholds(|s| constants.apply(s), range) {
+        sums.extend([at - 1, at, at + 1].into_iter().filter(|&s| range.contains(s)));
+    }
+    sums
+}
+
+/// Constants of random channels of one semantics.
+fn channels(semantics: Semantics, random: &mut Random, count: usize) -> Vec<LaneConstants> {
+    let clamp = Clamp::INT8;
+    let mut channels = Vec::new();
+    while channels.len() < count {
+        let r = random.next();
+        let fraction = 0.5 + (r >> 11) as f64 / (1u64 << 54) as f64;
+        let exponent = -((r % 31) as i32);
+        let real = match semantics {
+            Semantics::Pow2 => f64::from(exponent).exp2(),
+            _ => fraction * f64::from(exponent).exp2(),
+        };
+        let rule = Requantizer::from_real(semantics, real, 0, clamp).unwrap();
+        channels.extend(LaneConstants::from_requantizer(&rule));
+    }
+    channels
+}
+
+fn co_simulate(semantics: Semantics, count: usize) {
+    let mut random = Random(semantics as u64 + 1);
+    let mut dut = block(&[lane(semantics).build().unwrap()]);
+    let channels = channels(semantics, &mut random, count);
+    for layer in LAYERS {
+        let mut vectors = Vec::new();
+        for constants in &channels {
+            let constants =
+                LaneConstants { zero_point: layer.zero_point, clamp: layer.clamp, ..*constants };
+            let mut sums = sums_near_steps(&constants);
+            sums.extend((0..200).map(|_| random.signed(ACC)));
+            vectors.extend(sums.into_iter().map(|s| {
+                let (acc, bias) = split(&mut random, s);
+                (acc, bias, constants)
+            }));
+        }
+        check(&mut dut, &vectors, layer);
+    }
+}
+
+#[test]
+fn tflite_double_lanes_equal_the_constants_at_every_step() {
+    co_simulate(Semantics::TfliteDouble, 200);
+}
+
+#[test]
+fn tflite_single_lanes_equal_the_constants_at_every_step() {
+    co_simulate(Semantics::TfliteSingle, 100);
+}
+
+#[test]
+fn pow2_lanes_equal_the_constants_at_every_step() {
+    co_simulate(Semantics::Pow2, 31);
+}
+
+#[test]
+fn every_shift_works_with_the_smallest_and_the_largest_multiplier() {
+    let mut random = Random(5);
+    let mut dut = block(&[lane(Semantics::TfliteDouble).build().unwrap()]);
+    let mut vectors = Vec::new();
+    for shift in 1..=62 {
+        for multiplier in [0, 1, 2, (1 << 17) - 1, 1 << 17, 1 << 30, (1 << 31) - 1] {
+            for double_round in [false, true] {
+                let constants = LaneConstants {
+                    multiplier,
+                    shift,
+                    double_round,
+                    tie_window: None,
+                    zero_point: 0,
+                    clamp: Clamp::INT8,
+                };
+                let extremes = [-(1 << 24), (1 << 24) - 1, -1, 0, 1];
+                let sums = extremes.into_iter().chain((0..40).map(|_| random.signed(ACC)));
+                vectors.extend(sums.collect::<Vec<_>>().into_iter().map(|s| (s, 0, constants)));
+            }
+        }
+    }
+    for layer in LAYERS {
+        check(&mut dut, &vectors, layer);
+    }
+}
+
+#[test]
+fn pooled_sums_are_averaged_exactly() {
+    let mut dut = block(&[lane(Semantics::TfliteDouble).build().unwrap()]);
+    for count in [1u32, 2, 3, 9, 16, 25, 49, 64] {
+        let rule = macforge_numeric::AveragePoolRule { clamp: Clamp::INT8 };
+        let reach = i64::from(count) * 128;
+        let range = macforge_numeric::Interval { lo: -reach, hi: reach };
+        let constants = rule.lane(count, range).unwrap();
+        let vectors: Vec<Vector> = (-reach..=reach).map(|sum| (sum, 0, constants)).collect();
+        check(&mut dut, &vectors, LAYERS[0]);
+    }
+}
+
+#[test]
+fn the_description_runs_in_rust_as_well() {
+    let module = lane(Semantics::TfliteDouble).module().unwrap();
+    let mut dut = Evaluator::new(&module);
+    let rule = RequantRule::TfliteDouble { multiplier: 1_340_095_521, shift: -7 };
+    let requantizer = Requantizer { rule, zero_point: -9, clamp: Clamp::INT8 };
+    let constants = LaneConstants::from_requantizer(&requantizer).unwrap();
+    for (name, v) in [("zero_point", -9), ("clamp_lo", -128), ("clamp_hi", 127)] {
+        dut.set(name, v);
+    }
+    dut.set("multiplier", constants.multiplier.into());
+    dut.set("shift", constants.shift.into());
+    dut.set("double_round", constants.double_round.into());
+    for s in (-30_000..30_000).step_by(61).chain([-(1 << 24), (1 << 24) - 1]) {
+        dut.set("acc", s);
+        (0..macforge_hdl::blocks::requant_lane::LATENCY).for_each(|_| dut.tick());
+        assert_eq!(dut.get("q_q"), requantizer.apply(s as i64).into(), "s = {s}");
+    }
+}
+
+#[test]
+fn impossible_widths_are_refused() {
+    for (acc_bits, bias_bits) in [(19, 19), (26, 25), (25, 26), (25, 0)] {
+        let lane = RequantLane { semantics: Semantics::TfliteDouble, acc_bits, bias_bits };
+        assert!(lane.build().is_err(), "accumulator {acc_bits}, bias {bias_bits}");
+    }
+}
+
+#[test]
+fn the_text_is_clean_for_every_semantics_and_width() {
+    for semantics in Semantics::ALL {
+        for (acc_bits, bias_bits) in [(25, 25), (25, 20), (20, 1)] {
+            let lane = RequantLane { semantics, acc_bits, bias_bits };
+            assert_clean(&[lane.build().unwrap()]);
+        }
+    }
+}
