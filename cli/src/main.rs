@@ -5,6 +5,7 @@ mod commands;
 mod cosim;
 mod measure;
 mod project;
+mod say;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +49,10 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
+    // messages are read by scripts as well as by people: no wrapping inside names
+    let handler = miette::MietteHandlerOpts::new().wrap_lines(false);
+    let hook = miette::set_hook(Box::new(move |_| Box::new(handler.clone().build())));
+    hook.expect("set once");
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Demo(args) => commands::demo::run(args),

@@ -67,8 +67,9 @@ pub fn measure(dir: &Path, manifest: &Manifest) -> Result<Measured> {
     for source in sources {
         script += &format!("read_verilog \"{}\"\n", root.join(source).display());
     }
+    // `tee` takes its file name as it stands, quotes included
     script += &format!(
-        "synth_xilinx -family xc7 -flatten -top {}\ntee -q -o \"{}\" stat -json\n",
+        "synth_xilinx -family xc7 -flatten -top {}\ntee -q -o {} stat -json\n",
         manifest.top,
         stat.display()
     );

@@ -132,7 +132,6 @@ fn judge(
     let layout = layout::arrange(graph, layers, &mode, &shape).ok()?;
     let placements = allocate::place(layers, &layout).ok()?;
     let act_depth = placements.values().map(|p| p.base + p.size()).max()?;
-    let lane_path = hwplan::lane_path(&options.latencies, features);
     let (mut total, mut weight_words, mut param_words) = (0, 0, 0);
     for (index, layer) in layers.layers.iter().enumerate() {
         let [rows, _, channels] = graph.tensor(layer.output).hwc();
@@ -150,6 +149,7 @@ fn judge(
             channels,
         );
         let drain = shape.p * l.drain_groups;
+        let lane_path = hwplan::lane_path(&options.latencies, features, layer);
         total += cycles::estimate(&shape, &l, drain, layer.is_channel(), lane_path, view.reduce).total();
         if layer.is_dot() {
             weight_words += l.tiles * l.steps();

@@ -6,7 +6,7 @@ use crate::cycles::{self, LayerCycles, softmax_cycles};
 use crate::error::PlanError;
 use crate::explore;
 use crate::input::{self, InputMode};
-use crate::layers::{self, Layers};
+use crate::layers::{self, HwLayer, Layers};
 use crate::layout::{self, Layout};
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
@@ -154,8 +154,7 @@ fn build_with_shape(
         .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
-    let lane_path = lane_path(&options.latencies, features);
-    let cycles = layer_cycles(&layers, &program, &shape, lane_path, &options.latencies);
+    let cycles = layer_cycles(&layers, &program, &shape, features, &options.latencies);
     let macs = layers.layers.iter().map(|l| l.nodes.iter().map(|&n| graph.macs(n)).sum()).collect();
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
     let (memories, estimate) =
@@ -194,17 +193,17 @@ pub fn features(layers: &Layers) -> Features {
 }
 
 /// Cycles from the lanes' inputs to the write.
-pub fn lane_path(latencies: &BlockLatencies, features: Features) -> usize {
+pub fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer) -> usize {
     latencies.requant
         + usize::from(features.tables > 0)
-        + if features.add { latencies.add } else { 0 }
+        + if layer.residual.is_some() { latencies.add } else { 0 }
 }
 
 fn layer_cycles(
     layers: &Layers,
     program: &[LayerProgram],
     shape: &Shape,
-    lane_path: usize,
+    features: Features,
     latencies: &BlockLatencies,
 ) -> Vec<LayerCycles> {
     layers
@@ -215,6 +214,7 @@ fn layer_cycles(
             if layer.is_softmax() {
                 softmax_cycles(p.value("softmax_length") as usize, latencies.softmax_fixed)
             } else {
+                let lane_path = lane_path(latencies, features, layer);
                 cycles::estimate(shape, &p.loops, p.drain_cycles, layer.is_channel(), lane_path, p.value("reduce") == 1)
             }
         })
@@ -254,11 +254,6 @@ fn channel_bits(layers: &Layers) -> usize {
 }
 
 impl HwPlan {
-    /// Registered levels, lanes and multiplexers between accumulator and write, in cycles.
-    pub fn lane_path(&self) -> usize {
-        lane_path(&self.latencies, self.features)
-    }
-
     /// Sum of the layers' estimates.
     pub fn estimated_cycles(&self) -> u64 {
         self.cycles.iter().map(LayerCycles::total).sum()

@@ -1,6 +1,7 @@
 //! `macforge boards`
 
 use crate::Outcome;
+use crate::say;
 use crate::table::Table;
 use miette::Result;
 
@@ -21,6 +22,6 @@ pub fn run() -> Result<Outcome> {
             board.ddr.sequential_mb_s().to_string(),
         ]);
     }
-    print!("{}", table.render());
+    say!("{}", table.render());
     Ok(Outcome::Passed)
 }

@@ -1,6 +1,7 @@
 //! `macforge compile`
 
 use crate::Outcome;
+use crate::sayln;
 use crate::project::{self, Io, ModelFile};
 use clap::Args as ClapArgs;
 use macforge_codegen::{Bundle, Design, generate};
@@ -48,7 +49,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let bundle = bundle(&file, board, clock_mhz, args.io, &graph, &plan)?;
     bundle.write(&args.output).into_diagnostic()?;
     let channels: usize = plan.proofs.iter().map(|p| p.channels.len()).sum();
-    println!(
+    sayln!(
         "{}: {} layers on a {} array ({} requantizer lanes), {} ({})",
         plan.name,
         plan.program.len(),
@@ -57,7 +58,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         board.name,
         board.part
     );
-    println!(
+    sayln!(
         "  estimated {} cycles per inference, {} DSP, {} BRAM36, {} LUT, {} FF",
         plan.estimated_cycles(),
         plan.estimate.dsp,
@@ -65,8 +66,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         plan.estimate.lut,
         plan.estimate.ff
     );
-    println!("  proved requantizer, accumulator and packed lanes of {channels} channels");
-    println!("  wrote {} in {:.1} s", args.output.display(), started.elapsed().as_secs_f64());
+    sayln!("  proved requantizer, accumulator and packed lanes of {channels} channels");
+    sayln!("  wrote {} in {:.1} s", args.output.display(), started.elapsed().as_secs_f64());
     Ok(Outcome::Passed)
 }
 

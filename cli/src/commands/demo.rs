@@ -1,6 +1,7 @@
 //! `macforge demo`
 
 use crate::Outcome;
+use crate::sayln;
 use crate::builtin::FIRE_RISK;
 use crate::commands::{compile, report, simulate};
 use crate::cosim::samples;
@@ -24,7 +25,7 @@ pub struct Args {
 
 /// Compiles the built-in model, simulates its samples and reports.
 pub fn run(args: &Args) -> Result<Outcome> {
-    println!("Forest-fire risk from 32x32 RGB + infrared images, trained by this project\n");
+    sayln!("Forest-fire risk from 32x32 RGB + infrared images, trained by this project\n");
     compile::run(&compile::Args {
         model: FIRE_RISK.name.into(),
         board: args.board.clone(),
@@ -36,7 +37,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     })?;
     let project = Project::open(&args.output)?;
     let inputs = samples::from_reader(&project.graph, Cursor::new(FIRE_RISK.samples), None)?;
-    println!("\nCo-simulation of {} labelled scenes in Verilator", inputs.len());
+    sayln!("\nCo-simulation of {} labelled scenes in Verilator", inputs.len());
     let outcome = simulate::verify(
         &args.output,
         &project,
@@ -44,12 +45,12 @@ pub fn run(args: &Args) -> Result<Outcome> {
         &simulate::Request { layers: true, ..simulate::Request::default() },
     )?;
     classes(&outcome.outputs);
-    println!();
+    sayln!();
     report::run(&report::Args { dir: args.output.clone(), measure: false, json: None })?;
     let dir = args.output.display();
-    println!("\nMade {dir}/rtl (Verilog), {dir}/mem (memory images), {dir}/constraints,");
-    println!("     {dir}/vivado/synth.tcl, {dir}/manifest.json");
-    println!("{}", simulate::verdict(&outcome.simulation));
+    sayln!("\nMade {dir}/rtl (Verilog), {dir}/mem (memory images), {dir}/constraints,");
+    sayln!("     {dir}/vivado/synth.tcl, {dir}/manifest.json");
+    sayln!("{}", simulate::verdict(&outcome.simulation));
     Ok(simulate::outcome_of(&outcome.simulation))
 }
 
@@ -66,5 +67,5 @@ fn classes(outputs: &[Value]) {
         }
     }
     let shares: Vec<String> = names.iter().zip(&counts).map(|(n, c)| format!("{n} {c}")).collect();
-    println!("  predicted: {}", shares.join(", "));
+    sayln!("  predicted: {}", shares.join(", "));
 }

@@ -1,6 +1,7 @@
 //! `macforge doctor`
 
 use crate::Outcome;
+use crate::sayln;
 use miette::Result;
 use std::process::Command;
 
@@ -34,15 +35,15 @@ pub fn run() -> Result<Outcome> {
         complete &= found || !tool.required;
         compiler |= found && tool.name.ends_with("++");
         match version {
-            Some(version) => println!("  ok       {:10} {version}", tool.name),
+            Some(version) => sayln!("  ok       {:10} {version}", tool.name),
             None => {
                 let kind = if tool.required { "MISSING" } else { "absent" };
-                println!("  {kind:8} {:10} {}: {}", tool.name, tool.purpose, tool.install);
+                sayln!("  {kind:8} {:10} {}: {}", tool.name, tool.purpose, tool.install);
             }
         }
     }
     if !compiler {
-        println!("  MISSING  a C++ compiler: apt-get install clang");
+        sayln!("  MISSING  a C++ compiler: apt-get install clang");
     }
     Ok(if complete && compiler { Outcome::Passed } else { Outcome::Failed })
 }

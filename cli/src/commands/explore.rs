@@ -1,6 +1,7 @@
 //! `macforge explore`
 
 use crate::Outcome;
+use crate::{say, sayln};
 use crate::project::{self, Io, ModelFile};
 use crate::table::Table;
 use clap::Args as ClapArgs;
@@ -70,8 +71,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
             e.ff.to_string(),
         ]);
     }
-    print!("{}", table.render());
-    println!("  {} shapes within twice the best fit {}", entries.len(), board.name);
+    say!("{}", table.render());
+    sayln!("  {} shapes within twice the best fit {}", entries.len(), board.name);
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&entries).into_diagnostic()? + "\n";
         fs::write(path, text)

@@ -1,6 +1,7 @@
 //! `macforge inspect`
 
 use crate::Outcome;
+use crate::{say, sayln};
 use crate::project::ModelFile;
 use crate::table::Table;
 use clap::Args as ClapArgs;
@@ -17,23 +18,22 @@ pub struct Args {
 /// Prints what a model consists of.
 pub fn run(args: &Args) -> Result<Outcome> {
     let model = ModelFile::open(&args.model)?.import()?;
-    println!("{} ({:?})", model.name, model.format);
+    sayln!("{} ({:?})", model.name, model.format);
     for (what, tensors) in [("input", &model.inputs), ("output", &model.outputs)] {
         for &t in tensors {
-            println!("  {what} {}", describe(&model.tensors[t]));
+            sayln!("  {what} {}", describe(&model.tensors[t]));
         }
     }
-    print!("{}", operators(&model).render());
+    say!("{}", operators(&model).render());
     let macs: u64 = (0..model.operators.len()).map(|i| model.macs(i)).sum();
-    println!("  {} MACs, {} parameters", macs, model.parameters());
-    if model.unsupported.is_empty() {
-        return Ok(Outcome::Passed);
+    sayln!("  {} MACs, {} parameters", macs, model.parameters());
+    if !model.unsupported.is_empty() {
+        sayln!("not supported:");
     }
-    println!("not supported:");
     for item in &model.unsupported {
-        println!("  {item}");
+        sayln!("  {item}");
     }
-    Ok(Outcome::Failed)
+    Ok(Outcome::Passed)
 }
 
 fn operators(model: &Model) -> Table {
@@ -48,7 +48,7 @@ fn operators(model: &Model) -> Table {
             .map(|&t| &model.tensors[t])
             .find(|t| t.data.is_some() && t.quantization.is_some());
         table.row(vec![
-            model.source(index),
+            short(&model.source(index)),
             output.map_or_else(String::new, |t| shape(t)),
             weights.map_or_else(|| "-".into(), granularity),
             output.map_or_else(|| "-".into(), quantization),
@@ -56,6 +56,14 @@ fn operators(model: &Model) -> Table {
         ]);
     }
     table
+}
+
+/// Fused models carry the names of all their origins, joined by semicolons.
+fn short(name: &str) -> String {
+    const MOST: usize = 60;
+    let first = name.split(';').next().unwrap_or(name);
+    let cut: String = first.chars().take(MOST).collect();
+    if cut.len() < name.len() { cut + ".." } else { cut }
 }
 
 fn shape(tensor: &Tensor) -> String {

@@ -1,6 +1,7 @@
 //! `macforge report`
 
 use crate::Outcome;
+use crate::say;
 use crate::cosim::result::Simulation;
 use crate::measure::{Measured, measure};
 use crate::project::Project;
@@ -70,7 +71,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         measure_into(&args.dir)?;
     }
     let report = gather(&args.dir)?;
-    print!("{}", text(&report));
+    say!("{}", text(&report));
     if let Some(path) = &args.json {
         keep(path, &report)?;
     }

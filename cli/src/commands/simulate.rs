@@ -1,6 +1,7 @@
 //! `macforge simulate`
 
 use crate::Outcome;
+use crate::{say, sayln};
 use crate::commands::report;
 pub use crate::cosim::run::{Request, Verified};
 use crate::cosim::{result::Simulation, run as cosim, samples};
@@ -72,14 +73,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     if let Some(path) = &args.json {
         report::keep(path, simulation)?;
     }
-    print!("{}", layer_table(simulation).render());
-    println!(
+    say!("{}", layer_table(simulation).render());
+    sayln!(
         "  {} cycles per inference, utilization {:.1} % of {} MACs per cycle",
         simulation.cycles_per_inference,
         100.0 * simulation.utilization,
         simulation.macs_per_cycle_peak
     );
-    println!("{}", verdict(simulation));
+    sayln!("{}", verdict(simulation));
     Ok(outcome_of(simulation))
 }
 

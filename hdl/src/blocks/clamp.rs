@@ -34,8 +34,11 @@ pub(super) fn finish(m: &mut Module, x: &Unclamped, bounds: &Bounds, first: usiz
     let width = x.value.ty().width;
     let Bounds { lo, hi, lower_is_activation } = bounds;
     m.section(&format!("{first}: comparison with the bounds, and with int8 where they are its limits"));
-    let below = m.register("below", &x.value.less(&lo.extend(width)).or(&x.far_below));
-    let above = m.register("above", &hi.extend(width).less(&x.value).or(&x.far_above));
+    let unless = |bit: Expr, other: &Expr| bit.and(&other.not());
+    let below = unless(x.value.less(&lo.extend(width)), &x.far_above).or(&x.far_below);
+    let above = unless(hi.extend(width).less(&x.value), &x.far_below).or(&x.far_above);
+    let below = m.register("below", &below);
+    let above = m.register("above", &above);
     let limit = |v| constant(signed(8), v);
     let lower_counts = lo.equals(&limit(-128)).and(&lower_is_activation.not());
     let upper_counts = hi.equals(&limit(127));

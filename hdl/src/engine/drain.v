@@ -2,8 +2,8 @@
 //           per cycle, applies the activation table and the residual add, writes the result.
 // Equation  y = requant(acc); y = table[y] (layers with a table); y = add(y, residual) (layers with
 //           a residual)
-// Latency   2 + LANE_LATENCY + TABLE_LATENCY + ADD_LATENCY from accumulator to write; D outputs per
-//           cycle; never stalls (the feeder leaves a tile at least P * groups cycles).
+// Latency   2 + LANE_LATENCY + TABLE_LATENCY from accumulator to write, ADD_LATENCY more in layers
+//           with a residual; D outputs per cycle; never stalls (the feeder leaves a tile at least P * groups cycles).
 module drain #(
     parameter P     = 3,
     parameter RW    = 2,
@@ -81,10 +81,8 @@ module drain #(
     output reg  [31:0]          saturations_q
 );
     localparam TABLE_LATENCY = HAS_TABLE ? 1 : 0;
-    localparam ADD_STAGES    = HAS_ADD ? ADD_LATENCY : 0;
     localparam TO_LANE_OUT   = 2 + LANE_LATENCY;
     localparam TO_ADD_IN     = TO_LANE_OUT + TABLE_LATENCY;
-    localparam TO_WRITE      = TO_ADD_IN + ADD_STAGES;
     localparam PARAMW        = BIASW + 31 + 6 + 1;
     localparam P_LAST        = P - 1;
     localparam SEG_LAST      = NSEG - 1;
@@ -258,7 +256,7 @@ module drain #(
                 assign table_out[d*8 +: 8] = lane_q[d*8 +: 8];
             end
             if (HAS_ADD) begin : gen_add
-                wire [7:0] sum, bypass;
+                wire [7:0] sum;
                 wire       sum_saturated;
                 add_lane u_add (
                     .clk(clk),
@@ -274,10 +272,7 @@ module drain #(
                     .q_q(sum),
                     .saturated_q(sum_saturated)
                 );
-                delay_line #(.WIDTH(8), .STAGES(ADD_LATENCY)) u_bypass (
-                    .clk(clk), .in(table_out[d*8 +: 8]), .out(bypass)
-                );
-                assign result[d*8 +: 8] = add_enable ? sum : bypass;
+                assign result[d*8 +: 8] = add_enable ? sum : table_out[d*8 +: 8];
                 assign add_saturated[d] = add_enable && sum_saturated;
             end else begin : gen_no_add
                 assign result[d*8 +: 8] = table_out[d*8 +: 8];
@@ -320,11 +315,28 @@ module drain #(
 
     // ---- write back ---------------------------------------------------------------------------
     wire layer_end_d0 = octile_end && layer_last_q;
-    delay_line #(.WIDTH(RW+AW+NSEG+2), .STAGES(TO_WRITE)) u_write (
+    wire [RW+AW+NSEG+1:0] write_lane, write_add;
+    delay_line #(.WIDTH(RW+AW+NSEG+2), .STAGES(TO_ADD_IN)) u_write_lane (
         .clk(clk),
         .in({in_image && !rst, layer_end_d0 && !rst, out_rem_q, out_word_q + out_quot_q, seg}),
-        .out({write_valid, layer_done, write_bank, write_addr, write_seg})
+        .out(write_lane)
     );
+    generate
+        if (HAS_ADD) begin : gen_write_add
+            // a layer without a residual writes without the add's latency, and leaves this line empty
+            delay_line #(.WIDTH(RW+AW+NSEG+2), .STAGES(ADD_LATENCY)) u_write_add (
+                .clk(clk),
+                .in(write_lane & {RW+AW+NSEG+2{add_enable}}),
+                .out(write_add)
+            );
+            assign {write_valid, layer_done, write_bank, write_addr, write_seg} =
+                add_enable ? write_add : write_lane;
+        end else begin : gen_write_lane
+            assign write_add = {RW+AW+NSEG+2{1'b0}};
+            wire unused_write_add = &{1'b0, write_add};
+            assign {write_valid, layer_done, write_bank, write_addr, write_seg} = write_lane;
+        end
+    endgenerate
     assign write_data = {(WB/D){result}};
 
     // ---- saturation counter -------------------------------------------------------------------

@@ -42,7 +42,7 @@ module chain (
 endmodule
 ";
     let chain = VerilogModule { name: "chain".into(), text: text.into() };
-    vec![packed_mac::build(), cells::lane_split().unwrap(), chain]
+    vec![packed_mac::build(), cells::lane_split(), chain]
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_chain_of_four_keeps_both_sums_apart_for_weights_above_minus_128() {
 
 #[test]
 fn the_lane_split_is_the_rule_of_numeric() {
-    let mut split = block(&[cells::lane_split().unwrap()]);
+    let mut split = block(&[cells::lane_split()]);
     let mut random = Random(11);
     let mut sums: Vec<i64> = (0..200_000).map(|_| random.signed(35)).collect();
     // every low lane under a few high ones, and every high one over a few low ones
@@ -125,7 +125,7 @@ fn the_lane_split_is_the_rule_of_numeric() {
 
 #[test]
 fn the_largest_of_two_is_right_for_all_pairs() {
-    let mut cell = block(&[cells::pool_max().unwrap()]);
+    let mut cell = block(&[cells::pool_max()]);
     let pairs: Vec<(i64, i64)> =
         (-128..=127).flat_map(|a| (-128..=127).map(move |b| (a, b))).collect();
     let a: Vec<u64> = pairs.iter().map(|p| bits(p.0, 8)).collect();
@@ -154,7 +154,7 @@ fn the_description_runs_in_rust_as_well() {
 #[test]
 fn the_text_is_clean() {
     assert_clean(&[packed_mac::build()]);
-    assert_clean(&[cells::lane_split().unwrap()]);
-    assert_clean(&[cells::pool_max().unwrap()]);
+    assert_clean(&[cells::lane_split()]);
+    assert_clean(&[cells::pool_max()]);
     assert_clean(&chain());
 }
