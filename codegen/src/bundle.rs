@@ -14,7 +14,10 @@ pub struct Bundle {
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 impl Bundle {
@@ -35,7 +38,10 @@ impl Bundle {
 
     /// SHA-256 of every file.
     pub fn digests(&self) -> BTreeMap<String, String> {
-        self.files.iter().map(|(path, content)| (path.clone(), sha256(content))).collect()
+        self.files
+            .iter()
+            .map(|(path, content)| (path.clone(), sha256(content)))
+            .collect()
     }
 
     /// Writes all files into a new folder beside `dir` and puts it in `dir`'s place at the end.
@@ -76,7 +82,10 @@ impl Bundle {
 }
 
 fn io(path: &Path, source: std::io::Error) -> CodegenError {
-    CodegenError::Io { path: path.to_path_buf(), source }
+    CodegenError::Io {
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 /// True when an earlier design stands in `dir`; an empty folder is as good as none.

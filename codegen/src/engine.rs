@@ -95,15 +95,25 @@ fn input(plan: &HwPlan, graph: &QGraph) -> PortBlock {
     let tensor = graph.tensor(plan.layers.input);
     let placement = &plan.placements[&plan.layers.input];
     let [rows, columns, channels] = tensor.hwc();
-    let mut params =
-        vec![number("BASE", placement.base), number("PLANE", placement.storage.plane), number("ROWS", rows)];
+    let mut params = vec![
+        number("BASE", placement.base),
+        number("PLANE", placement.storage.plane),
+        number("ROWS", rows),
+    ];
     let module = match plan.input_mode {
         InputMode::Direct => {
             params.extend([number("COLS", columns), number("CHANNELS", channels)]);
             params.extend(row_step(plan, placement, columns));
             "input_direct"
         }
-        InputMode::Folded { kernel_w, stride, pad, columns: out_columns, pad_value, .. } => {
+        InputMode::Folded {
+            kernel_w,
+            stride,
+            pad,
+            columns: out_columns,
+            pad_value,
+            ..
+        } => {
             let (row, before) = (columns * channels, pad * channels);
             let reach = ((out_columns - 1) * stride + kernel_w) * channels;
             params.extend([
@@ -121,7 +131,10 @@ fn input(plan: &HwPlan, graph: &QGraph) -> PortBlock {
     };
     PortBlock {
         module: module.to_string(),
-        comment: format!("input tensor {} {rows}x{columns}x{channels}", one_line(&tensor.name)),
+        comment: format!(
+            "input tensor {} {rows}x{columns}x{channels}",
+            one_line(&tensor.name)
+        ),
         buffer: placement.buffer,
         params,
     }
@@ -141,7 +154,10 @@ fn output(plan: &HwPlan, graph: &QGraph) -> PortBlock {
     params.extend(row_step(plan, placement, columns));
     PortBlock {
         module: "output_walk".to_string(),
-        comment: format!("output tensor {} {rows}x{columns}x{channels}", one_line(&tensor.name)),
+        comment: format!(
+            "output tensor {} {rows}x{columns}x{channels}",
+            one_line(&tensor.name)
+        ),
         buffer: placement.buffer,
         params,
     }
@@ -149,5 +165,7 @@ fn output(plan: &HwPlan, graph: &QGraph) -> PortBlock {
 
 /// Names come from model files: anything but printable ASCII would break the Verilog comment.
 fn one_line(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
+    name.chars()
+        .map(|c| if c.is_ascii_graphic() { c } else { '_' })
+        .collect()
 }

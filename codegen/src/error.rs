@@ -19,7 +19,7 @@ pub enum CodegenError {
     #[error(transparent)]
     Script(#[from] macforge_vivado_scripts::ScriptError),
     /// The manifest cannot be written or read as JSON.
-    #[error("{path}: {source}")]
+    #[error("cannot encode {path}")]
     Manifest {
         /// File.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum CodegenError {
     )]
     ForeignFolder(PathBuf),
     /// An operating-system error.
-    #[error("{path}: {source}; check that the folder is writable and the disk is not full")]
+    #[error("cannot write {path}; check that the folder is writable and the disk is not full")]
     Io {
         /// File or folder.
         path: PathBuf,

@@ -62,7 +62,10 @@ pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
         bundle.add(&path, text);
         memories.push(path);
     }
-    let title = format!("{} for {}, out of context", design.plan.name, design.board.name);
+    let title = format!(
+        "{} for {}, out of context",
+        design.plan.name, design.board.name
+    );
     bundle.add(XDC, out_of_context_xdc(design.clock_mhz, "clk", &title)?);
     let script = SynthScript {
         header: title,
@@ -75,11 +78,16 @@ pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
     bundle.add("vivado/synth.tcl", script.render()?);
     bundle.add("plan.txt", design.plan.to_string());
     bundle.add("graph.txt", design.graph.to_string());
-    bundle.add(format!("model/{}", design.model_file.0), design.model_file.1);
+    bundle.add(
+        format!("model/{}", design.model_file.0),
+        design.model_file.1,
+    );
     let manifest = manifest(design, &bundle, &origin);
-    let mut json = serde_json::to_string_pretty(&manifest).map_err(|source| {
-        CodegenError::Manifest { path: PathBuf::from("manifest.json"), source }
-    })?;
+    let mut json =
+        serde_json::to_string_pretty(&manifest).map_err(|source| CodegenError::Manifest {
+            path: PathBuf::from("manifest.json"),
+            source,
+        })?;
     json.push('\n');
     bundle.add("manifest.json", json);
     Ok(bundle)
@@ -128,14 +136,19 @@ fn boundary(
 
 fn softmax_rule(plan: &HwPlan) -> Option<macforge_numeric::SoftmaxRule> {
     plan.layers.layers.iter().find_map(|l| match &l.kind {
-        macforge_plan::LayerKind::Softmax(rule) => Some(rule.clone()),
+        macforge_plan::LayerKind::Softmax(rule) => Some(*rule),
         _ => None,
     })
 }
 
 fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
     let plan = design.plan;
-    let Board { name: board, device, part, .. } = design.board.clone();
+    let Board {
+        name: board,
+        device,
+        part,
+        ..
+    } = design.board.clone();
     Manifest {
         tool: format!("macforge {}", origin.version),
         version: origin.version.clone(),

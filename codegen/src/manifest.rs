@@ -123,7 +123,9 @@ fn proof(plan: &HwPlan, layer: usize) -> Option<ProofEntry> {
     let first = channels.first()?;
     let reach = channels.iter().fold(first.reach, |r, c| r.union(c.reach));
     let lanes = channels.iter().filter_map(|c| c.low_lane);
-    let low = lanes.reduce(|a, b| a.union(b)).expect("channel 0 has a low lane");
+    let low = lanes
+        .reduce(|a, b| a.union(b))
+        .expect("channel 0 has a low lane");
     Some(ProofEntry {
         channels: channels.len(),
         thresholds: channels.iter().map(|c| c.steps).sum(),

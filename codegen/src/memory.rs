@@ -5,12 +5,18 @@ use macforge_plan::{BitWord, HwPlan};
 /// One word per line, hexadecimal; a memory without words gets a single zero.
 fn image<'a>(words: impl Iterator<Item = &'a BitWord>) -> String {
     let text: String = words.map(|w| w.hex() + "\n").collect();
-    if text.is_empty() { "0\n".to_string() } else { text }
+    if text.is_empty() {
+        "0\n".to_string()
+    } else {
+        text
+    }
 }
 
 /// Weight images: block RAM, and the tail that lies in LUTs.
 pub fn weights(plan: &HwPlan) -> [String; 2] {
-    let (block, tail) = plan.weights.split_at(plan.weights.len() - plan.memories.weight_tail);
+    let (block, tail) = plan
+        .weights
+        .split_at(plan.weights.len() - plan.memories.weight_tail);
     [image(block.iter()), image(tail.iter())]
 }
 

@@ -13,8 +13,9 @@ pub type Placements = BTreeMap<TensorId, Placement>;
 
 /// Runs the pass.
 pub fn place(layers: &Layers, layout: &Layout) -> Result<Placements, PlanError> {
-    let order: Vec<TensorId> =
-        std::iter::once(layers.input).chain(layers.layers.iter().map(|l| l.output)).collect();
+    let order: Vec<TensorId> = std::iter::once(layers.input)
+        .chain(layers.layers.iter().map(|l| l.output))
+        .collect();
     let colours = colour(layers, &order)?;
     let lifetimes = lifetimes(layers, &order);
     let mut placed: Placements = BTreeMap::new();
@@ -30,7 +31,9 @@ pub fn place(layers: &Layers, layout: &Layout) -> Result<Placements, PlanError> 
             .map(|buffer| first_fit(layers, layout, &placed, &lifetimes, tensor, buffer))
             .min_by_key(|p| p.base + p.size())
             .expect("one or two candidates");
-        component_buffer.entry(component).or_insert(best.buffer ^ side);
+        component_buffer
+            .entry(component)
+            .or_insert(best.buffer ^ side);
         placed.insert(tensor, best);
     }
     Ok(placed)
@@ -46,7 +49,11 @@ fn colour(
     let edges: Vec<(TensorId, TensorId, &str)> = layers
         .layers
         .iter()
-        .filter_map(|l| l.residual.as_ref().map(|r| (l.input, r.tensor, l.source.as_str())))
+        .filter_map(|l| {
+            l.residual
+                .as_ref()
+                .map(|r| (l.input, r.tensor, l.source.as_str()))
+        })
         .collect();
     for (component, &seed) in order.iter().enumerate() {
         if colours.contains_key(&seed) {
@@ -81,8 +88,11 @@ fn colour(
 
 /// First and last layer index (1-based; the input is written at 0) at which a tensor is needed.
 fn lifetimes(layers: &Layers, order: &[TensorId]) -> BTreeMap<TensorId, (usize, usize)> {
-    let mut live: BTreeMap<TensorId, (usize, usize)> =
-        order.iter().enumerate().map(|(at, &t)| (t, (at, at))).collect();
+    let mut live: BTreeMap<TensorId, (usize, usize)> = order
+        .iter()
+        .enumerate()
+        .map(|(at, &t)| (t, (at, at)))
+        .collect();
     for (index, layer) in layers.layers.iter().enumerate() {
         for read in std::iter::once(layer.input).chain(layer.residual.as_ref().map(|r| r.tensor)) {
             if let Some(range) = live.get_mut(&read) {
@@ -106,7 +116,12 @@ fn first_fit(
 ) -> Placement {
     let storage = layout.storages[&tensor].clone();
     let live = lifetimes[&tensor];
-    let mut placement = Placement { storage, buffer, base: 0, live };
+    let mut placement = Placement {
+        storage,
+        buffer,
+        base: 0,
+        live,
+    };
     if let Some(in_place) = residual_place(layers, placed, lifetimes, &placement) {
         placement.base = in_place;
         return placement;
@@ -133,7 +148,10 @@ fn residual_place(
     lifetimes: &BTreeMap<TensorId, (usize, usize)>,
     result: &Placement,
 ) -> Option<usize> {
-    let layer = layers.layers.iter().find(|l| l.output == result.storage.tensor)?;
+    let layer = layers
+        .layers
+        .iter()
+        .find(|l| l.output == result.storage.tensor)?;
     let residual = placed.get(&layer.residual.as_ref()?.tensor)?;
     let same_geometry = residual.storage.pitch == result.storage.pitch
         && residual.storage.plane == result.storage.plane

@@ -1,6 +1,6 @@
 //! The cycle model: an estimate, shown beside what the simulation measures.
 
-use crate::program::Loops;
+use crate::loops::Loops;
 use crate::shape::Shape;
 
 /// Pipeline lengths of the engine's blocks in cycles.
@@ -44,12 +44,19 @@ pub fn estimate(
     reduce: bool,
 ) -> LayerCycles {
     let group = loops.steps().max(drain_cycles);
-    let array =
-        if channel_mode { latency::CHANNEL } else { latency::DOT + shape.tree_levels() };
+    let array = if channel_mode {
+        latency::CHANNEL
+    } else {
+        latency::DOT + shape.tree_levels()
+    };
     let held = drain_cycles.saturating_sub(loops.steps());
-    let reduction =
-        if reduce { shape.p.next_power_of_two().trailing_zeros() as usize } else { 0 };
-    let fixed = reduction + latency::FEEDER + array + latency::DRAIN + lane_path + latency::SEQUENCER;
+    let reduction = if reduce {
+        shape.p.next_power_of_two().trailing_zeros() as usize
+    } else {
+        0
+    };
+    let fixed =
+        reduction + latency::FEEDER + array + latency::DRAIN + lane_path + latency::SEQUENCER;
     LayerCycles {
         busy: (loops.tiles * loops.groups * group) as u64,
         overhead: (fixed + drain_cycles - held) as u64,
@@ -58,5 +65,8 @@ pub fn estimate(
 
 /// Cycles of the softmax unit for a vector: three passes, the reciprocal and the port's latency.
 pub fn softmax_cycles(length: usize, fixed: usize) -> LayerCycles {
-    LayerCycles { busy: 3 * length as u64, overhead: fixed as u64 }
+    LayerCycles {
+        busy: 3 * length as u64,
+        overhead: fixed as u64,
+    }
 }

@@ -6,7 +6,11 @@ use std::fmt;
 
 impl fmt::Display for HwPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "plan {} shape {} lanes {}", self.name, self.shape, self.shape.lanes)?;
+        writeln!(
+            f,
+            "plan {} shape {} lanes {}",
+            self.name, self.shape, self.shape.lanes
+        )?;
         writeln!(
             f,
             "memory activations 2 x {} banks x {} words of {} bytes, weights {} words, parameters \
@@ -17,8 +21,14 @@ impl fmt::Display for HwPlan {
             self.weights.len(),
             self.params.len()
         )?;
-        if let InputMode::Folded { kernel_w, columns, .. } = self.input_mode {
-            writeln!(f, "input folds {kernel_w} kernel columns, {columns} stored columns")?;
+        if let InputMode::Folded {
+            kernel_w, columns, ..
+        } = self.input_mode
+        {
+            writeln!(
+                f,
+                "input folds {kernel_w} kernel columns, {columns} stored columns"
+            )?;
         }
         for (index, layer) in self.layers.layers.iter().enumerate() {
             let program = &self.program[index];

@@ -40,7 +40,7 @@ pub enum PlanError {
         reason: String,
     },
     /// A numeric rule refused its parameters.
-    #[error("{layer}: {source}")]
+    #[error("{layer}: its hardware constants cannot be made exact")]
     Numeric {
         /// Source node.
         layer: String,

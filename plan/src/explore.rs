@@ -4,7 +4,7 @@
 use crate::error::PlanError;
 use crate::hwplan::{self, Options};
 use crate::layers::{self, Layers};
-use crate::program::Loops;
+use crate::loops::Loops;
 use crate::resources::{self, Budget, Estimate, Features};
 use crate::shape::Shape;
 use crate::{allocate, cycles, input, layout, memories};
@@ -27,12 +27,19 @@ const IN_CHANNELS: [usize; 13] = [1, 2, 3, 4, 6, 8, 9, 10, 12, 16, 18, 24, 32];
 const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 
 /// The user's shape with the best number of lanes, or the best shape of all.
-pub fn resolve_shape(graph: &QGraph, layers: &Layers, options: &Options) -> Result<Shape, PlanError> {
+pub fn resolve_shape(
+    graph: &QGraph,
+    layers: &Layers,
+    options: &Options,
+) -> Result<Shape, PlanError> {
     let features = hwplan::features(layers);
     let Some(asked) = options.shape else {
         let best = explore(graph, layers, options).into_iter().next();
         return best.map(|c| c.shape).ok_or_else(|| {
-            PlanError::NoFit(format!("{} needs more than {:?}", graph.name, options.budget))
+            PlanError::NoFit(format!(
+                "{} needs more than {:?}",
+                graph.name, options.budget
+            ))
         });
     };
     let with_lanes = |lanes: usize| Shape { lanes, ..asked };
@@ -60,10 +67,17 @@ pub fn resolve_shape(graph: &QGraph, layers: &Layers, options: &Options) -> Resu
 pub fn check_shape(layers: &Layers, shape: &Shape, features: Features) -> Result<(), PlanError> {
     shape.check()?;
     if features.channel && shape.ic > shape.oc {
-        let pooling = layers.layers.iter().find(|l| l.is_channel()).expect("the feature says so");
+        let pooling = layers
+            .layers
+            .iter()
+            .find(|l| l.is_channel())
+            .expect("the feature says so");
         return Err(PlanError::Shape {
             shape: shape.to_string(),
-            reason: format!("IC > OC, but {} needs IC accumulators per pixel", pooling.source),
+            reason: format!(
+                "IC > OC, but {} needs IC accumulators per pixel",
+                pooling.source
+            ),
         });
     }
     Ok(())
@@ -150,7 +164,15 @@ fn judge(
         );
         let drain = shape.p * l.drain_groups;
         let lane_path = hwplan::lane_path(&options.latencies, features, layer);
-        total += cycles::estimate(&shape, &l, drain, layer.is_channel(), lane_path, view.reduce).total();
+        total += cycles::estimate(
+            &shape,
+            &l,
+            drain,
+            layer.is_channel(),
+            lane_path,
+            view.reduce,
+        )
+        .total();
         if layer.is_dot() {
             weight_words += l.tiles * l.steps();
             param_words += l.tiles * l.drain_groups;
@@ -162,5 +184,9 @@ fn judge(
     let program_bits = 420 + 45 * shape.p;
     let words = [act_depth, weight_words, param_words];
     let (_, estimate) = memories::choose(&shape, features, program_bits, words, &options.budget);
-    Some(Candidate { shape, cycles: total, estimate })
+    Some(Candidate {
+        shape,
+        cycles: total,
+        estimate,
+    })
 }

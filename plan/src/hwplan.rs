@@ -8,10 +8,10 @@ use crate::explore;
 use crate::input::{self, InputMode};
 use crate::layers::{self, HwLayer, Layers};
 use crate::layout::{self, Layout};
+use crate::memories::{self, Memories};
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
-use crate::memories::{self, Memories};
 use crate::resources::{Budget, Estimate, Features};
 use crate::shape::Shape;
 use crate::{verify, weights};
@@ -88,7 +88,10 @@ pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
     let shape = explore::resolve_shape(graph, &layers, options)?;
     let plan = build_with_shape(graph, layers, shape, options)?;
     if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
-        return Err(PlanError::NoFit(format!("the best shape is {shape}: {:?}", plan.estimate)));
+        return Err(PlanError::NoFit(format!(
+            "the best shape is {shape}: {:?}",
+            plan.estimate
+        )));
     }
     verify::verify(graph, &plan)?;
     Ok(plan)
@@ -102,7 +105,11 @@ struct Geometry {
 
 fn geometry(graph: &QGraph, layers: &Layers) -> Geometry {
     Geometry {
-        out_hwc: layers.layers.iter().map(|l| graph.tensor(l.output).hwc()).collect(),
+        out_hwc: layers
+            .layers
+            .iter()
+            .map(|l| graph.tensor(l.output).hwc())
+            .collect(),
         zero_points: layers
             .layers
             .iter()
@@ -122,8 +129,11 @@ fn build_with_shape(
     let input_mode = input::choose(graph, &layers, &shape);
     let layout = layout::arrange(graph, &layers, &input_mode, &shape)?;
     let placements = allocate::place(&layers, &layout)?;
-    let act_depth =
-        placements.values().map(|p| p.base + p.size()).max().expect("the input is stored");
+    let act_depth = placements
+        .values()
+        .map(|p| p.base + p.size())
+        .max()
+        .expect("the input is stored");
     let geometry = geometry(graph, &layers);
     let (weight_words, weight_bases) = weights::pack(&layers, &layout, &input_mode, &shape);
     let constants: Vec<Vec<ChannelConstants>> = layers
@@ -155,7 +165,11 @@ fn build_with_shape(
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
     let cycles = layer_cycles(&layers, &program, &shape, features, &options.latencies);
-    let macs = layers.layers.iter().map(|l| l.nodes.iter().map(|&n| graph.macs(n)).sum()).collect();
+    let macs = layers
+        .layers
+        .iter()
+        .map(|l| l.nodes.iter().map(|&n| graph.macs(n)).sum())
+        .collect();
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
     let (memories, estimate) =
         memories::choose(&shape, features, program_bits, memory, &options.budget);
@@ -196,7 +210,11 @@ pub fn features(layers: &Layers) -> Features {
 pub fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer) -> usize {
     latencies.requant
         + usize::from(features.tables > 0)
-        + if layer.residual.is_some() { latencies.add } else { 0 }
+        + if layer.residual.is_some() {
+            latencies.add
+        } else {
+            0
+        }
 }
 
 fn layer_cycles(
@@ -215,7 +233,14 @@ fn layer_cycles(
                 softmax_cycles(p.value("softmax_length") as usize, latencies.softmax_fixed)
             } else {
                 let lane_path = lane_path(latencies, features, layer);
-                cycles::estimate(shape, &p.loops, p.drain_cycles, layer.is_channel(), lane_path, p.value("reduce") == 1)
+                cycles::estimate(
+                    shape,
+                    &p.loops,
+                    p.drain_cycles,
+                    layer.is_channel(),
+                    lane_path,
+                    p.value("reduce") == 1,
+                )
             }
         })
         .collect()

@@ -37,12 +37,19 @@ pub fn choose(graph: &QGraph, layers: &Layers, shape: &Shape) -> InputMode {
         .filter(|&l| {
             let layer = &layers.layers[l];
             layer.input == layers.input
-                || layer.residual.as_ref().is_some_and(|r| r.tensor == layers.input)
+                || layer
+                    .residual
+                    .as_ref()
+                    .is_some_and(|r| r.tensor == layers.input)
         })
         .collect();
-    let &[reader] = readers.as_slice() else { return InputMode::Direct };
+    let &[reader] = readers.as_slice() else {
+        return InputMode::Direct;
+    };
     let layer = &layers.layers[reader];
-    let LayerKind::Dot { window, .. } = &layer.kind else { return InputMode::Direct };
+    let LayerKind::Dot { window, .. } = &layer.kind else {
+        return InputMode::Direct;
+    };
     let tensor = graph.tensor(layers.input);
     let [_, _, channels] = tensor.hwc();
     let [_, columns, _] = graph.tensor(layer.output).hwc();
@@ -72,9 +79,9 @@ impl InputMode {
     pub fn stored_hwc(&self, graph: &QGraph, layers: &Layers, tensor: TensorId) -> [usize; 3] {
         let [h, w, c] = graph.tensor(tensor).hwc();
         match *self {
-            InputMode::Folded { columns, kernel_w, .. } if tensor == layers.input => {
-                [h, columns, c * kernel_w]
-            }
+            InputMode::Folded {
+                columns, kernel_w, ..
+            } if tensor == layers.input => [h, columns, c * kernel_w],
             _ => [h, w, c],
         }
     }

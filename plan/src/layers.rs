@@ -69,7 +69,7 @@ pub struct Layers {
     /// Layers in execution order.
     pub layers: Vec<HwLayer>,
     /// Activation tables.
-    pub tables: Vec<Box<[i8; 256]>>,
+    pub tables: Vec<[i8; 256]>,
     /// Storage behind each tensor (reshapes and boundary conversions are aliases).
     pub storage_of: Vec<TensorId>,
     /// Storage of the graph input.
@@ -93,7 +93,11 @@ pub fn lower(graph: &QGraph) -> Result<Layers, PlanError> {
     let ([input], [output]) = (graph.inputs.as_slice(), graph.outputs.as_slice()) else {
         return Err(unsupported(
             &graph.name,
-            format!("{} inputs and {} outputs", graph.inputs.len(), graph.outputs.len()),
+            format!(
+                "{} inputs and {} outputs",
+                graph.inputs.len(),
+                graph.outputs.len()
+            ),
             "the engine takes one input and gives one output; split the model",
         ));
     };
@@ -102,7 +106,11 @@ pub fn lower(graph: &QGraph) -> Result<Layers, PlanError> {
     }
     let is_float = |t: TensorId| graph.tensor(t).dtype == DType::F32;
     if pass.layers.is_empty() {
-        return Err(unsupported(&graph.name, "no layer to compute".into(), "nothing to build"));
+        return Err(unsupported(
+            &graph.name,
+            "no layer to compute".into(),
+            "nothing to build",
+        ));
     }
     Ok(Layers {
         input: pass.input_storage(*input),
@@ -116,22 +124,28 @@ pub fn lower(graph: &QGraph) -> Result<Layers, PlanError> {
 }
 
 fn unsupported(layer: &str, found: String, remedy: &str) -> PlanError {
-    PlanError::Unsupported { layer: layer.into(), found, remedy: remedy.into() }
+    PlanError::Unsupported {
+        layer: layer.into(),
+        found,
+        remedy: remedy.into(),
+    }
 }
 
 struct Pass<'a> {
     graph: &'a QGraph,
     layers: Vec<HwLayer>,
-    tables: Vec<Box<[i8; 256]>>,
+    tables: Vec<[i8; 256]>,
     storage_of: Vec<TensorId>,
 }
 
 impl Pass<'_> {
     /// The graph input's own storage: behind a Quantize node it is the int8 tensor.
     fn input_storage(&self, input: TensorId) -> TensorId {
-        let quantized = self.graph.nodes.iter().find(|n| {
-            matches!(n.op, QOp::Quantize) && n.inputs[0] == input
-        });
+        let quantized = self
+            .graph
+            .nodes
+            .iter()
+            .find(|n| matches!(n.op, QOp::Quantize) && n.inputs[0] == input);
         quantized.map_or(input, |n| n.output)
     }
 
@@ -150,7 +164,10 @@ impl Pass<'_> {
             }
             QOp::FullyConnected(f) => {
                 let [h, w, _] = self.graph.tensor(input).hwc();
-                let window = Window { kernel: [h, w], ..unit_window() };
+                let window = Window {
+                    kernel: [h, w],
+                    ..unit_window()
+                };
                 let kind = LayerKind::Dot {
                     window,
                     weights: f.weights.clone(),
@@ -164,7 +181,7 @@ impl Pass<'_> {
             }
             QOp::AveragePool(window, rule) => {
                 self.check_unpadded(node, window)?;
-                self.push(index, input, LayerKind::Average(*window, rule.clone()), true);
+                self.push(index, input, LayerKind::Average(*window, *rule), true);
             }
             QOp::Softmax(rule) => {
                 let [h, w, c] = self.graph.tensor(input).hwc();
@@ -175,7 +192,7 @@ impl Pass<'_> {
                         "the softmax unit takes one vector of at most 1024 classes",
                     ));
                 }
-                self.push(index, input, LayerKind::Softmax(rule.clone()), true);
+                self.push(index, input, LayerKind::Softmax(*rule), true);
             }
             QOp::Table(table) => self.table(index, input, table),
             QOp::Add(_) => self.add(index)?,
@@ -229,9 +246,11 @@ impl Pass<'_> {
             .collect();
         let alone = aliases.iter().all(|&t| {
             !self.graph.outputs.contains(&t)
-                && self.graph.consumers(t).iter().all(|&n| {
-                    n == consumer || matches!(self.graph.nodes[n].op, QOp::Reshape)
-                })
+                && self
+                    .graph
+                    .consumers(t)
+                    .iter()
+                    .all(|&n| n == consumer || matches!(self.graph.nodes[n].op, QOp::Reshape))
         });
         let takes_more = !matches!(self.layers[layer].kind, LayerKind::Softmax(_))
             && self.layers[layer].residual.is_none();
@@ -247,9 +266,12 @@ impl Pass<'_> {
     }
 
     fn table(&mut self, index: usize, input: TensorId, table: &[i8; 256]) {
-        self.tables.push(Box::new(*table));
+        self.tables.push(*table);
         let table_index = Some(self.tables.len() - 1);
-        match self.fusable(input, index).filter(|&l| self.layers[l].table.is_none()) {
+        match self
+            .fusable(input, index)
+            .filter(|&l| self.layers[l].table.is_none())
+        {
             Some(layer) => {
                 self.fuse(layer, index);
                 self.layers[layer].table = table_index;
@@ -264,7 +286,9 @@ impl Pass<'_> {
 
     fn add(&mut self, index: usize) -> Result<(), PlanError> {
         let node = &self.graph.nodes[index];
-        let QOp::Add(rule) = &node.op else { unreachable!("called for Add") };
+        let QOp::Add(rule) = &node.op else {
+            unreachable!("called for Add")
+        };
         let solved = MulAdd::solve(rule).map_err(|source| PlanError::Numeric {
             layer: node.source.clone(),
             source,
@@ -279,14 +303,24 @@ impl Pass<'_> {
             _ => {
                 self.push(index, a, copy(), true);
                 let last = self.layers.len() - 1;
-                self.layers[last].residual =
-                    Some(Residual { tensor: b, rule: solved, lower_is_activation: rule.lower_is_activation });
+                self.layers[last].residual = Some(Residual {
+                    tensor: b,
+                    rule: solved,
+                    lower_is_activation: rule.lower_is_activation,
+                });
                 return Ok(());
             }
         };
         self.fuse(layer, index);
-        let rule_for_layer =
-            if swap { MulAdd { a: solved.b, b: solved.a, ..solved } } else { solved };
+        let rule_for_layer = if swap {
+            MulAdd {
+                a: solved.b,
+                b: solved.a,
+                ..solved
+            }
+        } else {
+            solved
+        };
         self.layers[layer].residual = Some(Residual {
             tensor: residual,
             rule: rule_for_layer,
@@ -297,13 +331,21 @@ impl Pass<'_> {
 
     /// `storage` is written before layer `layer` runs.
     fn ready(&self, storage: TensorId, layer: usize) -> bool {
-        self.layers.iter().position(|l| l.output == storage).is_none_or(|at| at < layer)
+        self.layers
+            .iter()
+            .position(|l| l.output == storage)
+            .is_none_or(|at| at < layer)
     }
 }
 
 /// A 1x1 window with stride 1.
 pub fn unit_window() -> Window {
-    Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0] }
+    Window {
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [0, 0],
+    }
 }
 
 /// The channel array as a copy.

@@ -44,7 +44,13 @@ pub struct Placement {
 
 impl Placement {
     /// Bank, bank word and byte of an element.
-    pub fn locate(&self, shape: &Shape, y: usize, x: usize, channel: usize) -> (usize, usize, usize) {
+    pub fn locate(
+        &self,
+        shape: &Shape,
+        y: usize,
+        x: usize,
+        channel: usize,
+    ) -> (usize, usize, usize) {
         let flat = y * self.storage.pitch + x;
         let word = channel / shape.word_bytes();
         let address = self.base + word * self.storage.plane + flat / shape.p;
@@ -151,7 +157,13 @@ fn view(
     } else {
         enumerated(shape.p, sy, sx, input.pitch, columns)
     };
-    Ok(View { window, in_hw: [h, w], pitch: input.pitch, enum_cols, reduce: false })
+    Ok(View {
+        window,
+        in_hw: [h, w],
+        pitch: input.pitch,
+        enum_cols,
+        reduce: false,
+    })
 }
 
 /// Lane i takes positions i, i+P, ... of the image as one row; the lanes are summed at the end.
@@ -172,7 +184,10 @@ fn global_average(positions: usize, p: usize) -> View {
 
 /// The drain writes whole tiles, so the last tile's unused channels need room as well.
 fn written_channels(layers: &Layers, shape: &Shape, tensor: TensorId, channels: usize) -> usize {
-    let by_dot = layers.layers.iter().any(|l| l.output == tensor && l.is_dot());
+    let by_dot = layers
+        .layers
+        .iter()
+        .any(|l| l.output == tensor && l.is_dot());
     let step = if by_dot { shape.oc } else { shape.ic };
     channels.div_ceil(step) * step
 }
@@ -206,5 +221,7 @@ fn choose_pitch(
             })
             .sum()
     };
-    (hwc[1]..hwc[1] + shape.p).min_by_key(|&pitch| wasted(pitch)).expect("P is at least 1")
+    (hwc[1]..hwc[1] + shape.p)
+        .min_by_key(|&pitch| wasted(pitch))
+        .expect("P is at least 1")
 }

@@ -57,12 +57,30 @@ pub fn choose(
 ) -> (Memories, Estimate) {
     let [_, weights, params] = words;
     let small = params <= DISTRIBUTED_WORDS;
-    let tail = if weights > BLOCK_WORDS { weights % BLOCK_WORDS } else { 0 };
-    let judge = |params_distributed: bool, weight_tail: usize| {
-        let choice = Memories { params_distributed, weight_tail };
-        let memories = list(shape, words, &choice);
-        (choice, resources::estimate(shape, features, program_bits, &memories))
+    let tail = if weights > BLOCK_WORDS {
+        weights % BLOCK_WORDS
+    } else {
+        0
     };
-    let choices = [judge(small, 0), judge(true, 0), judge(small, tail), judge(true, tail)];
-    *choices.iter().find(|(_, e)| e.fits(budget)).unwrap_or(&choices[0])
+    let judge = |params_distributed: bool, weight_tail: usize| {
+        let choice = Memories {
+            params_distributed,
+            weight_tail,
+        };
+        let memories = list(shape, words, &choice);
+        (
+            choice,
+            resources::estimate(shape, features, program_bits, &memories),
+        )
+    };
+    let choices = [
+        judge(small, 0),
+        judge(true, 0),
+        judge(small, tail),
+        judge(true, tail),
+    ];
+    *choices
+        .iter()
+        .find(|(_, e)| e.fits(budget))
+        .unwrap_or(&choices[0])
 }

@@ -28,11 +28,21 @@ pub fn folded_bias(weights: &[i8], bias: i32, zero_point: i32) -> i64 {
 }
 
 /// The constants of all channels of a layer (one entry for channel layers, none for softmax).
-pub fn constants(layer: &HwLayer, input_zero_point: i32) -> Result<Vec<ChannelConstants>, PlanError> {
-    let numeric =
-        |source| PlanError::Numeric { layer: layer.source.clone(), source };
+pub fn constants(
+    layer: &HwLayer,
+    input_zero_point: i32,
+) -> Result<Vec<ChannelConstants>, PlanError> {
+    let numeric = |source| PlanError::Numeric {
+        layer: layer.source.clone(),
+        source,
+    };
     match &layer.kind {
-        LayerKind::Dot { weights, bias, requant, .. } => {
+        LayerKind::Dot {
+            weights,
+            bias,
+            requant,
+            ..
+        } => {
             let per_channel = weights.len() / bias.len();
             (0..bias.len())
                 .map(|oc| {
@@ -44,12 +54,16 @@ pub fn constants(layer: &HwLayer, input_zero_point: i32) -> Result<Vec<ChannelCo
                 })
                 .collect()
         }
-        LayerKind::Max(_, clamp) => {
-            Ok(vec![ChannelConstants { bias: 0, lane: copy(*clamp).map_err(numeric)? }])
-        }
+        LayerKind::Max(_, clamp) => Ok(vec![ChannelConstants {
+            bias: 0,
+            lane: copy(*clamp).map_err(numeric)?,
+        }]),
         LayerKind::Average(window, rule) => {
             let count = window.kernel[0] * window.kernel[1];
-            let reach = Interval { lo: -128 * count as i64, hi: 127 * count as i64 };
+            let reach = Interval {
+                lo: -128 * count as i64,
+                hi: 127 * count as i64,
+            };
             let lane = rule.lane(count as u32, reach).map_err(numeric)?;
             Ok(vec![ChannelConstants { bias: 0, lane }])
         }
@@ -60,23 +74,33 @@ pub fn constants(layer: &HwLayer, input_zero_point: i32) -> Result<Vec<ChannelCo
 /// The lane as a plain clamp.
 fn copy(clamp: Clamp) -> Result<LaneConstants, NumericError> {
     let rule = RequantRule::Pow2 { shift: 0 };
-    LaneConstants::from_requantizer(&Requantizer { rule, zero_point: 0, clamp })
+    LaneConstants::from_requantizer(&Requantizer {
+        rule,
+        zero_point: 0,
+        clamp,
+    })
 }
 
 /// Zero point and clamp of a layer's lanes; the same for all channels.
 pub fn lane_bounds(constants: &[ChannelConstants]) -> (i32, Clamp) {
-    constants.first().map_or((0, Clamp { lo: -128, hi: 127 }), |c| (c.lane.zero_point, c.lane.clamp))
+    constants
+        .first()
+        .map_or((0, Clamp { lo: -128, hi: 127 }), |c| {
+            (c.lane.zero_point, c.lane.clamp)
+        })
 }
 
 /// Parameter words of a layer.
 pub fn words(layer: &HwLayer, constants: &[ChannelConstants], shape: &Shape) -> Vec<BitWord> {
     let lane = |index: usize| -> Option<&ChannelConstants> {
-        if layer.is_dot() { constants.get(index) } else { constants.first() }
+        if layer.is_dot() {
+            constants.get(index)
+        } else {
+            constants.first()
+        }
     };
     let groups = match layer.kind {
-        LayerKind::Dot { .. } => {
-            constants.len().div_ceil(shape.oc) * (shape.oc / shape.lanes)
-        }
+        LayerKind::Dot { .. } => constants.len().div_ceil(shape.oc) * (shape.oc / shape.lanes),
         LayerKind::Softmax(_) => 0,
         _ => 1,
     };
@@ -93,10 +117,9 @@ pub fn words(layer: &HwLayer, constants: &[ChannelConstants], shape: &Shape) -> 
 
 /// An unused channel multiplies by zero, so its output is the zero point.
 fn push(word: &mut BitWord, constants: Option<&ChannelConstants>) {
-    let (bias, multiplier, shift, double_round) = constants
-        .map_or((0, 0, 1, false), |c| {
-            (c.bias, c.lane.multiplier, c.lane.shift, c.lane.double_round)
-        });
+    let (bias, multiplier, shift, double_round) = constants.map_or((0, 0, 1, false), |c| {
+        (c.bias, c.lane.multiplier, c.lane.shift, c.lane.double_round)
+    });
     word.push(bias, BIAS_BITS);
     word.push(multiplier.into(), MULTIPLIER_BITS);
     word.push(shift.into(), SHIFT_BITS);

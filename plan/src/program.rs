@@ -5,6 +5,7 @@ use crate::allocate::Placements;
 use crate::bits::{BitWord, unsigned_bits};
 use crate::layers::{HwLayer, LayerKind};
 use crate::layout::{Layout, Placement, View};
+use crate::loops::Loops;
 use crate::params;
 use crate::shape::Shape;
 
@@ -106,53 +107,19 @@ pub struct Context<'a> {
     pub out_hwc: &'a [[usize; 3]],
 }
 
-/// Loop bounds of a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loops {
-    /// Output-channel tiles (channel chunks in channel mode).
-    pub tiles: usize,
-    /// Pixel groups per tile.
-    pub groups: usize,
-    /// Kernel rows and columns.
-    pub kernel: [usize; 2],
-    /// Channel chunks per kernel position.
-    pub chunks: usize,
-    /// Groups of lanes per pixel in the drain.
-    pub drain_groups: usize,
-}
-
-impl Loops {
-    /// Bounds of a layer that reads `in_channels` stored channels and enumerates `pixels`.
-    pub fn new(
-        shape: &Shape,
-        layer: &HwLayer,
-        kernel: [usize; 2],
-        in_channels: usize,
-        pixels: usize,
-        channels: usize,
-    ) -> Self {
-        let dot = layer.is_dot();
-        Loops {
-            tiles: channels.div_ceil(if dot { shape.oc } else { shape.ic }),
-            groups: pixels.div_ceil(shape.p),
-            kernel,
-            chunks: if dot { in_channels.div_ceil(shape.ic) } else { 1 },
-            drain_groups: if dot { shape.oc / shape.lanes } else { (shape.ic / shape.lanes).max(1) },
-        }
-    }
-
-    /// Steps per pixel group.
-    pub fn steps(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.chunks
-    }
-}
-
 fn loops(cx: &Context, index: usize, layer: &HwLayer) -> Loops {
     let [rows, _, channels] = cx.out_hwc[index];
     let view = &cx.layout.views[index];
     let in_channels = cx.layout.storages[&layer.input].hwc[2];
     let pixels = rows * view.enum_cols;
-    Loops::new(cx.shape, layer, view.window.kernel, in_channels, pixels, channels)
+    Loops::new(
+        cx.shape,
+        layer,
+        view.window.kernel,
+        in_channels,
+        pixels,
+        channels,
+    )
 }
 
 /// Widths that hold every value of every layer.
@@ -163,7 +130,12 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
     let mut pixels = 1;
     for (index, layer) in layers.iter().enumerate() {
         let l = loops(cx, index, layer);
-        let View { window, in_hw: [h, w], enum_cols: we, .. } = cx.layout.views[index];
+        let View {
+            window,
+            in_hw: [h, w],
+            enum_cols: we,
+            ..
+        } = cx.layout.views[index];
         let [rows, columns, _] = cx.out_hwc[index];
         let steps_over = cx.shape.p / we + 2;
         let bottom = (rows + steps_over) * window.stride[0] + window.kernel[0] * window.dilation[0];
@@ -172,9 +144,17 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
             + window.kernel[1] * window.dilation[1];
         coordinate = coordinate.max(h).max(w).max(columns).max(bottom).max(right);
         let hold = cx.shape.p * l.drain_groups;
-        counter = [l.tiles, l.groups, l.kernel[0], l.kernel[1], l.chunks, l.drain_groups, hold]
-            .into_iter()
-            .fold(counter, usize::max);
+        counter = [
+            l.tiles,
+            l.groups,
+            l.kernel[0],
+            l.kernel[1],
+            l.chunks,
+            l.drain_groups,
+            hold,
+        ]
+        .into_iter()
+        .fold(counter, usize::max);
         pixels = pixels.max(rows * we);
     }
     Widths {
@@ -214,7 +194,13 @@ impl Fields {
 
     fn vector(&mut self, name: &'static str, each: usize, values: Vec<i64>, signed: bool) {
         let width = each * values.len();
-        self.fields.push(Field { name, width, offset: self.offset, signed, values });
+        self.fields.push(Field {
+            name,
+            width,
+            offset: self.offset,
+            signed,
+            values,
+        });
         self.offset += width;
     }
 }
@@ -224,9 +210,16 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     let l = loops(cx, index, layer);
     let steps = l.steps();
     let drain_cycles = cx.shape.p * l.drain_groups;
-    let mut f = Fields { fields: Vec::new(), offset: 0 };
+    let mut f = Fields {
+        fields: Vec::new(),
+        offset: 0,
+    };
     f.add("channel_mode", 1, i64::from(layer.is_channel()));
-    f.add("sum_mode", 1, i64::from(matches!(layer.kind, LayerKind::Average(..))));
+    f.add(
+        "sum_mode",
+        1,
+        i64::from(matches!(layer.kind, LayerKind::Average(..))),
+    );
     f.add("reduce", 1, i64::from(cx.layout.views[index].reduce));
     f.add("softmax", 1, i64::from(layer.is_softmax()));
     f.add("tiles_m1", w.counter, l.tiles - 1);
@@ -240,7 +233,11 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     lane_fields(&mut f, cx, w, index);
     output_fields(&mut f, cx, w, index, layer);
     residual_fields(&mut f, cx, w, index, layer);
-    LayerProgram { fields: f.fields, loops: l, drain_cycles }
+    LayerProgram {
+        fields: f.fields,
+        loops: l,
+        drain_cycles,
+    }
 }
 
 fn placement<'a>(cx: &Context<'a>, layer: &HwLayer) -> &'a Placement {
@@ -254,7 +251,12 @@ fn split(value: i64, p: usize) -> (i64, i64) {
 
 fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
     let input = placement(cx, layer);
-    let View { window, in_hw, pitch, .. } = cx.layout.views[index];
+    let View {
+        window,
+        in_hw,
+        pitch,
+        ..
+    } = cx.layout.views[index];
     let pitch = pitch as i64;
     let [dy, dx] = window.dilation.map(|d| d as i64);
     let [pt, pl] = window.pad.map(|p| p as i64);
@@ -286,7 +288,12 @@ fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &
 /// Start and advance of the P pixel lanes; lane i follows pixels i, i+P, ...
 fn lane_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize) {
     let p = cx.shape.p;
-    let View { window, pitch, enum_cols: we, .. } = cx.layout.views[index];
+    let View {
+        window,
+        pitch,
+        enum_cols: we,
+        ..
+    } = cx.layout.views[index];
     let pitch = pitch as i64;
     let [sy, sx] = window.stride.map(|s| s as i64);
     let [pt, pl] = window.pad.map(|v| v as i64);
@@ -302,7 +309,12 @@ fn lane_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize) {
     f.vector("lane_quot", w.address, each(&quot), false);
     f.vector("lane_y", w.coordinate, each(&|oy, _| oy * sy - pt), false);
     f.vector("lane_x", w.coordinate, each(&|_, ox| ox * sx - pl), false);
-    f.vector("lane_rem", w.bank, (0..p as i64).map(|i| split(sx * i, p).1).collect(), false);
+    f.vector(
+        "lane_rem",
+        w.bank,
+        (0..p as i64).map(|i| split(sx * i, p).1).collect(),
+        false,
+    );
     f.address("adv_quot", w.address, split(advance, p).0);
     f.address("adv_quot_wrap", w.address, split(advance_wrap, p).0);
     f.add("adv_x", w.coordinate, sx * cols_on);
@@ -327,12 +339,20 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
     f.address("out_plane", w.address, output.storage.plane);
     f.address("out_row_quot", w.address, row_quot);
     f.add("out_row_rem", w.bank, row_rem);
-    f.add("softmax_length", 11, if layer.is_softmax() { channels } else { 0 });
+    f.add(
+        "softmax_length",
+        11,
+        if layer.is_softmax() { channels } else { 0 },
+    );
     f.add("param_base", w.param, cx.param_bases[index]);
     f.signed("zero_point", 8, zero_point);
     f.signed("clamp_lo", 8, clamp.lo);
     f.signed("clamp_hi", 8, clamp.hi);
-    f.add("lower_is_activation", 1, i64::from(layer.lower_is_activation));
+    f.add(
+        "lower_is_activation",
+        1,
+        i64::from(layer.lower_is_activation),
+    );
     f.add("table_enable", 1, i64::from(layer.table.is_some()));
     f.add("table_index", w.table, layer.table.unwrap_or(0));
 }
@@ -340,8 +360,9 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
 fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
     let we = cx.layout.views[index].enum_cols as i64;
     let place = layer.residual.as_ref().map(|r| &cx.placements[&r.tensor]);
-    let (row_quot, row_rem) =
-        place.map_or((0, 0), |p| split(p.storage.pitch as i64 - we + 1, cx.shape.p));
+    let (row_quot, row_rem) = place.map_or((0, 0), |p| {
+        split(p.storage.pitch as i64 - we + 1, cx.shape.p)
+    });
     f.address("res_base", w.address, place.map_or(0, |p| p.base));
     f.address("res_plane", w.address, place.map_or(0, |p| p.storage.plane));
     f.address("res_row_quot", w.address, row_quot);

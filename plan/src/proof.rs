@@ -34,7 +34,11 @@ pub struct Proofs {
 }
 
 fn unproved(layer: &HwLayer, channel: usize, reason: String) -> PlanError {
-    PlanError::Unproved { layer: layer.source.clone(), channel, reason }
+    PlanError::Unproved {
+        layer: layer.source.clone(),
+        channel,
+        reason,
+    }
 }
 
 /// Every int8 value; padding is one of them.
@@ -49,8 +53,16 @@ pub fn prove(
     kernel: Option<&StoredKernel>,
     shape: &Shape,
 ) -> Result<Proofs, PlanError> {
-    let (LayerKind::Dot { weights, requant, .. }, Some(kernel)) = (&layer.kind, kernel) else {
-        return Ok(Proofs { channels: Vec::new() });
+    let (
+        LayerKind::Dot {
+            weights, requant, ..
+        },
+        Some(kernel),
+    ) = (&layer.kind, kernel)
+    else {
+        return Ok(Proofs {
+            channels: Vec::new(),
+        });
     };
     let per_channel = weights.len() / requant.len();
     let mut channels = Vec::new();
@@ -75,8 +87,16 @@ pub fn prove(
         }
         let proof = prove_equal(rule, &constants[oc].lane, reach)
             .map_err(|counterexample| unproved(layer, oc, counterexample.to_string()))?;
-        let low_lane = if oc % 2 == 0 { Some(low_lane(layer, kernel, shape, oc)?) } else { None };
-        channels.push(ChannelProof { reach, steps: proof.steps, low_lane });
+        let low_lane = if oc % 2 == 0 {
+            Some(low_lane(layer, kernel, shape, oc)?)
+        } else {
+            None
+        };
+        channels.push(ChannelProof {
+            reach,
+            steps: proof.steps,
+            low_lane,
+        });
     }
     Ok(Proofs { channels })
 }
@@ -95,8 +115,9 @@ fn low_lane(
             for chunk in (0..channels.div_ceil(shape.ic)).map(|c| c * shape.ic) {
                 for first in (0..shape.ic).step_by(shape.chain()) {
                     let last = (first + shape.chain()).min(shape.ic);
-                    let chain: Vec<i8> =
-                        (first..last).map(|k| kernel.at(oc, ky, kx, chunk + k)).collect();
+                    let chain: Vec<i8> = (first..last)
+                        .map(|k| kernel.at(oc, ky, kx, chunk + k))
+                        .collect();
                     operands(layer, kernel, oc, [ky, kx], chunk + first..chunk + last)?;
                     let bound = lane_bound(&chain, activations());
                     widest = widest.union(bound);
@@ -129,12 +150,17 @@ fn operands(
     channels: Range<usize>,
 ) -> Result<(), PlanError> {
     for channel in channels {
-        let (w0, w1) = (kernel.at(oc, ky, kx, channel), kernel.at(oc + 1, ky, kx, channel));
+        let (w0, w1) = (
+            kernel.at(oc, ky, kx, channel),
+            kernel.at(oc + 1, ky, kx, channel),
+        );
         if !fits_operand(w1, w0) {
             return Err(unproved(
                 layer,
                 oc + 1,
-                format!("weights {w1} and {w0} do not fit one 25-bit DSP port; keep weights within -127..=127"),
+                format!(
+                    "weights {w1} and {w0} do not fit one 25-bit DSP port; keep weights within -127..=127"
+                ),
             ));
         }
     }

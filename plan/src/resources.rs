@@ -48,7 +48,15 @@ impl Memory {
             return 0;
         }
         // simple dual port: 18 Kbit as 36x512 .. 9x2048, 36 Kbit as 72x512 .. 9x4096
-        let aspect = [(72, 512, 2), (36, 1024, 2), (18, 2048, 2), (9, 4096, 2), (36, 512, 1), (18, 1024, 1), (9, 2048, 1)];
+        let aspect = [
+            (72, 512, 2),
+            (36, 1024, 2),
+            (18, 2048, 2),
+            (9, 4096, 2),
+            (36, 512, 1),
+            (18, 1024, 1),
+            (9, 2048, 1),
+        ];
         let best = aspect
             .iter()
             .map(|&(w, d, cost)| self.width.div_ceil(w) * self.depth.div_ceil(d) * cost)
@@ -100,11 +108,20 @@ mod cost {
 pub fn dsps(shape: &Shape, features: Features) -> usize {
     shape.array_dsps()
         + cost::LANE_DSP * shape.lanes
-        + if features.softmax { cost::SOFTMAX_DSP } else { 0 }
+        + if features.softmax {
+            cost::SOFTMAX_DSP
+        } else {
+            0
+        }
 }
 
 /// Everything that the estimate depends on.
-pub fn estimate(shape: &Shape, features: Features, program_bits: usize, memories: &[Memory]) -> Estimate {
+pub fn estimate(
+    shape: &Shape,
+    features: Features,
+    program_bits: usize,
+    memories: &[Memory],
+) -> Estimate {
     let Shape { p, oc, ic, lanes } = *shape;
     let chains = ic.div_ceil(shape.chain());
     let pairs = p * oc / 2;

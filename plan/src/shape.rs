@@ -73,7 +73,10 @@ impl Shape {
         } else {
             return Ok(());
         };
-        Err(PlanError::Shape { shape: self.to_string(), reason })
+        Err(PlanError::Shape {
+            shape: self.to_string(),
+            reason,
+        })
     }
 }
 
@@ -96,6 +99,11 @@ impl FromStr for Shape {
         let [p, oc, ic] = numbers.as_slice() else {
             return Err(bad());
         };
-        Ok(Shape { p: *p, oc: *oc, ic: *ic, lanes: 1 })
+        Ok(Shape {
+            p: *p,
+            oc: *oc,
+            ic: *ic,
+            lanes: 1,
+        })
     }
 }

@@ -82,7 +82,12 @@ struct Lane {
 impl Lane {
     fn start(program: &LayerProgram, lane: usize) -> Self {
         let at = |name: &str| program.vector(name)[lane];
-        Lane { quot: at("lane_quot"), y: at("lane_y"), x: at("lane_x"), rem: at("lane_rem") }
+        Lane {
+            quot: at("lane_quot"),
+            y: at("lane_y"),
+            x: at("lane_x"),
+            rem: at("lane_rem"),
+        }
     }
 
     fn advance(&mut self, program: &LayerProgram) {
@@ -146,7 +151,8 @@ fn lane_reads(plan: &HwPlan, index: usize, lane: &Lane, out: [usize; 2]) -> Resu
                     as i64
                     - view.window.pad[axis] as i64
             });
-            let inside = (0..view.in_hw[0] as i64).contains(&y) && (0..view.in_hw[1] as i64).contains(&x);
+            let inside =
+                (0..view.in_hw[0] as i64).contains(&y) && (0..view.in_hw[1] as i64).contains(&x);
             let flat = y * view.pitch as i64 + x;
             let carry = i64::from(lane.rem + rem >= p);
             let bank = lane.rem + rem - carry * p;
@@ -158,7 +164,11 @@ fn lane_reads(plan: &HwPlan, index: usize, lane: &Lane, out: [usize; 2]) -> Resu
                      {address} for ({y}, {x}), which lies in {place:?}; wanted {wanted:?}"
                 ));
             }
-            let step = if kx + 1 == kernel_w { "step_y" } else { "step_x" };
+            let step = if kx + 1 == kernel_w {
+                "step_y"
+            } else {
+                "step_x"
+            };
             rem += v(&format!("{step}_rem"));
             quot += v(&format!("{step}_quot")) + i64::from(rem >= p);
             rem -= if rem >= p { p } else { 0 };

@@ -37,10 +37,22 @@ pub fn kernel<'a>(
     index: usize,
 ) -> Option<StoredKernel<'a>> {
     let layer = &layers.layers[index];
-    let LayerKind::Dot { window, weights, bias, .. } = &layer.kind else { return None };
+    let LayerKind::Dot {
+        window,
+        weights,
+        bias,
+        ..
+    } = &layer.kind
+    else {
+        return None;
+    };
     let [kh, kw] = mode.stored_window(index, *window).kernel;
     let channels = layout.storages[&layer.input].hwc[2];
-    Some(StoredKernel { values: weights, dims: [kh, kw, channels], out_channels: bias.len() })
+    Some(StoredKernel {
+        values: weights,
+        dims: [kh, kw, channels],
+        out_channels: bias.len(),
+    })
 }
 
 /// All weight words and, per layer, the address of its first word.
@@ -54,7 +66,9 @@ pub fn pack(
     let mut bases = Vec::new();
     for index in 0..layers.layers.len() {
         bases.push(words.len());
-        let Some(kernel) = kernel(layers, layout, mode, index) else { continue };
+        let Some(kernel) = kernel(layers, layout, mode, index) else {
+            continue;
+        };
         let [kh, kw, channels] = kernel.dims;
         for tile in 0..kernel.out_channels.div_ceil(shape.oc) {
             for ky in 0..kh {
@@ -84,4 +98,3 @@ fn word(
     }
     word
 }
-

@@ -5,13 +5,22 @@ use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, PlanError, Shape, b
 use macforge_quant::{Conv2d, DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
 use proptest::prelude::*;
 
-const ROOMY: Budget = Budget { dsp: 2020, bram36: 755, lut: 277_400, ff: 554_800 };
+const ROOMY: Budget = Budget {
+    dsp: 2020,
+    bram36: 755,
+    lut: 277_400,
+    ff: 554_800,
+};
 
 fn options(shape: Shape) -> Options {
     Options {
         budget: ROOMY,
         shape: Some(shape),
-        latencies: BlockLatencies { requant: 10, add: 9, softmax_fixed: 100 },
+        latencies: BlockLatencies {
+            requant: 10,
+            add: 9,
+            softmax_fixed: 100,
+        },
     }
 }
 
@@ -20,7 +29,10 @@ fn tensor(name: &str, shape: [usize; 3]) -> QTensor {
         name: name.into(),
         shape: shape.to_vec(),
         dtype: DType::I8,
-        quant: Some(AffineParams { scale: 0.05, zero_point: -7 }),
+        quant: Some(AffineParams {
+            scale: 0.05,
+            zero_point: -7,
+        }),
     }
 }
 
@@ -47,7 +59,10 @@ impl Conv {
         let [ic, oc] = self.channels;
         let count = oc * self.kernel * self.kernel * ic;
         let requant = Requantizer {
-            rule: RequantRule::TfliteDouble { multiplier: 1 << 30, shift: -9 },
+            rule: RequantRule::TfliteDouble {
+                multiplier: 1 << 30,
+                shift: -9,
+            },
             zero_point: 3,
             clamp: Clamp { lo: -128, hi: 127 },
         };
@@ -90,20 +105,34 @@ fn plan(conv: Conv, shape: Shape) -> Result<HwPlan, PlanError> {
 }
 
 fn convs() -> impl Strategy<Value = Conv> {
-    ((3usize..12, 3usize..12), (1usize..20, 1usize..20), 1usize..4, 1usize..3, 0usize..2).prop_map(
-        |((h, w), (ic, oc), kernel, stride, pad)| Conv {
+    (
+        (3usize..12, 3usize..12),
+        (1usize..20, 1usize..20),
+        1usize..4,
+        1usize..3,
+        0usize..2,
+    )
+        .prop_map(|((h, w), (ic, oc), kernel, stride, pad)| Conv {
             hw: [h, w],
             channels: [ic, oc],
             kernel,
             stride,
             pad: pad.min(kernel - 1),
-        },
-    )
+        })
 }
 
 fn shapes() -> impl Strategy<Value = Shape> {
-    (1usize..8, 1usize..5, prop::sample::select(vec![1usize, 2, 4, 8]))
-        .prop_map(|(p, pairs, ic)| Shape { p, oc: 8 * pairs, ic, lanes: 1 })
+    (
+        1usize..8,
+        1usize..5,
+        prop::sample::select(vec![1usize, 2, 4, 8]),
+    )
+        .prop_map(|(p, pairs, ic)| Shape {
+            p,
+            oc: 8 * pairs,
+            ic,
+            lanes: 1,
+        })
 }
 
 proptest! {
@@ -147,34 +176,79 @@ fn bytes(hex: &str) -> Vec<i8> {
         .collect()
 }
 
-const SMALL: Conv = Conv { hw: [8, 8], channels: [16, 16], kernel: 3, stride: 1, pad: 1 };
-const SHAPE: Shape = Shape { p: 3, oc: 16, ic: 8, lanes: 1 };
+const SMALL: Conv = Conv {
+    hw: [8, 8],
+    channels: [16, 16],
+    kernel: 3,
+    stride: 1,
+    pad: 1,
+};
+const SHAPE: Shape = Shape {
+    p: 3,
+    oc: 16,
+    ic: 8,
+    lanes: 1,
+};
 
 #[test]
 fn a_channel_of_minus_128_beyond_the_low_lane_is_refused_by_name() {
     let mut graph = SMALL.graph();
-    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else { unreachable!() };
+    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else {
+        unreachable!()
+    };
     conv.weights.iter_mut().take(9 * 16).for_each(|w| *w = -128);
     let error = build(&graph, &options(SHAPE)).unwrap_err();
-    assert!(matches!(&error, PlanError::Unproved { channel: 0, .. }), "{error}");
+    assert!(
+        matches!(&error, PlanError::Unproved { channel: 0, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("CONV_2D #0"), "{error}");
 }
 
 #[test]
 fn an_accumulator_beyond_25_bits_is_refused() {
     let mut graph = SMALL.graph();
-    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else { unreachable!() };
+    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else {
+        unreachable!()
+    };
     conv.bias[5] = 1 << 24;
     let error = build(&graph, &options(SHAPE)).unwrap_err();
-    assert!(matches!(&error, PlanError::Unproved { channel: 5, .. }), "{error}");
+    assert!(
+        matches!(&error, PlanError::Unproved { channel: 5, .. }),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_shape_that_cannot_work_says_why() {
     for (shape, word) in [
-        (Shape { p: 2, oc: 7, ic: 4, lanes: 1 }, "odd"),
-        (Shape { p: 0, oc: 8, ic: 4, lanes: 1 }, "at least 1"),
-        (Shape { p: 65, oc: 8, ic: 4, lanes: 1 }, "larger"),
+        (
+            Shape {
+                p: 2,
+                oc: 7,
+                ic: 4,
+                lanes: 1,
+            },
+            "odd",
+        ),
+        (
+            Shape {
+                p: 0,
+                oc: 8,
+                ic: 4,
+                lanes: 1,
+            },
+            "at least 1",
+        ),
+        (
+            Shape {
+                p: 65,
+                oc: 8,
+                ic: 4,
+                lanes: 1,
+            },
+            "larger",
+        ),
     ] {
         let error = plan(SMALL, shape).unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
@@ -184,8 +258,17 @@ fn a_shape_that_cannot_work_says_why() {
 
 #[test]
 fn a_device_that_is_too_small_is_an_error() {
-    let tiny = Budget { dsp: 3, bram36: 1, lut: 500, ff: 500 };
-    let options = Options { budget: tiny, shape: None, ..options(SHAPE) };
+    let tiny = Budget {
+        dsp: 3,
+        bram36: 1,
+        lut: 500,
+        ff: 500,
+    };
+    let options = Options {
+        budget: tiny,
+        shape: None,
+        ..options(SHAPE)
+    };
     let error = build(&SMALL.graph(), &options).unwrap_err();
     assert!(matches!(error, PlanError::NoFit(_)), "{error}");
 }

@@ -49,7 +49,7 @@ fn operators(model: &Model) -> Table {
             .find(|t| t.data.is_some() && t.quantization.is_some());
         table.row(vec![
             short(&model.source(index)),
-            output.map_or_else(String::new, |t| shape(t)),
+            output.map_or_else(String::new, shape),
             weights.map_or_else(|| "-".into(), granularity),
             output.map_or_else(|| "-".into(), quantization),
             model.macs(index).to_string(),

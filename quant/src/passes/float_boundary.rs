@@ -19,7 +19,14 @@ pub fn run(graph: &mut QGraph) {
         if graph.tensor(inner).dtype == DType::I8 {
             let outer = float_twin(graph, inner, "float");
             graph.outputs[at] = outer;
-            let node = boundary_node(graph, QOp::Dequantize, "dequantize_output", at, inner, outer);
+            let node = boundary_node(
+                graph,
+                QOp::Dequantize,
+                "dequantize_output",
+                at,
+                inner,
+                outer,
+            );
             graph.nodes.push(node);
         }
     }
@@ -32,7 +39,12 @@ fn float_twin(graph: &mut QGraph, of: TensorId, suffix: &str) -> TensorId {
     while graph.tensors.iter().any(|t| t.name == twin) {
         twin.push('_');
     }
-    graph.tensors.push(QTensor { name: twin, shape, dtype: DType::F32, quant: None });
+    graph.tensors.push(QTensor {
+        name: twin,
+        shape,
+        dtype: DType::F32,
+        quant: None,
+    });
     TensorId(graph.tensors.len() - 1)
 }
 
@@ -48,5 +60,11 @@ fn boundary_node(
     while graph.nodes.iter().any(|n| n.name == name) {
         name.push('_');
     }
-    QNode { source: format!("--io float, {kind} {at}"), name, inputs: vec![input], output, op }
+    QNode {
+        source: format!("--io float, {kind} {at}"),
+        name,
+        inputs: vec![input],
+        output,
+        op,
+    }
 }
