@@ -117,28 +117,35 @@ module drain #(
     // ---- walker: output pixel, channel position, parameters -----------------------------------
     reg [XW-1:0]   col_q;
     reg [PW-1:0]   pixels_left_q;
-    reg [AW-1:0]   out_quot_q, res_quot_q;
-    reg [RW-1:0]   out_rem_q, res_rem_q;
+    wire [AW-1:0]  out_quot, res_quot;
+    wire [RW-1:0]  out_rem, res_rem;
     reg [AW-1:0]   out_word_q, out_word_tile_q, res_word_q, res_word_tile_q;
     reg [SUBW-1:0] sub_q, sub_tile_q;
     reg [PAW-1:0]  param_q, param_tile_q;
 
     wire octile_end = tile_end && tile_last_q;
     wire row_end    = col_q == enum_cols_m1;
-    localparam ONE = 1;
-    wire [RW-1:0] out_rem_next, res_rem_next;
-    wire          out_carry, res_carry;
-    bank_step #(.P(P), .RW(RW)) u_out_bank (
-        .rem(out_rem_q),
-        .delta(row_end ? out_row_rem : ONE[RW-1:0]),
-        .next(out_rem_next),
-        .carry(out_carry)
+    wire pixel_restart = start || octile_end;
+    wire pixel_advance = draining_q && group_end;
+    pixel_walker #(.P(P), .RW(RW), .AW(AW)) u_out_pixel (
+        .clk(clk),
+        .restart(pixel_restart),
+        .advance(pixel_advance),
+        .row_end(row_end),
+        .row_quot(out_row_quot),
+        .row_rem(out_row_rem),
+        .quot_q(out_quot),
+        .rem_q(out_rem)
     );
-    bank_step #(.P(P), .RW(RW)) u_res_bank (
-        .rem(res_rem_q),
-        .delta(row_end ? res_row_rem : ONE[RW-1:0]),
-        .next(res_rem_next),
-        .carry(res_carry)
+    pixel_walker #(.P(P), .RW(RW), .AW(AW)) u_res_pixel (
+        .clk(clk),
+        .restart(pixel_restart),
+        .advance(pixel_advance),
+        .row_end(row_end),
+        .row_quot(res_row_quot),
+        .row_rem(res_row_rem),
+        .quot_q(res_quot),
+        .rem_q(res_rem)
     );
     // one word holds several groups where D < IC, or several channel-mode tiles where IC < D
     wire sub_last  = (D > IC && !channel_mode) || sub_q == SEG_LAST[SUBW-1:0];
@@ -176,20 +183,12 @@ module drain #(
                 param_tile_q    <= param_next;
             end
         end
-        if (start || octile_end) begin
+        if (pixel_restart) begin
             col_q         <= 0;
             pixels_left_q <= pixels;
-            out_quot_q    <= 0;
-            out_rem_q     <= 0;
-            res_quot_q    <= 0;
-            res_rem_q     <= 0;
-        end else if (draining_q && group_end) begin
+        end else if (pixel_advance) begin
             col_q      <= row_end ? {XW{1'b0}} : col_q + 1'b1;
             if (pixels_left_q != 0) pixels_left_q <= pixels_left_q - 1'b1;
-            out_quot_q <= out_quot_q + (row_end ? out_row_quot : {AW{1'b0}}) + {{(AW-1){1'b0}}, out_carry};
-            out_rem_q  <= out_rem_next;
-            res_quot_q <= res_quot_q + (row_end ? res_row_quot : {AW{1'b0}}) + {{(AW-1){1'b0}}, res_carry};
-            res_rem_q  <= res_rem_next;
         end
     end
 
@@ -289,7 +288,7 @@ module drain #(
             integer rs;
             delay_line #(.WIDTH(AW+RW), .STAGES(TO_ADD_IN-4)) u_addr (
                 .clk(clk),
-                .in({res_word_q + res_quot_q, res_rem_q}),
+                .in({res_word_q + res_quot, res_rem}),
                 .out({res_addr, res_bank})
             );
             delay_line #(.WIDTH(SUBW), .STAGES(TO_ADD_IN-1)) u_sub (
@@ -306,7 +305,7 @@ module drain #(
         end else begin : gen_no_residual
             wire unused_add = &{1'b0, add_enable, add_mul_y, add_mul_res, add_offset, add_shift,
                                 add_clamp_lo, add_clamp_hi, add_lower_is_activation, res_word,
-                                res_word_q, res_quot_q, res_rem_q, residual};
+                                res_word_q, res_quot, res_rem, residual};
             assign res_addr = {AW{1'b0}};
             assign res_bank = {RW{1'b0}};
             assign residual = {D*8{1'b0}};
@@ -318,7 +317,7 @@ module drain #(
     wire [RW+AW+NSEG+1:0] write_lane, write_add;
     delay_line #(.WIDTH(RW+AW+NSEG+2), .STAGES(TO_ADD_IN)) u_write_lane (
         .clk(clk),
-        .in({in_image && !rst, layer_end_d0 && !rst, out_rem_q, out_word_q + out_quot_q, seg}),
+        .in({in_image && !rst, layer_end_d0 && !rst, out_rem, out_word_q + out_quot, seg}),
         .out(write_lane)
     );
     generate

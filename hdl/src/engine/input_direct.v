@@ -32,22 +32,24 @@ module input_direct #(
     localparam CHANNELS_M1 = CHANNELS - 1;
     localparam WB_M1 = WB - 1;
     reg [15:0]     channel_q, col_q, row_q, lane_q;
-    reg [AW-1:0]   quot_q, word_q;
-    reg [RW-1:0]   rem_q;
+    reg [AW-1:0]   word_q;
+    wire [AW-1:0]  quot;
+    wire [RW-1:0]  bank;
     reg [WB*8-1:0] assembly_q, assembly;
     wire take        = byte_valid && byte_ready;
     wire pixel_end   = channel_q == CHANNELS_M1[15:0];
     wire word_end    = pixel_end || lane_q == WB_M1[15:0];
     wire row_end     = col_q == COLS_M1[15:0];
     wire tensor_end  = pixel_end && row_end && row_q == ROWS_M1[15:0];
-    localparam ONE = 1;
-    wire [RW-1:0] rem_next;
-    wire          carry;
-    bank_step #(.P(P), .RW(RW)) u_bank (
-        .rem(rem_q),
-        .delta(row_end ? ROW_REM[RW-1:0] : ONE[RW-1:0]),
-        .next(rem_next),
-        .carry(carry)
+    pixel_walker #(.P(P), .RW(RW), .AW(AW)) u_pixel (
+        .clk(clk),
+        .restart(rst || (take && tensor_end)),
+        .advance(take && pixel_end),
+        .row_end(row_end),
+        .row_quot(ROW_QUOT[AW-1:0]),
+        .row_rem(ROW_REM[RW-1:0]),
+        .quot_q(quot),
+        .rem_q(bank)
     );
     assign byte_ready  = enable && !done_q;
     assign stream_last = take && tensor_end;
@@ -60,13 +62,13 @@ module input_direct #(
     end
     always @(posedge clk) begin
         write_valid_q <= take && word_end && !rst;
-        write_bank_q  <= rem_q;
-        write_addr_q  <= quot_q + word_q;
+        write_bank_q  <= bank;
+        write_addr_q  <= quot + word_q;
         write_data_q  <= assembly;
         done_q        <= take && tensor_end && !rst;
         if (rst) begin
             channel_q <= 0; col_q <= 0; row_q <= 0; lane_q <= 0;
-            quot_q <= 0; rem_q <= 0; word_q <= BASE[AW-1:0];
+            word_q <= BASE[AW-1:0];
             assembly_q <= 0;
         end else if (take) begin
             assembly_q <= word_end ? {WB*8{1'b0}} : assembly;
@@ -75,12 +77,10 @@ module input_direct #(
             if (pixel_end) word_q <= BASE[AW-1:0];
             else if (word_end) word_q <= word_q + PLANE[AW-1:0];
             if (tensor_end) begin
-                col_q <= 0; row_q <= 0; quot_q <= 0; rem_q <= 0;
+                col_q <= 0; row_q <= 0;
             end else if (pixel_end) begin
                 col_q  <= row_end ? 16'd0 : col_q + 1'b1;
                 row_q  <= row_end ? row_q + 1'b1 : row_q;
-                quot_q <= quot_q + (row_end ? ROW_QUOT[AW-1:0] : {AW{1'b0}}) + {{(AW-1){1'b0}}, carry};
-                rem_q  <= rem_next;
             end
         end
     end

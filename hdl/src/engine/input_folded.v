@@ -45,8 +45,9 @@ module input_folded #(
     reg [WINDOW*8-1:0] window_q;
     reg                emit_q, emitted_all_q, read_all_q;
     reg [15:0]         span_row_q;
-    reg [AW-1:0]       quot_q, word_addr_q;
-    reg [RW-1:0]       rem_q;
+    reg [AW-1:0]       word_addr_q;
+    wire [AW-1:0]      quot;
+    wire [RW-1:0]      bank;
     wire from_stream = pos_q >= PAD_BYTES[15:0] && pos_q < DATA_END[15:0];
     wire emit_last   = word_q == WORDS_M1[15:0];
     wire may_shift   = enable && !done_q && !read_all_q && (!emit_q || emit_last);
@@ -54,25 +55,26 @@ module input_folded #(
     wire span_end    = pos_q == SPAN_M1[15:0];
     wire emits       = pos_q == next_emit_q;
     wire row_end     = col_q == COLS_M1[15:0];
-    localparam ONE = 1;
-    wire [RW-1:0] rem_next;
-    wire          carry;
-    bank_step #(.P(P), .RW(RW)) u_bank (
-        .rem(rem_q),
-        .delta(row_end ? ROW_REM[RW-1:0] : ONE[RW-1:0]),
-        .next(rem_next),
-        .carry(carry)
-    );
     wire [WORDS*WB*8-1:0] padded;
     wire [7:0] pad_byte = PAD_VALUE[7:0];
     wire last_row    = span_row_q == ROWS_M1[15:0];
     wire last_emit   = emit_q && emit_last && row_end && row_q == ROWS_M1[15:0];
     wire last_shift  = shift && span_end && last_row;
+    pixel_walker #(.P(P), .RW(RW), .AW(AW)) u_pixel (
+        .clk(clk),
+        .restart(rst || last_emit),
+        .advance(emit_q && emit_last),
+        .row_end(row_end),
+        .row_quot(ROW_QUOT[AW-1:0]),
+        .row_rem(ROW_REM[RW-1:0]),
+        .quot_q(quot),
+        .rem_q(bank)
+    );
     assign byte_ready    = may_shift && from_stream;
     assign stream_last   = shift && from_stream && last_row && pos_q == DATA_END[15:0] - 16'd1;
     assign write_valid_q = emit_q;
-    assign write_bank_q  = rem_q;
-    assign write_addr_q  = quot_q + word_addr_q;
+    assign write_bank_q  = bank;
+    assign write_addr_q  = quot + word_addr_q;
     generate
         if (WORDS * WB == WINDOW) begin : gen_full
             assign padded = window_q;
@@ -92,7 +94,7 @@ module input_folded #(
     always @(posedge clk) begin
         if (rst) begin
             pos_q <= 0; next_emit_q <= WINDOW_M1[15:0]; col_q <= 0; row_q <= 0; word_q <= 0;
-            emit_q <= 1'b0; quot_q <= 0; rem_q <= 0; word_addr_q <= BASE[AW-1:0]; done_q <= 1'b0;
+            emit_q <= 1'b0; word_addr_q <= BASE[AW-1:0]; done_q <= 1'b0;
             emitted_all_q <= 1'b0; read_all_q <= 1'b0; span_row_q <= 0;
         end else begin
             // done when the last window is written and the last row is read to its end
@@ -114,14 +116,7 @@ module input_folded #(
                 word_addr_q <= emit_last ? BASE[AW-1:0] : word_addr_q + PLANE[AW-1:0];
                 if (emit_last) begin
                     col_q <= row_end ? 16'd0 : col_q + 1'b1;
-                    if (row_end && row_q == ROWS_M1[15:0]) begin
-                        row_q <= 0; quot_q <= 0; rem_q <= 0;
-                    end else begin
-                        if (row_end) row_q <= row_q + 1'b1;
-                        quot_q <= quot_q + (row_end ? ROW_QUOT[AW-1:0] : {AW{1'b0}})
-                                  + {{(AW-1){1'b0}}, carry};
-                        rem_q  <= rem_next;
-                    end
+                    if (row_end) row_q <= last_emit ? 16'd0 : row_q + 1'b1;
                 end
             end
         end

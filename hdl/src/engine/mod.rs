@@ -27,7 +27,8 @@ use tera::{Context, Tera};
 pub const SOFTMAX_READ_LATENCY: usize = 5;
 
 /// Modules that every design has, with their text.
-const COMMON: [(&str, &str); 15] = [
+const COMMON: [(&str, &str); 16] = [
+    ("pixel_walker", include_str!("pixel_walker.v")),
     ("bank_step", include_str!("bank_step.v")),
     ("delay_line", include_str!("delay_line.v")),
     ("act_ram", include_str!("act_ram.v")),

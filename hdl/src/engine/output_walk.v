@@ -34,25 +34,27 @@ module output_walk #(
     reg [1:0]      state_q;
     reg [2:0]      wait_q;
     reg [15:0]     channel_q, col_q, row_q, lane_q;
-    reg [AW-1:0]   quot_q, word_q;
-    reg [RW-1:0]   rem_q;
+    reg [AW-1:0]   word_q;
+    wire [AW-1:0]  quot;
+    wire [RW-1:0]  bank;
     reg [WB*8-1:0] hold_q;
     wire pixel_end = channel_q == CHANNELS_M1[15:0];
     wire word_end  = pixel_end || lane_q == WB_M1[15:0];
     wire row_end   = col_q == COLS_M1[15:0];
     wire take      = byte_valid && byte_ready;
-    localparam ONE = 1;
-    wire [RW-1:0] rem_next;
-    wire          carry;
-    bank_step #(.P(P), .RW(RW)) u_bank (
-        .rem(rem_q),
-        .delta(row_end ? ROW_REM[RW-1:0] : ONE[RW-1:0]),
-        .next(rem_next),
-        .carry(carry)
+    pixel_walker #(.P(P), .RW(RW), .AW(AW)) u_pixel (
+        .clk(clk),
+        .restart(state_q == S_IDLE),
+        .advance(take && pixel_end),
+        .row_end(row_end),
+        .row_quot(ROW_QUOT[AW-1:0]),
+        .row_rem(ROW_REM[RW-1:0]),
+        .quot_q(quot),
+        .rem_q(bank)
     );
     assign active     = state_q != S_IDLE;
-    assign read_addr  = quot_q + word_q;
-    assign read_bank  = rem_q;
+    assign read_addr  = quot + word_q;
+    assign read_bank  = bank;
     assign byte_data  = hold_q[7:0];
     assign byte_valid = state_q == S_EMIT;
     assign byte_last  = pixel_end && row_end && row_q == ROWS_M1[15:0];
@@ -64,7 +66,7 @@ module output_walk #(
         else if (state_q == S_IDLE) begin
             if (start) state_q <= S_READ;
             channel_q <= 0; col_q <= 0; row_q <= 0; lane_q <= 0;
-            quot_q <= 0; rem_q <= 0; word_q <= BASE[AW-1:0];
+            word_q <= BASE[AW-1:0];
         end else if (state_q == S_READ) begin
             if (wait_q == 3'd3) state_q <= S_EMIT;
         end else if (take) begin
@@ -77,8 +79,6 @@ module output_walk #(
             if (pixel_end) begin
                 col_q  <= row_end ? 16'd0 : col_q + 1'b1;
                 row_q  <= row_end ? row_q + 1'b1 : row_q;
-                quot_q <= quot_q + (row_end ? ROW_QUOT[AW-1:0] : {AW{1'b0}}) + {{(AW-1){1'b0}}, carry};
-                rem_q  <= rem_next;
             end
         end
     end
