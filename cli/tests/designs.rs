@@ -222,8 +222,8 @@ fn random_inputs_with_saturation_agree_too() {
 #[test]
 fn every_array_shape_computes_the_same_integers() {
     let dir = folder();
-    // one and several pixels; more lanes than input channels; an incomplete chain; deep sum trees
-    for shape in ["1x8x8", "3x8x4", "5x16x4", "7x16x2", "1x4x16", "3x4x6", "5x6x3"] {
+    // one and several pixels; more lanes than input channels; incomplete chains; a sum tree
+    for shape in ["1x8x8", "3x8x4", "5x16x4", "7x16x2", "1x16x16", "3x6x6", "5x6x3"] {
         let out = dir.path().join(shape).join("out");
         compile("fire-risk", "pynq-z2", &["--shape", shape], &out);
         assert_golden(&out, 2);

@@ -2,11 +2,14 @@
 //! parameters and the last, partly filled block of weights move to LUTs.
 
 use crate::params::LANE_BITS;
-use crate::resources::{self, Budget, Estimate, Features, Memory};
+use crate::resources::{self, Budget, Estimate, Features, Memory, Place};
 use crate::shape::Shape;
 
 /// Parameter memories up to this many words cost less in LUTs than in block RAM.
 const DISTRIBUTED_WORDS: usize = 64;
+
+/// Activation banks up to this depth become LUT RAM (Yosys decides so).
+const LUT_RAM_WORDS: usize = 64;
 
 /// Depth of a block RAM in its widest form; the weights are split at a multiple of it.
 const BLOCK_WORDS: usize = 512;
@@ -23,26 +26,37 @@ pub struct Memories {
 /// The memories of a design with `[activation words per bank, weight words, parameter words]`.
 fn list(shape: &Shape, words: [usize; 3], choice: &Memories) -> Vec<Memory> {
     let [activations, weights, params] = words;
-    let weight = |depth: usize, distributed: bool| Memory {
+    let weight = |depth: usize, place: Place| Memory {
         width: shape.oc * shape.ic * 8,
         depth,
         count: 1,
-        distributed,
+        place,
+        shifted: true,
     };
     vec![
-        weight(weights - choice.weight_tail, false),
-        weight(choice.weight_tail, true),
+        weight(weights - choice.weight_tail, Place::Block),
+        weight(choice.weight_tail, Place::LutRom),
         Memory {
             width: shape.ic.min(shape.lanes) * 8,
             depth: activations,
             count: 2 * shape.p * shape.segments(),
-            distributed: false,
+            place: if activations <= LUT_RAM_WORDS {
+                Place::LutRam
+            } else {
+                Place::Block
+            },
+            shifted: false,
         },
         Memory {
             width: shape.lanes * LANE_BITS,
             depth: params,
             count: 1,
-            distributed: choice.params_distributed,
+            place: if choice.params_distributed {
+                Place::LutRom
+            } else {
+                Place::Block
+            },
+            shifted: false,
         },
     ]
 }

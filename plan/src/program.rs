@@ -158,14 +158,15 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
         pixels = pixels.max(rows * we);
     }
     Widths {
-        // a plane may be as large as the buffer
-        address: unsigned_bits(act_depth),
+        // just enough to reach every word: addresses are added modulo the width, so what lies one
+        // past the end (a plane as large as the buffer) may wrap to zero
+        address: unsigned_bits(act_depth - 1),
         bank: unsigned_bits(cx.shape.p - 1),
         coordinate: unsigned_bits(coordinate) + 1,
         counter: unsigned_bits(counter),
         pixels: unsigned_bits(pixels),
-        weight: unsigned_bits(weight_words.max(1) - 1).max(unsigned_bits(weight_words)),
-        param: unsigned_bits(param_words.max(1)),
+        weight: unsigned_bits(weight_words.max(1) - 1),
+        param: unsigned_bits(param_words.max(1) - 1),
         table: unsigned_bits(tables.max(1) - 1),
     }
 }
@@ -282,7 +283,7 @@ fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &
     f.add("dilation_x", w.coordinate, dx);
     f.add("in_height", w.coordinate, in_hw[0]);
     f.add("in_width", w.coordinate, in_hw[1]);
-    f.add("weight_base", w.weight, cx.weight_bases[index]);
+    f.address("weight_base", w.weight, cx.weight_bases[index]);
 }
 
 /// Start and advance of the P pixel lanes; lane i follows pixels i, i+P, ...
@@ -344,7 +345,7 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
         11,
         if layer.is_softmax() { channels } else { 0 },
     );
-    f.add("param_base", w.param, cx.param_bases[index]);
+    f.address("param_base", w.param, cx.param_bases[index]);
     f.signed("zero_point", 8, zero_point);
     f.signed("clamp_lo", 8, clamp.lo);
     f.signed("clamp_hi", 8, clamp.hi);

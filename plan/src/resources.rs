@@ -28,6 +28,17 @@ pub struct Estimate {
     pub ff: u64,
 }
 
+/// What a memory is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Block RAM.
+    Block,
+    /// LUTs as a read-only table.
+    LutRom,
+    /// LUTs as RAM, one write and one read port.
+    LutRam,
+}
+
 /// A memory of the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -37,14 +48,16 @@ pub struct Memory {
     pub depth: usize,
     /// How many of them.
     pub count: usize,
-    /// In LUTs instead of block RAM.
-    pub distributed: bool,
+    /// What it is made of.
+    pub place: Place,
+    /// The output register is part of a shift register that is counted elsewhere.
+    pub shifted: bool,
 }
 
 impl Memory {
     /// Half block RAMs (RAMB18) of all copies, in the cheapest aspect ratio.
     pub fn ramb18(&self) -> usize {
-        if self.distributed || self.width == 0 || self.depth == 0 {
+        if self.place != Place::Block || self.width == 0 || self.depth == 0 {
             return 0;
         }
         // simple dual port: 18 Kbit as 36x512 .. 9x2048, 36 Kbit as 72x512 .. 9x4096
@@ -65,13 +78,27 @@ impl Memory {
         best * self.count
     }
 
-    /// LUTs of all copies when distributed: 64 x 1 bit each, plus the read multiplexer.
-    pub fn luts(&self) -> usize {
-        if !self.distributed {
-            return 0;
+    /// Flip-flops of the output registers of all copies.
+    fn output_registers(&self) -> usize {
+        if self.shifted || self.depth == 0 {
+            0
+        } else {
+            self.width * self.count
         }
+    }
+
+    /// LUTs of all copies outside of block RAM.
+    pub fn luts(&self) -> usize {
+        // a LUT holds 64 x 1 bit; deeper tables need a multiplexer, four inputs per LUT
         let tall = self.depth.div_ceil(64);
-        self.width * (tall + tall / 4) * self.count
+        let select = if tall > 1 { tall.div_ceil(4) } else { 0 };
+        self.count
+            * match self.place {
+                Place::Block => 0,
+                Place::LutRom => self.width * (tall + select),
+                // four LUTs hold 64 x 3 bits with two ports
+                Place::LutRam => 4 * self.width.div_ceil(3) * tall + self.width * select,
+            }
     }
 }
 
@@ -88,20 +115,20 @@ pub struct Features {
     pub softmax: bool,
 }
 
-/// Measured costs of single blocks (Yosys 0.23, `synth_xilinx -family xc7`).
+/// Costs of single blocks, from Yosys 0.23 `synth_xilinx -family xc7` on each block alone; the base
+/// is what was left over on whole designs (sequencer, registers, stream ports, walkers).
 mod cost {
     pub const LANE_DSP: usize = 2;
+    pub const LANE_LUT: usize = 150;
+    pub const LANE_FF: usize = 132;
+    pub const ADD_LUT: usize = 414;
+    pub const ADD_FF: usize = 369;
     pub const SOFTMAX_DSP: usize = 4;
-    pub const LANE_LUT: usize = 260;
-    pub const LANE_FF: usize = 330;
-    pub const ADD_LUT: usize = 330;
-    pub const ADD_FF: usize = 200;
-    pub const PAIR_LUT: usize = 110;
-    pub const PAIR_FF: usize = 130;
-    pub const SOFTMAX_LUT: usize = 1200;
-    pub const SOFTMAX_FF: usize = 700;
-    pub const BASE_LUT: usize = 1500;
-    pub const BASE_FF: usize = 1500;
+    pub const SOFTMAX_LUT: usize = 600;
+    pub const SOFTMAX_FF: usize = 500;
+    pub const LANE_AGU_LUT: usize = 90;
+    pub const BASE_LUT: usize = 1300;
+    pub const BASE_FF: usize = 800;
 }
 
 /// DSPs of a design.
@@ -115,6 +142,27 @@ pub fn dsps(shape: &Shape, features: Features) -> usize {
         }
 }
 
+/// Accumulator bits.
+const ACC: usize = 25;
+
+/// LUTs and flip-flops of the dot array and its operand skew.
+fn dot_array(shape: &Shape) -> (usize, usize) {
+    let Shape { p, oc, ic, .. } = *shape;
+    let pairs = p * oc / 2;
+    let (chains, chain) = (ic.div_ceil(shape.chain()), shape.chain());
+    // per chain the carry of the high lane; per tree node two adders; two gated accumulators
+    let pair_lut = chains * 18 + (chains - 1) * 2 * 19 + 2 * 2 * ACC;
+    let pair_ff = chains * 35 + (chains - 1) * 2 * 19 + 2 * ACC;
+    // memory output, skew and DSP input form one chain of registers: an SRL from three stages on,
+    // two flip-flops at the first chain position; the pixels share those of the weights
+    let operands = (oc + p) * ic * 8;
+    let first = operands / chain;
+    (
+        pairs * pair_lut + operands - first,
+        pairs * pair_ff + 2 * first,
+    )
+}
+
 /// Everything that the estimate depends on.
 pub fn estimate(
     shape: &Shape,
@@ -123,36 +171,35 @@ pub fn estimate(
     memories: &[Memory],
 ) -> Estimate {
     let Shape { p, oc, ic, lanes } = *shape;
-    let chains = ic.div_ceil(shape.chain());
-    let pairs = p * oc / 2;
+    let (dot_lut, dot_ff) = dot_array(shape);
     let lane_bits = p * ic * 8;
-    // rotator: P banks x 2 buffers x chunks per word onto each lane bit, four inputs per LUT
+    // rotator: P banks x 2 buffers x chunks per word onto each lane bit, three inputs per LUT
     let rotator = lane_bits * (2 * p * shape.chunks_per_word()).div_ceil(3);
-    let capture_mux = oc * 25 * p.div_ceil(2) + lanes * 25 * (oc / lanes).div_ceil(2);
-    let tables = features.tables * 4 * 8 * lanes;
+    let drain_mux = oc * ACC * p.div_ceil(2) + lanes * ACC * (oc / lanes).div_ceil(2);
     let pick = |on: bool, value: usize| if on { value } else { 0 };
     let lut = cost::BASE_LUT
-        + pairs * (cost::PAIR_LUT + (chains - 1) * 36)
+        + dot_lut
         + lanes * cost::LANE_LUT
         + rotator
-        + capture_mux
-        + p * 90
+        + drain_mux
+        + p * cost::LANE_AGU_LUT
         + program_bits / 2
-        + tables
+        + features.tables * 32 * lanes
         + pick(features.add, lanes * cost::ADD_LUT)
         + pick(features.channel, p * ic * 30 + p * oc * 10)
         + pick(features.softmax, cost::SOFTMAX_LUT)
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
-        + pairs * (cost::PAIR_FF + chains * 36)
+        + dot_ff
         + lanes * cost::LANE_FF
-        + lane_bits * 2
-        + p * oc * 25
-        + oc * 25
-        + program_bits
+        + 2 * lane_bits
+        + (p + 1) * oc * ACC
+        + lanes * ACC
+        + 2 * program_bits
         + pick(features.add, lanes * cost::ADD_FF)
         + pick(features.channel, p * ic * 18)
-        + pick(features.softmax, cost::SOFTMAX_FF);
+        + pick(features.softmax, cost::SOFTMAX_FF)
+        + memories.iter().map(Memory::output_registers).sum::<usize>();
     Estimate {
         dsp: dsps(shape, features) as u64,
         bram36: memories.iter().map(Memory::ramb18).sum::<usize>() as f64 / 2.0,

@@ -82,7 +82,10 @@ fn products(m: &mut Module, [a, b]: [&Expr; 2], choices: &[Expr; 3], offset: &Ex
             let choice = choose(&named[half].bit(0), &named[half + 2].bit(0), choices);
             m.wire(&format!("{name}_term{k}"), &choice)
         });
-        low = m.register(&format!("low{}", k + 1), &add_at(&low, &choice_low, k, false));
+        low = m.register(
+            &format!("low{}", k + 1),
+            &add_at(&low, &choice_low, k, false),
+        );
         let sum = match k {
             0 => choice_high.extend(HIGH),
             _ => add_at(&high, &choice_high, k, k == 3),
@@ -111,7 +114,11 @@ fn add_at(sum: &Expr, term: &Expr, places: u32, minus: bool) -> Expr {
     // input, which costs a LUT per bit for the choice.
     let upper = sum.slice(places, width);
     let term = term.extend(width).as_unsigned();
-    let upper = if minus { upper.minus(&term) } else { upper.plus(&term) };
+    let upper = if minus {
+        upper.minus(&term)
+    } else {
+        upper.plus(&term)
+    };
     match places {
         0 => upper.as_signed(),
         _ => concat(&[upper, sum.slice(0, places)]).as_signed(),
@@ -128,7 +135,9 @@ fn shifted(m: &mut Module, sum: &Expr, shift: &Expr) -> Unclamped {
     let negative = m.register("negative", &sum.sign());
     m.section("7: shift by 0 to 7");
     let middle = m.wire("middle", &shift.slice(1, 2));
-    let Shifted { value, over: over2, .. } = stage(m, "middle", &value, &middle, 2, KEPT + 1);
+    let Shifted {
+        value, over: over2, ..
+    } = stage(m, "middle", &value, &middle, 2, KEPT + 1);
     let value = m.wire("middle_value", &value);
     let odd = shift.bit(0);
     let fine = mux(&odd, &value.slice(1, KEPT), &value.slice(0, KEPT));
@@ -137,5 +146,9 @@ fn shifted(m: &mut Module, sum: &Expr, shift: &Expr) -> Unclamped {
     let over = m.wire("over", &over.or(&over2).or(&over3));
     let far_below = m.register("far_below", &over.and(&negative));
     let far_above = m.register("far_above", &over.and(&negative.not()));
-    Unclamped { value, far_below, far_above }
+    Unclamped {
+        value,
+        far_below,
+        far_above,
+    }
 }

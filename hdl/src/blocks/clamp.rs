@@ -14,7 +14,11 @@ impl Bounds {
     pub(super) fn inputs(m: &mut Module) -> Self {
         let [lo, hi] = ["clamp_lo", "clamp_hi"].map(|name| m.input(name, signed(8)));
         let lower_is_activation = m.input("lower_is_activation", unsigned(1));
-        Self { lo, hi, lower_is_activation }
+        Self {
+            lo,
+            hi,
+            lower_is_activation,
+        }
     }
 }
 
@@ -32,8 +36,14 @@ pub(super) struct Unclamped {
 /// the number of the first of the two stages.
 pub(super) fn finish(m: &mut Module, x: &Unclamped, bounds: &Bounds, first: usize) {
     let width = x.value.ty().width;
-    let Bounds { lo, hi, lower_is_activation } = bounds;
-    m.section(&format!("{first}: comparison with the bounds, and with int8 where they are its limits"));
+    let Bounds {
+        lo,
+        hi,
+        lower_is_activation,
+    } = bounds;
+    m.section(&format!(
+        "{first}: comparison with the bounds, and with int8 where they are its limits"
+    ));
     let unless = |bit: Expr, other: &Expr| bit.and(&other.not());
     let below = unless(x.value.less(&lo.extend(width)), &x.far_above).or(&x.far_below);
     let above = unless(hi.extend(width).less(&x.value), &x.far_below).or(&x.far_above);
@@ -44,13 +54,20 @@ pub(super) fn finish(m: &mut Module, x: &Unclamped, bounds: &Bounds, first: usiz
     let upper_counts = hi.equals(&limit(127));
     // outside of int8: some bit above the sign bit of the low byte differs from the sign
     let negative = x.value.sign();
-    let differs = x.value.slice(7, width - 8).xor(&repeat(&negative, width - 8)).any();
+    let differs = x
+        .value
+        .slice(7, width - 8)
+        .xor(&repeat(&negative, width - 8))
+        .any();
     let outside = m.wire("outside", &differs);
     // where the value is not known its bits say nothing
     let near = m.wire("near", &x.far_below.or(&x.far_above).not().and(&outside));
     let under = negative.and(&near).or(&x.far_below);
     let over = negative.not().and(&near).or(&x.far_above);
-    let saturated = m.register("limit", &under.and(&lower_counts).or(&over.and(&upper_counts)));
+    let saturated = m.register(
+        "limit",
+        &under.and(&lower_counts).or(&over.and(&upper_counts)),
+    );
     let byte = m.register("byte", &x.value.slice(0, 8).as_signed());
     m.section(&format!("{}: choice", first + 1));
     let q = m.register("q", &mux(&below, lo, &mux(&above, hi, &byte)));

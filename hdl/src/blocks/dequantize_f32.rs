@@ -19,8 +19,9 @@ pub fn module(params: AffineParams) -> Module {
         },
     );
     let q = m.input("q", signed(8));
-    let words: Vec<i128> =
-        (0..=255u8).map(|q| params.dequantize(q as i8).to_bits().into()).collect();
+    let words: Vec<i128> = (0..=255u8)
+        .map(|q| params.dequantize(q as i8).to_bits().into())
+        .collect();
     let x = m.table("x", &q.as_unsigned(), unsigned(32), &words);
     let x = m.register("x", &x);
     m.output(&x);

@@ -17,6 +17,7 @@ pub mod quantize_f32;
 pub mod requant_lane;
 mod shift;
 pub mod softmax_unit;
+mod tie;
 
 pub use requant_lane::RequantLane;
 

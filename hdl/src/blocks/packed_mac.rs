@@ -21,7 +21,9 @@ pub fn module() -> Module {
     let mut m = Module::new(
         "packed_mac",
         Header {
-            purpose: "two INT8 multiply-accumulates in one DSP48E1: two weights share an activation".into(),
+            purpose:
+                "two INT8 multiply-accumulates in one DSP48E1: two weights share an activation"
+                    .into(),
             equation: "p = pcin + (w1*2^17 + w0) * a".into(),
             latency: "4 from w1, w0, a; 1 from pcin; initiation interval 1; never stalls".into(),
         },

@@ -23,13 +23,20 @@ const NEVER: i128 = 0xffff_ffff;
 /// The float32 with an ordered key.
 fn number(key: i64) -> f32 {
     let key = key as u32;
-    f32::from_bits(if key >> 31 == 1 { key ^ 0x8000_0000 } else { !key })
+    f32::from_bits(if key >> 31 == 1 {
+        key ^ 0x8000_0000
+    } else {
+        !key
+    })
 }
 
 /// `result[i]`: the smallest key whose int8 is at least `i - 127`.
 fn key_thresholds(params: AffineParams) -> Vec<i128> {
     let quantize = |key: i64| i32::from(params.quantize(number(key)));
-    let range = Interval { lo: FIRST_KEY, hi: LAST_KEY };
+    let range = Interval {
+        lo: FIRST_KEY,
+        hi: LAST_KEY,
+    };
     let lowest = quantize(FIRST_KEY);
     let steps = thresholds(quantize, range);
     (-127..=127)

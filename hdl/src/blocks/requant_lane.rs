@@ -13,18 +13,27 @@
 //! low one's third operand.
 
 use super::clamp::{self, Bounds, Unclamped};
-use super::shift::{Shifted, stage};
+use super::shift::stage;
+use super::tie;
 use crate::typed::{Expr, Header, Module, concat, constant, repeat, signed, unsigned};
 use crate::{HdlError, VerilogModule};
 use macforge_numeric::Semantics;
 
-/// Cycles from `acc` to `q_q`, for all semantics.
+/// Cycles from `acc` to `q_q` for the three integer rules.
 pub const LATENCY: usize = 10;
+
+/// Cycles from `acc` to `q_q`.
+pub const fn latency(semantics: Semantics) -> usize {
+    match semantics {
+        Semantics::OrtX86 => LATENCY + tie::STAGES,
+        _ => LATENCY,
+    }
+}
 
 /// Bits of the multiplier's low half.
 const LOW: u32 = 17;
 /// Bits of `h = t >> (n - 1)` that are kept.
-const KEPT: u32 = 10;
+pub(super) const KEPT: u32 = 10;
 
 /// Builder of the module `requant_lane`.
 ///
@@ -52,10 +61,15 @@ pub struct RequantLane {
 }
 
 /// `h` of one accumulator and what belongs to it.
-struct Half {
-    h: Expr,
-    over: Expr,
-    negative: Expr,
+pub(super) struct Half {
+    /// `h`, with some bits of its fraction below it.
+    pub h: Expr,
+    /// `h` does not fit; it is far away on the side of `negative`.
+    pub over: Expr,
+    /// The sign.
+    pub negative: Expr,
+    /// Some bit of `t` below the fraction is one.
+    pub sticky: Expr,
 }
 
 impl RequantLane {
@@ -73,14 +87,28 @@ impl RequantLane {
     /// As [`Self::build`].
     pub fn module(&self) -> Result<Module, HdlError> {
         let block = "requant_lane";
-        let Self { acc_bits, bias_bits, .. } = *self;
+        let Self {
+            acc_bits,
+            bias_bits,
+            ..
+        } = *self;
         if !(20..=25).contains(&acc_bits) {
             let (what, wanted) = ("an accumulator", "20 to 25");
-            return Err(HdlError::Width { block, what, found: acc_bits, wanted });
+            return Err(HdlError::Width {
+                block,
+                what,
+                found: acc_bits,
+                wanted,
+            });
         }
         if !(1..=acc_bits).contains(&bias_bits) {
             let (what, wanted) = ("a bias", "1 to the accumulator's");
-            return Err(HdlError::Width { block, what, found: bias_bits, wanted });
+            return Err(HdlError::Width {
+                block,
+                what,
+                found: bias_bits,
+                wanted,
+            });
         }
         let mut m = Module::new(block, self.header());
         let acc = m.input("acc", signed(acc_bits));
@@ -98,8 +126,17 @@ impl RequantLane {
         let t = self.product(&mut m, &s, &multiplier, &special);
         m.section("places wait for t");
         let places = m.delay("places", &places, LATENCY - 6);
-        let half = half(&mut m, &t, &places);
-        finish(&mut m, &half, &zero_point, &bounds);
+        if self.semantics == Semantics::OrtX86 {
+            m.section("the switch waits for h");
+            let enable = m.delay("tie", &special, 6);
+            let half = half(&mut m, &t, &places, tie::FRACTION);
+            let unclamped = tie::finish(&mut m, &half, &enable, &zero_point);
+            clamp::finish(&mut m, &unclamped, &bounds, LATENCY - 1 + tie::STAGES);
+        } else {
+            let half = half(&mut m, &t, &places, 0);
+            let unclamped = finish(&mut m, &half, &zero_point);
+            clamp::finish(&mut m, &unclamped, &bounds, LATENCY - 1);
+        }
         Ok(m)
     }
 
@@ -118,8 +155,9 @@ impl RequantLane {
             purpose: format!("requantizer lane ({}): accumulator to int8", self.semantics),
             equation: format!("s = acc + bias\n{rounding}\nq = clamp(y + zero_point)"),
             latency: format!(
-                "{LATENCY}; initiation interval 1; never stalls; zero_point, clamps and\n\
-                 lower_is_activation are constants of a layer"
+                "{}; initiation interval 1; never stalls; zero_point, clamps and\n\
+                 lower_is_activation are constants of a layer",
+                latency(self.semantics)
             ),
         }
     }
@@ -127,68 +165,99 @@ impl RequantLane {
     /// Stages 2 to 5: `t`, from two DSPs.
     fn product(&self, m: &mut Module, s: &Expr, multiplier: &Expr, special: &Expr) -> Expr {
         let low = m.register("lo", &multiplier.slice(0, LOW).extend(LOW + 1).as_signed());
-        let high = m.register("hi", &multiplier.slice(LOW, 31 - LOW).extend(32 - LOW).as_signed());
+        let high = m.register(
+            "hi",
+            &multiplier.slice(LOW, 31 - LOW).extend(32 - LOW).as_signed(),
+        );
         m.section("2: input registers of the low DSP");
         let s2 = m.register("s2", s);
         let low = m.register("lo2", &low);
         let high = m.register("hi2", &high);
-        let (negative, special) = (m.register("negative", &s.sign()), m.register("special2", special));
+        let product_bits = self.acc_bits + LOW + 1;
+        let nudge = (self.semantics != Semantics::OrtX86).then(|| {
+            (
+                m.register("negative", &s.sign()),
+                m.register("special2", special),
+            )
+        });
         m.section("3: low product; gemmlowp's first rounding");
         let low = m.register("lo_product", &s2.times(&low));
         let s3 = m.register("s3", &s2);
         let high = m.register("hi3", &high);
-        let product_bits = self.acc_bits + LOW + 1;
-        let sum = if self.semantics == Semantics::OrtX86 {
-            m.unused(&concat(&[negative, special]));
-            low
-        } else {
-            let sign = negative.and(&special);
-            let ones = repeat(&sign, product_bits - 31);
-            let nudge = concat(&[ones, special.clone(), constant(unsigned(30), 0)]).as_signed();
-            let nudge = m.register("nudge", &nudge);
-            low.plus(&nudge)
+        let sum = match nudge {
+            Some((negative, special)) => {
+                // {sign, 1, 30 zeros} is 2^30 or -2^30
+                let ones = repeat(&negative.and(&special), product_bits - 31);
+                let nudge = concat(&[ones, special, constant(unsigned(30), 0)]).as_signed();
+                low.plus(&m.register("nudge", &nudge))
+            }
+            None => low,
         };
         m.section("4: low sum, high product");
         let low = m.register("lo_sum", &sum);
         let high = m.register("hi_product", &s3.times(&high));
         m.section("5: t = {high sum, 17 low bits}");
-        let carried = low.slice(LOW, product_bits - LOW).as_signed().extend(high.ty().width);
+        let carried = low
+            .slice(LOW, product_bits - LOW)
+            .as_signed()
+            .extend(high.ty().width);
         let high = m.register("hi_sum", &high.plus(&carried));
         let low = m.register("t_low", &low.slice(0, LOW));
         m.wire("t", &concat(&[high.as_unsigned(), low]).as_signed())
     }
 }
 
-/// Stages 6 and 7: `h`, ten bits of it.
-fn half(m: &mut Module, t: &Expr, places: &Expr) -> Half {
+/// Stages 6 and 7: `h`, ten bits of it, and `fraction` bits below them.
+fn half(m: &mut Module, t: &Expr, places: &Expr, fraction: u32) -> Half {
+    let kept = KEPT + fraction;
     m.section("6: shift by 0, 16, 32 or 48");
     let coarse = m.wire("coarse", &places.slice(4, 2));
-    let Shifted { value, over, .. } = stage(m, "coarse", t, &coarse, 16, KEPT + 15);
-    let value = m.register("coarse", &value);
-    let over = m.register("coarse_over", &over);
+    let t = match fraction {
+        0 => t.clone(),
+        _ => m.wire("t_scaled", &t.shifted_left(fraction)),
+    };
+    let first = stage(m, "coarse", &t, &coarse, 16, kept + 15);
+    let value = m.register("coarse", &first.value);
+    let over = m.register("coarse_over", &first.over);
     let negative = m.register("t_negative", &t.sign());
+    let sticky = (fraction > 0).then(|| m.register("coarse_sticky", &first.sticky));
     let places = m.register("places_left", &places.slice(0, 4));
     m.section("7: shift by 0 to 15");
     let middle = m.wire("middle", &places.slice(2, 2));
-    let Shifted { value, over: over2, .. } = stage(m, "middle", &value, &middle, 4, KEPT + 3);
-    let value = m.wire("middle_value", &value);
+    let second = stage(m, "middle", &value, &middle, 4, kept + 3);
+    let value = m.wire("middle_value", &second.value);
     let fine = m.wire("fine", &places.slice(0, 2));
-    let Shifted { value, over: over3, .. } = stage(m, "fine", &value, &fine, 1, KEPT);
-    let h = m.register("h", &value);
-    let over = m.register("over", &over.or(&over2).or(&over3));
+    let third = stage(m, "fine", &value, &fine, 1, kept);
+    let h = m.register("h", &third.value);
+    let over = m.register("over", &over.or(&second.over).or(&third.over));
     let negative = m.register("h_negative", &negative);
-    Half { h, over, negative }
+    let sticky = match sticky {
+        Some(first) => m.register("sticky", &first.or(&second.sticky).or(&third.sticky)),
+        None => constant(unsigned(1), 0),
+    };
+    Half {
+        h,
+        over,
+        negative,
+        sticky,
+    }
 }
 
-/// Stages 8 to 10: rounding with the zero point, then the bounds.
-fn finish(m: &mut Module, half: &Half, zero_point: &Expr, bounds: &Bounds) {
+/// Stage 8: rounding, together with the zero point.
+fn finish(m: &mut Module, half: &Half, zero_point: &Expr) -> Unclamped {
     m.section("8: value = (h + 2*zero_point + 1) >> 1");
     let one = constant(unsigned(1), 1);
-    let twice = concat(&[zero_point.as_unsigned(), one]).as_signed().extend(KEPT + 1);
+    let twice = concat(&[zero_point.as_unsigned(), one])
+        .as_signed()
+        .extend(KEPT + 1);
     let sum = m.wire("sum", &half.h.extend(KEPT + 1).plus(&twice));
     let value = m.register("value", &sum.slice(1, KEPT).as_signed());
     m.unused(&sum.bit(0));
     let far_below = m.register("far_below", &half.over.and(&half.negative));
     let far_above = m.register("far_above", &half.over.and(&half.negative.not()));
-    clamp::finish(m, &Unclamped { value, far_below, far_above }, bounds, LATENCY - 1);
+    Unclamped {
+        value,
+        far_below,
+        far_above,
+    }
 }

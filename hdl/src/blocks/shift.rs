@@ -8,7 +8,7 @@ pub(super) struct Shifted {
     pub value: Expr,
     /// The value does not fit the kept bits.
     pub over: Expr,
-    /// One-bits were shifted out below.
+    /// Some of the bits shifted out below were ones.
     pub sticky: Expr,
 }
 
@@ -24,7 +24,10 @@ pub(super) fn stage(
     step: u32,
     keep: u32,
 ) -> Shifted {
-    assert!(x.ty().width >= keep, "{name} keeps more bits than there are");
+    assert!(
+        x.ty().width >= keep,
+        "{name} keeps more bits than there are"
+    );
     let (high, low) = (select.bit(1), select.bit(0));
     let choices: Vec<Expr> = (0..4).map(|k| window(x, k * step, keep)).collect();
     let value = mux(
@@ -39,20 +42,33 @@ pub(super) fn stage(
     let mut sticky = Vec::new();
     for k in 0..3 {
         let group = |from: u32, to: u32| (from < to).then(|| (from, to - from));
-        if let Some((lsb, width)) = group(k * step + keep - 1, ((k + 1) * step + keep - 1).min(top)) {
+        if let Some((lsb, width)) = group(k * step + keep - 1, ((k + 1) * step + keep - 1).min(top))
+        {
             let signs = repeat(&x.sign(), width);
-            let differs = m.wire(&format!("{name}_over{k}"), &x.slice(lsb, width).xor(&signs).any());
+            let differs = m.wire(
+                &format!("{name}_over{k}"),
+                &x.slice(lsb, width).xor(&signs).any(),
+            );
             over.push(differs.and(&reached[k as usize]));
         }
         if let Some((lsb, width)) = group(k * step, ((k + 1) * step).min(top + 1)) {
             sticky.push(x.slice(lsb, width).any().and(&reached[k as usize].not()));
         }
     }
-    if let Some((lsb, width)) = (3 * step + keep <= top).then(|| (3 * step + keep - 1, top + 1 - 3 * step - keep)) {
+    if let Some((lsb, width)) =
+        (3 * step + keep <= top).then(|| (3 * step + keep - 1, top + 1 - 3 * step - keep))
+    {
         let signs = repeat(&x.sign(), width);
-        over.push(m.wire(&format!("{name}_over3"), &x.slice(lsb, width).xor(&signs).any()));
+        over.push(m.wire(
+            &format!("{name}_over3"),
+            &x.slice(lsb, width).xor(&signs).any(),
+        ));
     }
-    Shifted { value, over: any_of(&over), sticky: any_of(&sticky) }
+    Shifted {
+        value,
+        over: any_of(&over),
+        sticky: any_of(&sticky),
+    }
 }
 
 fn any_of(bits: &[Expr]) -> Expr {

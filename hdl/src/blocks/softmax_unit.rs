@@ -37,14 +37,22 @@ pub const fn overhead(read_latency: usize) -> usize {
 pub fn build(rule: &SoftmaxRule, read_latency: usize) -> Result<Vec<VerilogModule>, HdlError> {
     if read_latency == 0 {
         let (block, what) = ("softmax_unit", "a read latency");
-        return Err(HdlError::Width { block, what, found: 0, wanted: "1 or more" });
+        return Err(HdlError::Width {
+            block,
+            what,
+            found: 0,
+            wanted: "1 or more",
+        });
     }
     let mut context = Context::new();
     context.insert("read_latency", &read_latency);
     context.insert("multiplier_latency", &MULTIPLIER_LATENCY);
     context.insert("last_product", &(RECIPROCAL_PRODUCTS - 1));
     let text = Tera::one_off(include_str!("softmax_unit.v.tera"), &context, false)?;
-    let unit = VerilogModule { name: "softmax_unit".to_owned(), text };
+    let unit = VerilogModule {
+        name: "softmax_unit".to_owned(),
+        text,
+    };
     Ok(vec![multiplier().build(), exponential(rule).build(), unit])
 }
 
@@ -79,11 +87,16 @@ pub fn multiplier() -> Module {
     m.unused(&low.slice(0, LOW));
     let low = m.register("low_sum", &carried);
     let width = middle_1.ty().width + 1;
-    let middle = m.register("middle", &middle_1.extend(width).plus(&middle_2.extend(width)));
+    let middle = m.register(
+        "middle",
+        &middle_1.extend(width).plus(&middle_2.extend(width)),
+    );
     let high = m.register("high_units", &high);
     m.section("4: sum");
     let high_units = concat(&[high.slice(0, TOTAL - LOW), constant(unsigned(LOW), 0)]).as_signed();
-    let sum = high_units.plus(&middle.extend(TOTAL)).plus(&low.extend(TOTAL));
+    let sum = high_units
+        .plus(&middle.extend(TOTAL))
+        .plus(&low.extend(TOTAL));
     let total = m.register("total", &sum);
     m.unused(&high.sign());
     m.unused(&total.slice(0, 31 - LOW));

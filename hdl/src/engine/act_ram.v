@@ -13,13 +13,20 @@ module act_ram #(
     input  wire [AW-1:0]    raddr,
     output reg  [WIDTH-1:0] rdata_q
 );
+    // addresses have room for a plane as large as the buffer; the index does not need it
+    localparam IW = DEPTH > 1 ? $clog2(DEPTH) : 1;
+    generate
+        if (AW > IW) begin : gen_unused
+            wire unused_high = &{1'b0, waddr[AW-1:IW], raddr[AW-1:IW]};
+        end
+    endgenerate
     reg [WIDTH-1:0] mem [0:DEPTH-1];
     reg [WIDTH-1:0] read_q;
     integer i;
     initial for (i = 0; i < DEPTH; i = i + 1) mem[i] = {WIDTH{1'b0}};
     always @(posedge clk) begin
-        if (we) mem[waddr] <= wdata;
-        read_q  <= mem[raddr];
+        if (we) mem[waddr[IW-1:0]] <= wdata;
+        read_q  <= mem[raddr[IW-1:0]];
         rdata_q <= read_q;
     end
 endmodule

@@ -12,6 +12,8 @@ module weight_rom #(
     output reg  [WIDTH-1:0] data_q
 );
     localparam BLOCK = DEPTH - TAIL;
+    localparam BW = $clog2(BLOCK);
+    localparam TW = TAIL > 1 ? $clog2(TAIL) : 1;
     (* rom_style = "block" *) reg [WIDTH-1:0] block_mem [0:BLOCK-1];
     // rom_style is for Vivado; Yosys has no LUT ROM cell, reads ram_style first and then uses logic
     (* ram_style = "registers", rom_style = "distributed" *)
@@ -23,8 +25,8 @@ module weight_rom #(
         $readmemh("weights_tail.mem", tail_mem);
     end
     always @(posedge clk) begin
-        block_q   <= block_mem[addr];
-        tail_q    <= tail_mem[addr[8:0]];
+        block_q   <= block_mem[addr[BW-1:0]];
+        tail_q    <= tail_mem[addr[TW-1:0]];
         in_tail_q <= addr >= BLOCK;
         data_q    <= in_tail_q ? tail_q : block_q;
     end

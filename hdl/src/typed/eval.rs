@@ -13,7 +13,10 @@ pub struct Evaluator<'a> {
 impl<'a> Evaluator<'a> {
     /// A module with all signals at zero.
     pub fn new(module: &'a Module) -> Self {
-        Self { module, values: vec![0; module.signals.len()] }
+        Self {
+            module,
+            values: vec![0; module.signals.len()],
+        }
     }
 
     /// Sets an input.
@@ -31,7 +34,9 @@ impl<'a> Evaluator<'a> {
     /// Settles all wires and tables.
     pub fn settle(&mut self) {
         for (index, signal) in self.module.signals.iter().enumerate() {
-            let Some(driver) = &signal.driver else { continue };
+            let Some(driver) = &signal.driver else {
+                continue;
+            };
             match signal.kind {
                 Kind::Wire => self.values[index] = self.value(driver),
                 Kind::Table => self.values[index] = signal.words[self.value(driver) as usize],

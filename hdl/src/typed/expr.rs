@@ -5,7 +5,7 @@ use std::rc::Rc;
 /// Width and signedness of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Type {
-    /// Bits, 1..=64.
+    /// Bits, 1..=96.
     pub width: u32,
     /// Two's complement.
     pub signed: bool,
@@ -13,12 +13,18 @@ pub struct Type {
 
 /// A two's complement type.
 pub const fn signed(width: u32) -> Type {
-    Type { width, signed: true }
+    Type {
+        width,
+        signed: true,
+    }
 }
 
 /// A natural-number type.
 pub const fn unsigned(width: u32) -> Type {
-    Type { width, signed: false }
+    Type {
+        width,
+        signed: false,
+    }
 }
 
 impl Type {
@@ -60,13 +66,19 @@ pub(super) enum Unary {
 #[derive(Debug)]
 pub(super) enum Op {
     /// A port, wire or register: its name and its place in the module's list of signals.
-    Signal { name: String, index: usize },
+    Signal {
+        name: String,
+        index: usize,
+    },
     Const(i128),
     Unary(Unary, Expr),
     Binary(Binary, Expr, Expr),
     Mux(Expr, Expr, Expr),
     /// Bits of a signal from `lsb` up.
-    Slice { of: Expr, lsb: u32 },
+    Slice {
+        of: Expr,
+        lsb: u32,
+    },
     /// Most significant part first.
     Concat(Vec<Expr>),
     Extend(Expr),
@@ -89,7 +101,11 @@ pub struct Expr(pub(super) Rc<Node>);
 
 impl Expr {
     pub(super) fn new(ty: Type, op: Op) -> Self {
-        assert!((1..=64).contains(&ty.width), "width {} is not in 1..=64", ty.width);
+        assert!(
+            (1..=96).contains(&ty.width),
+            "width {} is not in 1..=96",
+            ty.width
+        );
         Expr(Rc::new(Node { ty, op }))
     }
 
@@ -181,8 +197,14 @@ impl Expr {
     /// `width` bits of a signal from bit `lsb` up, unsigned.
     #[must_use]
     pub fn slice(&self, lsb: u32, width: u32) -> Expr {
-        assert!(matches!(self.0.op, Op::Signal { .. }), "only signals are sliced: name it first");
-        assert!(lsb + width <= self.ty().width, "slice outside of its signal");
+        assert!(
+            matches!(self.0.op, Op::Signal { .. }),
+            "only signals are sliced: name it first"
+        );
+        assert!(
+            lsb + width <= self.ty().width,
+            "slice outside of its signal"
+        );
         let of = self.clone();
         Expr::new(unsigned(width), Op::Slice { of, lsb })
     }
@@ -227,7 +249,10 @@ impl Expr {
         if self.ty().signed == signed {
             return self.clone();
         }
-        let ty = Type { signed, ..self.ty() };
+        let ty = Type {
+            signed,
+            ..self.ty()
+        };
         Expr::new(ty, Op::Cast(self.clone()))
     }
 

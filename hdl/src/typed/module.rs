@@ -19,7 +19,9 @@ pub(super) enum Kind {
     Input,
     Wire,
     /// Clocked, no reset.
-    Register { keep: bool },
+    Register {
+        keep: bool,
+    },
     /// Combinational look-up table.
     Table,
 }
@@ -88,14 +90,23 @@ impl Module {
 
     /// A chain of `stages` registers, `<name>_d1_q`, `<name>_d2_q`, ...; the last one's output.
     pub fn delay(&mut self, name: &str, value: &Expr, stages: usize) -> Expr {
-        (1..=stages).fold(value.clone(), |v, i| self.register(&format!("{name}_d{i}"), &v))
+        (1..=stages).fold(value.clone(), |v, i| {
+            self.register(&format!("{name}_d{i}"), &v)
+        })
     }
 
     /// A combinational table with `2^width(address)` words.
     pub fn table(&mut self, name: &str, address: &Expr, ty: Type, words: &[i128]) -> Expr {
         assert!(!address.ty().signed, "a table's address is unsigned");
-        assert_eq!(words.len(), 1 << address.ty().width, "words of table {name}");
-        assert!(words.iter().all(|&w| ty.holds(w)), "a word of {name} does not fit");
+        assert_eq!(
+            words.len(),
+            1 << address.ty().width,
+            "words of table {name}"
+        );
+        assert!(
+            words.iter().all(|&w| ty.holds(w)),
+            "a word of {name} does not fit"
+        );
         let address = Some(address.clone());
         self.declare(name.to_owned(), ty, Kind::Table, address, words.to_vec())
     }
@@ -115,11 +126,16 @@ impl Module {
 
     /// The printed module.
     pub fn build(&self) -> VerilogModule {
-        VerilogModule { name: self.name.clone(), text: super::print::verilog(self) }
+        VerilogModule {
+            name: self.name.clone(),
+            text: super::print::verilog(self),
+        }
     }
 
     pub(super) fn has_registers(&self) -> bool {
-        self.signals.iter().any(|s| matches!(s.kind, Kind::Register { .. }))
+        self.signals
+            .iter()
+            .any(|s| matches!(s.kind, Kind::Register { .. }))
     }
 
     fn drive(&mut self, name: String, kind: Kind, value: &Expr) -> Expr {
@@ -135,9 +151,20 @@ impl Module {
         words: Vec<i128>,
     ) -> Expr {
         let index = self.signals.len();
-        assert!(self.signals.iter().all(|s| s.name != name), "{name} is declared twice");
+        assert!(
+            self.signals.iter().all(|s| s.name != name),
+            "{name} is declared twice"
+        );
         let section = self.sections.len() - 1;
-        let signal = Signal { name: name.clone(), ty, kind, output: false, driver, words, section };
+        let signal = Signal {
+            name: name.clone(),
+            ty,
+            kind,
+            output: false,
+            driver,
+            words,
+            section,
+        };
         self.signals.push(signal);
         Expr::new(ty, Op::Signal { name, index })
     }

@@ -20,7 +20,10 @@ pub(super) fn verilog(module: &Module) -> String {
     }
     if !module.unused.is_empty() {
         let parts: Vec<String> = module.unused.iter().map(print).collect();
-        line(&mut text, &format!("\n    wire unused = &{{1'b0, {}}};", parts.join(", ")));
+        line(
+            &mut text,
+            &format!("\n    wire unused = &{{1'b0, {}}};", parts.join(", ")),
+        );
     }
     line(&mut text, "endmodule");
     text
@@ -39,7 +42,9 @@ fn comment(text: &mut String, title: &str, content: &str) {
 }
 
 fn ports(module: &Module) -> Vec<String> {
-    let clock = module.has_registers().then(|| "    input  wire clk".to_owned());
+    let clock = module
+        .has_registers()
+        .then(|| "    input  wire clk".to_owned());
     let input = module.signals.iter().filter(|s| s.kind == Kind::Input);
     let output = module.signals.iter().filter(|s| s.output);
     let port = |direction: &str, s: &Signal| {
@@ -81,11 +86,20 @@ fn section(text: &mut String, module: &Module, index: usize, title: &str) {
     if !title.is_empty() {
         comment_inside(text, title);
     }
-    let registers: Vec<&&Signal> =
-        members.iter().filter(|s| matches!(s.kind, Kind::Register { .. })).collect();
+    let registers: Vec<&&Signal> = members
+        .iter()
+        .filter(|s| matches!(s.kind, Kind::Register { .. }))
+        .collect();
     for s in registers.iter().filter(|s| !s.output) {
-        let keep = if s.kind == (Kind::Register { keep: true }) { "(* keep *) " } else { "" };
-        line(text, &format!("    {keep}reg  {};", declared(s.ty, &s.name)));
+        let keep = if s.kind == (Kind::Register { keep: true }) {
+            "(* keep *) "
+        } else {
+            ""
+        };
+        line(
+            text,
+            &format!("    {keep}reg  {};", declared(s.ty, &s.name)),
+        );
     }
     for s in &members {
         combinational(text, s);
@@ -110,7 +124,10 @@ fn comment_inside(text: &mut String, title: &str) {
 }
 
 fn driver(signal: &Signal) -> &Expr {
-    signal.driver.as_ref().expect("every signal but an input has a driver")
+    signal
+        .driver
+        .as_ref()
+        .expect("every signal but an input has a driver")
 }
 
 fn clocked(signal: &Signal) -> String {
@@ -120,11 +137,17 @@ fn clocked(signal: &Signal) -> String {
 fn combinational(text: &mut String, s: &Signal) {
     match s.kind {
         Kind::Wire if s.output => {
-            line(text, &format!("    assign {} = {};", s.name, assigned(driver(s))));
+            line(
+                text,
+                &format!("    assign {} = {};", s.name, assigned(driver(s))),
+            );
         }
         Kind::Wire => {
             let declared = declared(s.ty, &s.name);
-            line(text, &format!("    wire {declared} = {};", assigned(driver(s))));
+            line(
+                text,
+                &format!("    wire {declared} = {};", assigned(driver(s))),
+            );
         }
         Kind::Table => table(text, s),
         Kind::Input | Kind::Register { .. } => {}
@@ -140,7 +163,10 @@ fn table(text: &mut String, s: &Signal) {
     line(text, &format!("        case ({})", print(address)));
     for (i, &word) in s.words.iter().enumerate() {
         let label = literal(address.ty(), i as i128);
-        line(text, &format!("            {label}: {} = {};", s.name, literal(s.ty, word)));
+        line(
+            text,
+            &format!("            {label}: {} = {};", s.name, literal(s.ty, word)),
+        );
     }
     line(text, "        endcase");
     line(text, "    end");
@@ -159,7 +185,10 @@ fn assigned(expr: &Expr) -> String {
 }
 
 fn print(expr: &Expr) -> String {
-    assert!(!expr.is_product(), "a product inside an expression would be cut to its operands' width");
+    assert!(
+        !expr.is_product(),
+        "a product inside an expression would be cut to its operands' width"
+    );
     body(expr)
 }
 
@@ -233,7 +262,13 @@ fn extend(x: &Expr, ty: Type) -> String {
 fn extended_bits(x: &Expr, ty: Type) -> String {
     let added = ty.width - x.ty().width;
     let signs = match (ty.signed, added) {
-        (false, _) => literal(Type { width: added, signed: false }, 0),
+        (false, _) => literal(
+            Type {
+                width: added,
+                signed: false,
+            },
+            0,
+        ),
         (true, 1) => top_bit(x),
         (true, _) => format!("{{{added}{{{}}}}}", top_bit(x)),
     };

@@ -8,7 +8,10 @@ use std::process::Command;
 
 /// A module's text as it is shipped.
 pub fn shipped(module: &VerilogModule) -> String {
-    format!("`default_nettype none\n{}`default_nettype wire\n", module.text)
+    format!(
+        "`default_nettype none\n{}`default_nettype wire\n",
+        module.text
+    )
 }
 
 /// Writes modules to a folder, one file each; the paths.
@@ -23,10 +26,17 @@ pub fn write(modules: &[VerilogModule], folder: &Path) -> Vec<PathBuf> {
 
 /// Runs a tool that must accept the modules without a word.
 fn silent(tool: &str, arguments: &[&str], files: &[PathBuf]) {
-    let output = Command::new(tool).args(arguments).args(files).output().expect(tool);
+    let output = Command::new(tool)
+        .args(arguments)
+        .args(files)
+        .output()
+        .expect(tool);
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success() && said.is_empty(), "{tool} {arguments:?}:\n{said}");
+    assert!(
+        output.status.success() && said.is_empty(),
+        "{tool} {arguments:?}:\n{said}"
+    );
 }
 
 /// `verilator -Wall` without a waiver, and Icarus as Verilog-2001, find nothing. The last module
@@ -35,8 +45,16 @@ pub fn assert_clean(modules: &[VerilogModule]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let files = write(modules, folder.path());
     let top = &modules.last().expect("at least one module").name;
-    silent("verilator", &["--lint-only", "-Wall", "--top-module", top], &files);
-    silent("iverilog", &["-g2001", "-Wall", "-t", "null", "-s", top], &files);
+    silent(
+        "verilator",
+        &["--lint-only", "-Wall", "--top-module", top],
+        &files,
+    );
+    silent(
+        "iverilog",
+        &["-g2001", "-Wall", "-t", "null", "-s", top],
+        &files,
+    );
 }
 
 /// The Verilated model of the last module.

@@ -5,3 +5,4 @@ mod common;
 mod packed_mac;
 mod requant_lane;
 mod softmax_unit;
+mod typed;

@@ -17,16 +17,22 @@ fn run(unit: &mut Block, row: &[i8], read_latency: usize) -> (Vec<i8>, usize) {
         in_flight.rotate_right(1);
         let reading = unit.peek("rd_en_q").unwrap() == 1;
         // what is not asked for is noise
-        in_flight[0] =
-            if reading { row[unit.peek("rd_index_q").unwrap() as usize] } else { cycle as i8 };
-        unit.poke_signed("rd_data", in_flight[read_latency].into()).unwrap();
+        in_flight[0] = if reading {
+            row[unit.peek("rd_index_q").unwrap() as usize]
+        } else {
+            cycle as i8
+        };
+        unit.poke_signed("rd_data", in_flight[read_latency].into())
+            .unwrap();
         if unit.peek("wr_en_q").unwrap() == 1 {
             let index = unit.peek("wr_index_q").unwrap() as usize;
             let previous = output[index].replace(unit.peek_signed("wr_data_q").unwrap() as i8);
             assert_eq!(previous, None, "element {index} is written twice");
         }
         if unit.peek("done_q").unwrap() == 1 {
-            let output = output.into_iter().map(|y| y.expect("every element is written"));
+            let output = output
+                .into_iter()
+                .map(|y| y.expect("every element is written"));
             return (output.collect(), cycle);
         }
     }
@@ -49,7 +55,9 @@ fn rows(random: &mut Random) -> Vec<Vec<i8>> {
         vec![127; 1024],
         vec![-128; 1024],
         (-128..=127).collect(),
-        (0..1024).map(|i| if i == 1023 { 127 } else { -128 }).collect(),
+        (0..1024)
+            .map(|i| if i == 1023 { 127 } else { -128 })
+            .collect(),
     ];
     for _ in 0..400 {
         let length = 1 + random.next() as usize % 40;
@@ -67,7 +75,11 @@ fn every_vector_equals_the_rule_and_takes_the_stated_time() {
             let (found, cycles) = run(&mut unit, &row, read_latency);
             assert_eq!(found, rule.apply(&row), "scale {scale}, row {row:?}");
             let limit = 3 * row.len() + softmax_unit::overhead(read_latency);
-            assert!(cycles <= limit, "{cycles} cycles for {} elements, limit {limit}", row.len());
+            assert!(
+                cycles <= limit,
+                "{cycles} cycles for {} elements, limit {limit}",
+                row.len()
+            );
         }
     }
 }

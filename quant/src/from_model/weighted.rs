@@ -37,11 +37,10 @@ impl Node<'_> {
         if !per_channel {
             self.check_bias_scale(x.scale, scales[0], y.scale)?;
         }
-        let has_bias = self.has_bias();
         let multipliers = broadcast(scales, out_channels).map(|w| match self.semantics {
-            // TFLite `GetQuantizedConvolutionMultipler`: without a bias the product of the
-            // input's and the weights' scale is rounded to float32.
-            Semantics::TfliteDouble | Semantics::TfliteSingle if !per_channel && !has_bias => {
+            // TFLite `GetQuantizedConvolutionMultipler`, which fully connected layers use with
+            // and without a bias, rounds the product of the two scales to float32.
+            Semantics::TfliteDouble | Semantics::TfliteSingle if !per_channel => {
                 f64::from(x.scale * w) / f64::from(y.scale)
             }
             semantics => conv_multiplier(semantics, x.scale, w, y.scale),
