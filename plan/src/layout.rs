@@ -38,7 +38,8 @@ pub struct Placement {
     pub buffer: usize,
     /// First bank word.
     pub base: usize,
-    /// First layer that may overwrite nothing here: index of the producing layer (0 = input).
+    /// Steps from writing to last reading: 0 is the input, i the i-th layer, the last one the
+    /// output; nothing else may lie here in between.
     pub live: (usize, usize),
 }
 

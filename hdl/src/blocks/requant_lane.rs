@@ -128,7 +128,7 @@ impl RequantLane {
         let places = m.delay("places", &places, LATENCY - 6);
         if self.semantics == Semantics::OrtX86 {
             m.section("the switch waits for h");
-            let enable = m.delay("tie", &special, 6);
+            let enable = m.delay("tie", &special, LATENCY - 3);
             let half = half(&mut m, &t, &places, tie::FRACTION);
             let unclamped = tie::finish(&mut m, &half, &enable, &zero_point);
             clamp::finish(&mut m, &unclamped, &bounds, LATENCY - 1 + tie::STAGES);

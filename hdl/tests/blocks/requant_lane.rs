@@ -177,6 +177,8 @@ fn co_simulate(semantics: Semantics, count: usize) {
                 (acc, bias, constants)
             }));
         }
+        // another channel every cycle, as the drain does it
+        vectors.sort_by_cached_key(|_| random.next());
         check(&mut dut, semantics, &vectors, layer);
     }
 }
@@ -242,12 +244,12 @@ fn ort_lanes_take_the_even_neighbour_of_a_tie_and_only_there() {
                 zero_point: 3,
                 ..LAYERS[0]
             };
-            // a pooling layer of the same design has no tie window
-            for constants in [constants, plain] {
-                let vectors: Vec<Vector> = sums.iter().map(|&s| (s, 0, constants)).collect();
-                if !vectors.is_empty() {
-                    check(&mut dut, Semantics::OrtX86, &vectors, layer);
-                }
+            // a channel without the window takes every other cycle
+            let vectors: Vec<Vector> = (sums.iter())
+                .flat_map(|&s| [(s, 0, constants), (s, 0, plain)])
+                .collect();
+            if !vectors.is_empty() {
+                check(&mut dut, Semantics::OrtX86, &vectors, layer);
             }
         }
     }

@@ -21,8 +21,16 @@ fn random_expression(random: &mut Random, pool: &[Expr]) -> Expr {
     let a = pick(random);
     // the second operand in the first one's type
     let fit = |x: Expr, ty: Type| {
-        let x = if ty.signed { x.as_signed() } else { x.as_unsigned() };
-        if x.ty().width <= ty.width { Some(x.extend(ty.width)) } else { None }
+        let x = if ty.signed {
+            x.as_signed()
+        } else {
+            x.as_unsigned()
+        };
+        if x.ty().width <= ty.width {
+            Some(x.extend(ty.width))
+        } else {
+            None
+        }
     };
     let b = loop {
         if let Some(b) = fit(pick(random), a.ty()) {
@@ -48,7 +56,10 @@ fn random_expression(random: &mut Random, pool: &[Expr]) -> Expr {
         11 if width < 20 => concat(&[a.clone(), b.not(), repeat(&a.slice(0, 1), 3)]),
         12 if width < 20 => a.shifted_left(3).as_signed(),
         13 => concat(&[a.any(), b.all(), a.equals(&b)]),
-        14 => a.plus(&constant(a.ty(), i128::from(random.next() & 1).min(a.ty().max()))),
+        14 => a.plus(&constant(
+            a.ty(),
+            i128::from(random.next() & 1).min(a.ty().max()),
+        )),
         _ => a.minus(&b).less(&a.plus(&b)),
     }
 }
@@ -72,7 +83,11 @@ impl ExtendAll for Expr {
     /// An operand that is already an extension is extended by choosing a constant of its type.
     fn extend_all(&self, width: u32) -> Expr {
         let ty = Type { width, ..self.ty() };
-        mux(&self.any(), &constant(ty, 1.min(ty.max())), &constant(ty, 0))
+        mux(
+            &self.any(),
+            &constant(ty, 1.min(ty.max())),
+            &constant(ty, 0),
+        )
     }
 }
 
@@ -81,9 +96,20 @@ fn the_printed_text_means_what_the_graph_means() {
     let mut random = Random(99);
     for round in 0..4 {
         let mut m = Module::new("random_expressions", header());
-        let types = [signed(8), unsigned(8), signed(13), unsigned(1), signed(2), unsigned(17)];
+        let types = [
+            signed(8),
+            unsigned(8),
+            signed(13),
+            unsigned(1),
+            signed(2),
+            unsigned(17),
+        ];
         let names = ["a", "b", "c", "d", "e", "f"];
-        let mut pool: Vec<Expr> = names.iter().zip(types).map(|(n, t)| m.input(n, t)).collect();
+        let mut pool: Vec<Expr> = names
+            .iter()
+            .zip(types)
+            .map(|(n, t)| m.input(n, t))
+            .collect();
         let mut outputs = Vec::new();
         for k in 0..60 {
             let value = random_expression(&mut random, &pool);
@@ -99,7 +125,11 @@ fn the_printed_text_means_what_the_graph_means() {
         let vectors = 2000;
         let columns: Vec<Vec<u64>> = types
             .iter()
-            .map(|ty| (0..vectors).map(|_| bits(random.signed(ty.width.max(2)), ty.width)).collect())
+            .map(|ty| {
+                (0..vectors)
+                    .map(|_| bits(random.signed(ty.width.max(2)), ty.width))
+                    .collect()
+            })
             .collect();
         let inputs: Vec<VectorInput> = names
             .iter()
@@ -118,7 +148,12 @@ fn the_printed_text_means_what_the_graph_means() {
             graph.settle();
             for ((name, ty), column) in outputs.iter().zip(&found) {
                 let expected = graph.get(name) & ((1 << ty.width) - 1);
-                assert_eq!(i128::from(column[v]), expected, "round {round}, {name}:\n{}", text[0].text);
+                assert_eq!(
+                    i128::from(column[v]),
+                    expected,
+                    "round {round}, {name}:\n{}",
+                    text[0].text
+                );
             }
         }
     }
@@ -135,19 +170,43 @@ fn what_verilog_would_extend_or_cut_silently_is_refused() {
         };
         catch_unwind(AssertUnwindSafe(attempt)).is_err()
     };
-    assert!(refused(&|_, a, b| drop(a.plus(b))), "a sum of different widths");
-    assert!(refused(&|_, a, _| drop(a.equals(&a.as_unsigned()))), "a comparison of mixed signs");
-    assert!(refused(&|_, a, _| drop(a.extend(7))), "an extension to fewer bits");
-    assert!(refused(&|_, a, _| drop(a.slice(4, 5))), "a slice beyond the top");
-    assert!(refused(&|_, _, _| drop(constant(signed(8), 128))), "a constant that does not fit");
-    assert!(refused(&|_, a, b| drop(mux(a, b, b))), "a select of several bits");
-    assert!(refused(&|_, a, _| drop(a.as_unsigned().times(&a.as_unsigned()))), "unsigned product");
+    assert!(
+        refused(&|_, a, b| drop(a.plus(b))),
+        "a sum of different widths"
+    );
+    assert!(
+        refused(&|_, a, _| drop(a.equals(&a.as_unsigned()))),
+        "a comparison of mixed signs"
+    );
+    assert!(
+        refused(&|_, a, _| drop(a.extend(7))),
+        "an extension to fewer bits"
+    );
+    assert!(
+        refused(&|_, a, _| drop(a.slice(4, 5))),
+        "a slice beyond the top"
+    );
+    assert!(
+        refused(&|_, _, _| drop(constant(signed(8), 128))),
+        "a constant that does not fit"
+    );
+    assert!(
+        refused(&|_, a, b| drop(mux(a, b, b))),
+        "a select of several bits"
+    );
+    assert!(
+        refused(&|_, a, _| drop(a.as_unsigned().times(&a.as_unsigned()))),
+        "unsigned product"
+    );
     let product = |m: &mut Module, a: &Expr, b: &Expr| {
         let sum = a.times(b).plus(&constant(signed(17), 1));
         m.wire("y", &sum);
     };
     assert!(refused(&product), "a product inside an expression");
-    assert!(refused(&|m, a, _| drop((m.wire("y", a), m.wire("y", a)))), "a name used twice");
+    assert!(
+        refused(&|m, a, _| drop((m.wire("y", a), m.wire("y", a)))),
+        "a name used twice"
+    );
 }
 
 #[test]
