@@ -17,7 +17,8 @@ pub struct Toolchain {
     pub(crate) ccache: Option<PathBuf>,
 }
 
-/// Compilers in order of preference: clang's code runs Verilated models about three times faster.
+/// Compilers in order of preference: clang compiles Verilated models faster, and they run
+/// about a tenth faster (measured on a ResNet-8 design).
 const COMPILERS: [&str; 2] = ["clang++", "g++"];
 
 impl Toolchain {

@@ -2,13 +2,13 @@
 
 use crate::Outcome;
 use crate::{say, sayln};
+use crate::commands::report;
 use crate::project::{self, Io, ModelFile};
 use crate::table::Table;
 use clap::Args as ClapArgs;
 use macforge_plan::Candidate;
-use miette::{IntoDiagnostic, Result, WrapErr};
+use miette::{IntoDiagnostic, Result};
 use serde::Serialize;
-use std::fs;
 use std::path::PathBuf;
 
 /// Options of `explore`.
@@ -74,10 +74,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     say!("{}", table.render());
     sayln!("  {} shapes within twice the best fit {}", entries.len(), board.name);
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&entries).into_diagnostic()? + "\n";
-        fs::write(path, text)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot write {}", path.display()))?;
+        report::keep(path, &entries)?;
     }
     Ok(if entries.is_empty() { Outcome::Failed } else { Outcome::Passed })
 }

@@ -11,6 +11,7 @@ use macforge_codegen::{EstimateEntry, LayerEntry};
 use miette::{IntoDiagnostic, Result, WrapErr};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Options of `report`.
@@ -84,14 +85,18 @@ fn measure_into(dir: &Path) -> Result<()> {
     keep(&dir.join(RESOURCES), &measured)
 }
 
-/// Writes a JSON file into the design folder's `reports`.
+/// Writes a JSON file, completely or not at all; makes its folder if need be.
 pub fn keep(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).into_diagnostic()? + "\n";
-    let folder = path.parent().expect("a file lies in a folder");
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(path, text))
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot write {}", path.display()))
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))
 }
 
 /// Reads an optional JSON file of the design folder.

@@ -27,7 +27,7 @@ pub struct Args {
     /// Samples: the first array of an .npz file, batch first [default: seeded random values]
     #[arg(long, value_name = "X.npz")]
     pub input: Option<PathBuf>,
-    /// How many samples [default: all of the file, or 2 random ones]
+    /// How many samples [default: all of the file, or 2 random ones; 1 with --trace]
     #[arg(long, value_name = "N")]
     pub samples: Option<usize>,
     /// Writes the outputs under their tensor name and as output0
@@ -56,9 +56,11 @@ static CANCEL: AtomicBool = AtomicBool::new(false);
 /// Simulates a design folder.
 pub fn run(args: &Args) -> Result<Outcome> {
     let project = Project::open(&args.dir)?;
+    // a waveform of one inference is large, and slow to write
+    let limit = args.samples.or(args.trace.as_ref().map(|_| 1));
     let inputs = match &args.input {
-        Some(path) => samples::from_file(&project.graph, path, args.samples)?,
-        None => samples::random(&project.graph, args.samples.unwrap_or(DEFAULT_SAMPLES))?,
+        Some(path) => samples::from_file(&project.graph, path, limit)?,
+        None => samples::random(&project.graph, limit.unwrap_or(DEFAULT_SAMPLES))?,
     };
     if inputs.is_empty() {
         return Err(miette!("no sample to simulate"));

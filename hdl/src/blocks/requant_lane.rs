@@ -30,6 +30,8 @@ pub const fn latency(semantics: Semantics) -> usize {
     }
 }
 
+/// Name of the module.
+const NAME: &str = "requant_lane";
 /// Bits of the multiplier's low half.
 const LOW: u32 = 17;
 /// Bits of `h = t >> (n - 1)` that are kept.
@@ -86,31 +88,13 @@ impl RequantLane {
     /// # Errors
     /// As [`Self::build`].
     pub fn module(&self) -> Result<Module, HdlError> {
-        let block = "requant_lane";
+        self.check_widths()?;
         let Self {
             acc_bits,
             bias_bits,
             ..
         } = *self;
-        if !(20..=25).contains(&acc_bits) {
-            let (what, wanted) = ("an accumulator", "20 to 25");
-            return Err(HdlError::Width {
-                block,
-                what,
-                found: acc_bits,
-                wanted,
-            });
-        }
-        if !(1..=acc_bits).contains(&bias_bits) {
-            let (what, wanted) = ("a bias", "1 to the accumulator's");
-            return Err(HdlError::Width {
-                block,
-                what,
-                found: bias_bits,
-                wanted,
-            });
-        }
-        let mut m = Module::new(block, self.header());
+        let mut m = Module::new(NAME, self.header());
         let acc = m.input("acc", signed(acc_bits));
         let bias = m.input("bias", signed(bias_bits));
         let multiplier = m.input("multiplier", unsigned(31));
@@ -138,6 +122,24 @@ impl RequantLane {
             clamp::finish(&mut m, &unclamped, &bounds, LATENCY - 1);
         }
         Ok(m)
+    }
+
+    fn check_widths(&self) -> Result<(), HdlError> {
+        let refuse = |what, found, wanted| {
+            Err(HdlError::Width {
+                block: NAME,
+                what,
+                found,
+                wanted,
+            })
+        };
+        if !(20..=25).contains(&self.acc_bits) {
+            return refuse("an accumulator", self.acc_bits, "20 to 25");
+        }
+        if !(1..=self.acc_bits).contains(&self.bias_bits) {
+            return refuse("a bias", self.bias_bits, "1 to the accumulator's");
+        }
+        Ok(())
     }
 
     fn header(&self) -> Header {
