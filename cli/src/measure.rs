@@ -55,9 +55,10 @@ pub fn count(tool: &str, cells: &BTreeMap<String, u64>) -> Measured {
 
 /// Runs `synth_xilinx -family xc7` over the Verilog of a design folder.
 pub fn measure(dir: &Path, manifest: &Manifest) -> Result<Measured> {
-    let version = Command::new("yosys").arg("-V").output().map_err(|_| {
-        miette!("yosys is not installed; `apt-get install yosys` brings it")
-    })?;
+    let version = Command::new("yosys")
+        .arg("-V")
+        .output()
+        .map_err(|_| miette!("yosys is not installed; `apt-get install yosys` brings it"))?;
     let tool = String::from_utf8_lossy(&version.stdout).trim().to_string();
     let scratch = tempfile::tempdir().into_diagnostic()?;
     let stat = scratch.path().join("stat.json");
@@ -85,7 +86,10 @@ pub fn measure(dir: &Path, manifest: &Manifest) -> Result<Measured> {
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         let last: Vec<&str> = text.lines().rev().take(3).collect();
-        return Err(miette!("yosys failed: {}", last.into_iter().rev().collect::<Vec<_>>().join("\n")));
+        return Err(miette!(
+            "yosys failed: {}",
+            last.into_iter().rev().collect::<Vec<_>>().join("\n")
+        ));
     }
     let text = std::fs::read_to_string(&stat).into_diagnostic()?;
     Ok(count(&tool, &cells(&text)?))
@@ -113,7 +117,14 @@ mod tests {
 
     #[test]
     fn halves_of_block_ram_and_distributed_memory_are_counted() {
-        let cells = [("RAMB36E1", 3), ("RAMB18E1", 1), ("LUT6", 5), ("RAM64M", 2), ("FDRE", 7), ("CARRY4", 9)];
+        let cells = [
+            ("RAMB36E1", 3),
+            ("RAMB18E1", 1),
+            ("LUT6", 5),
+            ("RAM64M", 2),
+            ("FDRE", 7),
+            ("CARRY4", 9),
+        ];
         let cells = cells.into_iter().map(|(c, n)| (c.to_string(), n)).collect();
         let m = count("yosys", &cells);
         assert_eq!((m.bram36, m.lut, m.ff, m.dsp), (3.5, 13, 7, 0));

@@ -25,15 +25,24 @@ impl ModelFile {
     /// Reads a file, or takes a built-in model by name.
     pub fn open(model: &str) -> Result<Self> {
         if let Some(builtin) = builtin::find(model) {
-            return Ok(ModelFile { name: builtin.file.into(), bytes: builtin.model.to_vec() });
+            return Ok(ModelFile {
+                name: builtin.file.into(),
+                bytes: builtin.model.to_vec(),
+            });
         }
         let path = Path::new(model);
         let bytes = fs::read(path).into_diagnostic().wrap_err_with(|| {
             let names: Vec<&str> = builtin::ALL.iter().map(|b| b.name).collect();
-            format!("cannot read the model `{model}` (built-in models: {})", names.join(", "))
+            format!(
+                "cannot read the model `{model}` (built-in models: {})",
+                names.join(", ")
+            )
         })?;
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-        Ok(ModelFile { name: name.ok_or_else(|| miette!("`{model}` is not a file"))?, bytes })
+        Ok(ModelFile {
+            name: name.ok_or_else(|| miette!("`{model}` is not a file"))?,
+            bytes,
+        })
     }
 
     /// The imported model, unsupported operators included.
@@ -72,11 +81,11 @@ impl Io {
 
 /// The plan for a board.
 pub fn plan(graph: &QGraph, board: &Board, shape: Option<Shape>) -> Result<HwPlan> {
-    macforge_plan::build(graph, &options(board, shape)).into_diagnostic()
+    macforge_plan::build(graph, &options(graph.semantics, board, shape)).into_diagnostic()
 }
 
 /// Planner options for a board.
-pub fn options(board: &Board, shape: Option<Shape>) -> Options {
+pub fn options(semantics: Semantics, board: &Board, shape: Option<Shape>) -> Options {
     let resources = board.resources();
     Options {
         budget: Budget {
@@ -87,7 +96,7 @@ pub fn options(board: &Board, shape: Option<Shape>) -> Options {
         },
         shape,
         latencies: BlockLatencies {
-            requant: blocks::requant_lane::LATENCY,
+            requant: blocks::requant_lane::latency(semantics),
             add: blocks::add_lane::LATENCY,
             softmax_fixed: blocks::softmax_unit::overhead(SOFTMAX_READ_LATENCY),
         },
@@ -108,9 +117,14 @@ impl Project {
     /// Opens a design folder.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join("manifest.json");
-        let text = fs::read_to_string(&path).into_diagnostic().wrap_err_with(|| {
-            format!("{} is not a macforge design; make one with `macforge compile`", dir.display())
-        })?;
+        let text = fs::read_to_string(&path)
+            .into_diagnostic()
+            .wrap_err_with(|| {
+                format!(
+                    "{} is not a macforge design; make one with `macforge compile`",
+                    dir.display()
+                )
+            })?;
         let manifest: Manifest = serde_json::from_str(&text)
             .into_diagnostic()
             .wrap_err_with(|| format!("{} is damaged; compile again", path.display()))?;
@@ -125,10 +139,22 @@ impl Project {
         let model_path = dir.join(&manifest.model_file);
         let file = ModelFile::open(&model_path.to_string_lossy())?;
         let semantics: Semantics = manifest.semantics.parse().into_diagnostic()?;
-        let io = if manifest.io == "float" { Io::Float } else { Io::Int8 };
+        let io = if manifest.io == "float" {
+            Io::Float
+        } else {
+            Io::Int8
+        };
         let graph = file.graph(Some(semantics), io)?;
         let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
-        let plan = plan(&graph, board, Some(manifest.shape.parse().into_diagnostic()?))?;
-        Ok(Project { manifest, graph, plan })
+        let plan = plan(
+            &graph,
+            board,
+            Some(manifest.shape.parse().into_diagnostic()?),
+        )?;
+        Ok(Project {
+            manifest,
+            graph,
+            plan,
+        })
     }
 }

@@ -5,7 +5,11 @@ use std::io::Write;
 /// Writes text; when nobody reads any more, the command ends as if it had been read.
 pub fn write(text: std::fmt::Arguments) {
     if let Err(error) = std::io::stdout().lock().write_fmt(text) {
-        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { 0 } else { 2 };
+        let code = if error.kind() == std::io::ErrorKind::BrokenPipe {
+            0
+        } else {
+            2
+        };
         std::process::exit(code);
     }
 }

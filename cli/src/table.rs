@@ -8,7 +8,9 @@ pub struct Table {
 impl Table {
     /// A table with a header.
     pub fn new(header: &[&str]) -> Self {
-        Table { rows: vec![header.iter().map(|h| h.to_string()).collect()] }
+        Table {
+            rows: vec![header.iter().map(|h| h.to_string()).collect()],
+        }
     }
 
     /// Adds a row.
@@ -20,7 +22,12 @@ impl Table {
     pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |c: usize| {
-            self.rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0)
+            self.rows
+                .iter()
+                .filter_map(|r| r.get(c))
+                .map(|s| s.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
@@ -28,7 +35,11 @@ impl Table {
             let mut line = String::from(" ");
             for (c, cell) in row.iter().enumerate() {
                 let pad = " ".repeat(widths[c] - cell.chars().count());
-                line += &if c == 0 { format!(" {cell}{pad}") } else { format!("  {pad}{cell}") };
+                line += &if c == 0 {
+                    format!(" {cell}{pad}")
+                } else {
+                    format!("  {pad}{cell}")
+                };
             }
             text += line.trim_end();
             text.push('\n');

@@ -117,13 +117,13 @@ pub fn words(layer: &HwLayer, constants: &[ChannelConstants], shape: &Shape) -> 
 
 /// An unused channel multiplies by zero, so its output is the zero point.
 fn push(word: &mut BitWord, constants: Option<&ChannelConstants>) {
-    let (bias, multiplier, shift, double_round) = constants.map_or((0, 0, 1, false), |c| {
-        (c.bias, c.lane.multiplier, c.lane.shift, c.lane.double_round)
-    });
+    let (bias, lane) = constants.map_or((0, None), |c| (c.bias, Some(c.lane)));
     word.push(bias, BIAS_BITS);
-    word.push(multiplier.into(), MULTIPLIER_BITS);
-    word.push(shift.into(), SHIFT_BITS);
-    word.push(double_round.into(), 1);
+    word.push(lane.map_or(0, |l| l.multiplier.into()), MULTIPLIER_BITS);
+    word.push(lane.map_or(1, |l| l.shift.into()), SHIFT_BITS);
+    // gemmlowp's first rounding, or onnxruntime's tie window: a design has one kind of lane
+    let special = lane.is_some_and(|l| l.double_round || l.tie_window.is_some());
+    word.push(special.into(), 1);
 }
 
 /// Bits of one lane's constants in a parameter word.

@@ -7,8 +7,16 @@ use miette::Result;
 
 /// Prints the known boards.
 pub fn run() -> Result<Outcome> {
-    let mut table =
-        Table::new(&["board", "part", "DSP48E1", "BRAM36", "LUT", "FF", "clock goal", "DDR MB/s"]);
+    let mut table = Table::new(&[
+        "board",
+        "part",
+        "DSP48E1",
+        "BRAM36",
+        "LUT",
+        "FF",
+        "clock goal",
+        "DDR MB/s",
+    ]);
     for board in macforge_constraints::boards() {
         let r = board.resources();
         table.row(vec![

@@ -1,8 +1,8 @@
 //! `macforge compile`
 
 use crate::Outcome;
-use crate::sayln;
 use crate::project::{self, Io, ModelFile};
+use crate::sayln;
 use clap::Args as ClapArgs;
 use macforge_codegen::{Bundle, Design, generate};
 use macforge_constraints::{Board, board};
@@ -67,7 +67,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
         plan.estimate.ff
     );
     sayln!("  proved requantizer, accumulator and packed lanes of {channels} channels");
-    sayln!("  wrote {} in {:.1} s", args.output.display(), started.elapsed().as_secs_f64());
+    sayln!(
+        "  wrote {} in {:.1} s",
+        args.output.display(),
+        started.elapsed().as_secs_f64()
+    );
     Ok(Outcome::Passed)
 }
 

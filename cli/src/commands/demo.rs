@@ -1,11 +1,11 @@
 //! `macforge demo`
 
 use crate::Outcome;
-use crate::sayln;
 use crate::builtin::FIRE_RISK;
 use crate::commands::{compile, report, simulate};
 use crate::cosim::samples;
 use crate::project::{Io, Project};
+use crate::sayln;
 use clap::Args as ClapArgs;
 use macforge_reference::Value;
 use miette::Result;
@@ -37,16 +37,26 @@ pub fn run(args: &Args) -> Result<Outcome> {
     })?;
     let project = Project::open(&args.output)?;
     let inputs = samples::from_reader(&project.graph, Cursor::new(FIRE_RISK.samples), None)?;
-    sayln!("\nCo-simulation of {} labelled scenes in Verilator", inputs.len());
+    sayln!(
+        "\nCo-simulation of {} labelled scenes in Verilator",
+        inputs.len()
+    );
     let outcome = simulate::verify(
         &args.output,
         &project,
         &inputs,
-        &simulate::Request { layers: true, ..simulate::Request::default() },
+        &simulate::Request {
+            layers: true,
+            ..simulate::Request::default()
+        },
     )?;
     classes(&outcome.outputs);
     sayln!();
-    report::run(&report::Args { dir: args.output.clone(), measure: false, json: None })?;
+    report::run(&report::Args {
+        dir: args.output.clone(),
+        measure: false,
+        json: None,
+    })?;
     let dir = args.output.display();
     sayln!("\nMade {dir}/rtl (Verilog), {dir}/mem (memory images), {dir}/constraints,");
     sayln!("     {dir}/vivado/synth.tcl, {dir}/manifest.json");
@@ -66,6 +76,10 @@ fn classes(outputs: &[Value]) {
             }
         }
     }
-    let shares: Vec<String> = names.iter().zip(&counts).map(|(n, c)| format!("{n} {c}")).collect();
+    let shares: Vec<String> = names
+        .iter()
+        .zip(&counts)
+        .map(|(n, c)| format!("{n} {c}"))
+        .collect();
     sayln!("  predicted: {}", shares.join(", "));
 }

@@ -1,10 +1,10 @@
 //! `macforge explore`
 
 use crate::Outcome;
-use crate::{say, sayln};
 use crate::commands::report;
 use crate::project::{self, Io, ModelFile};
 use crate::table::Table;
+use crate::{say, sayln};
 use clap::Args as ClapArgs;
 use macforge_plan::Candidate;
 use miette::{IntoDiagnostic, Result};
@@ -57,9 +57,18 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let graph = ModelFile::open(&args.model)?.graph(None, Io::Int8)?;
     let board = macforge_constraints::board(&args.board).into_diagnostic()?;
     let candidates =
-        macforge_plan::candidates(&graph, &project::options(board, None)).into_diagnostic()?;
+        macforge_plan::candidates(&graph, &project::options(graph.semantics, board, None))
+            .into_diagnostic()?;
     let entries: Vec<Entry> = candidates.iter().map(Entry::from).collect();
-    let mut table = Table::new(&["shape", "lanes", "cycles (est.)", "DSP", "BRAM36", "LUT", "FF"]);
+    let mut table = Table::new(&[
+        "shape",
+        "lanes",
+        "cycles (est.)",
+        "DSP",
+        "BRAM36",
+        "LUT",
+        "FF",
+    ]);
     for e in entries.iter().take(args.most) {
         table.row(vec![
             e.shape.clone(),
@@ -72,9 +81,17 @@ pub fn run(args: &Args) -> Result<Outcome> {
         ]);
     }
     say!("{}", table.render());
-    sayln!("  {} shapes within twice the best fit {}", entries.len(), board.name);
+    sayln!(
+        "  {} shapes within twice the best fit {}",
+        entries.len(),
+        board.name
+    );
     if let Some(path) = &args.json {
         report::keep(path, &entries)?;
     }
-    Ok(if entries.is_empty() { Outcome::Failed } else { Outcome::Passed })
+    Ok(if entries.is_empty() {
+        Outcome::Failed
+    } else {
+        Outcome::Passed
+    })
 }

@@ -1,9 +1,9 @@
 //! `macforge inspect`
 
 use crate::Outcome;
-use crate::{say, sayln};
 use crate::project::ModelFile;
 use crate::table::Table;
+use crate::{say, sayln};
 use clap::Args as ClapArgs;
 use macforge_model::{Model, Tensor};
 use miette::Result;
@@ -63,7 +63,11 @@ fn short(name: &str) -> String {
     const MOST: usize = 60;
     let first = name.split(';').next().unwrap_or(name);
     let cut: String = first.chars().take(MOST).collect();
-    if cut.len() < name.len() { cut + ".." } else { cut }
+    if cut.len() < name.len() {
+        cut + ".."
+    } else {
+        cut
+    }
 }
 
 fn shape(tensor: &Tensor) -> String {
@@ -73,12 +77,20 @@ fn shape(tensor: &Tensor) -> String {
 
 fn granularity(tensor: &Tensor) -> String {
     let scales = tensor.quantization.as_ref().map_or(0, |q| q.scale.len());
-    let grain = if scales > 1 { "per channel" } else { "per tensor" };
+    let grain = if scales > 1 {
+        "per channel"
+    } else {
+        "per tensor"
+    };
     format!("{:?} {grain}", tensor.dtype)
 }
 
 fn quantization(tensor: &Tensor) -> String {
-    match tensor.quantization.as_ref().map(|q| (q.scale.as_slice(), q.zero_point.as_slice())) {
+    match tensor
+        .quantization
+        .as_ref()
+        .map(|q| (q.scale.as_slice(), q.zero_point.as_slice()))
+    {
         Some(([scale], [zero_point])) => {
             format!("{:?} scale {scale} zero point {zero_point}", tensor.dtype)
         }

@@ -1,10 +1,10 @@
 //! `macforge report`
 
 use crate::Outcome;
-use crate::say;
 use crate::cosim::result::Simulation;
 use crate::measure::{Measured, measure};
 use crate::project::Project;
+use crate::say;
 use crate::table::Table;
 use clap::Args as ClapArgs;
 use macforge_codegen::{EstimateEntry, LayerEntry};
@@ -88,7 +88,10 @@ fn measure_into(dir: &Path) -> Result<()> {
 /// Writes a JSON file, completely or not at all; makes its folder if need be.
 pub fn keep(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).into_diagnostic()? + "\n";
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -96,7 +99,9 @@ pub fn keep(path: &Path, value: &impl Serialize) -> Result<()> {
         file.persist(path)?;
         Ok(())
     };
-    write().into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))
+    write()
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot write {}", path.display()))
 }
 
 /// Reads an optional JSON file of the design folder.
@@ -107,12 +112,18 @@ fn optional<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
             .wrap_err_with(|| format!("{} is damaged; remove it", path.display()))
             .map(Some),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).into_diagnostic().wrap_err_with(|| format!("{}", path.display())),
+        Err(e) => Err(e)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("{}", path.display())),
     }
 }
 
 fn gather(dir: &Path) -> Result<Report> {
-    let Project { manifest, graph, plan } = Project::open(dir)?;
+    let Project {
+        manifest,
+        graph,
+        plan,
+    } = Project::open(dir)?;
     let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
     let r = board.resources();
     let memory_map = plan
@@ -130,7 +141,13 @@ fn gather(dir: &Path) -> Result<Report> {
     Ok(Report {
         model: manifest.model,
         board: manifest.board,
-        device: Device { name: board.device.clone(), dsp: r.dsp, bram36: r.bram36, lut: r.lut, ff: r.ff },
+        device: Device {
+            name: board.device.clone(),
+            dsp: r.dsp,
+            bram36: r.bram36,
+            lut: r.lut,
+            ff: r.ff,
+        },
         shape: manifest.shape,
         clock_mhz: manifest.clock_mhz,
         semantics: manifest.semantics,
@@ -173,13 +190,30 @@ fn text(report: &Report) -> String {
 }
 
 fn resources(report: &Report) -> Table {
-    let mut table = Table::new(&["", "estimate", "measured (Yosys)", "estimate/measured", "device", "used"]);
+    let mut table = Table::new(&[
+        "",
+        "estimate",
+        "measured (Yosys)",
+        "estimate/measured",
+        "device",
+        "used",
+    ]);
     let (e, d) = (&report.estimate, &report.device);
     let m = report.measured.as_ref();
     let rows = [
-        ("DSP48E1", e.dsp as f64, m.map(|m| m.dsp as f64), f64::from(d.dsp)),
+        (
+            "DSP48E1",
+            e.dsp as f64,
+            m.map(|m| m.dsp as f64),
+            f64::from(d.dsp),
+        ),
         ("BRAM36", e.bram36, m.map(|m| m.bram36), f64::from(d.bram36)),
-        ("LUT", e.lut as f64, m.map(|m| m.lut as f64), f64::from(d.lut)),
+        (
+            "LUT",
+            e.lut as f64,
+            m.map(|m| m.lut as f64),
+            f64::from(d.lut),
+        ),
         ("FF", e.ff as f64, m.map(|m| m.ff as f64), f64::from(d.ff)),
     ];
     for (name, estimate, measured, device) in rows {
@@ -197,8 +231,16 @@ fn resources(report: &Report) -> Table {
 }
 
 fn layers(report: &Report) -> Table {
-    let mut table =
-        Table::new(&["layer", "op", "precision", "MACs", "cycles (est.)", "cycles", "utilization", "saturations"]);
+    let mut table = Table::new(&[
+        "layer",
+        "op",
+        "precision",
+        "MACs",
+        "cycles (est.)",
+        "cycles",
+        "utilization",
+        "saturations",
+    ]);
     for (i, layer) in report.layers.iter().enumerate() {
         let simulated = report.simulation.as_ref().and_then(|s| s.layers.get(i));
         table.row(vec![
@@ -237,8 +279,13 @@ fn summary(report: &Report) -> String {
 }
 
 fn proofs(report: &Report) -> Table {
-    let mut table =
-        Table::new(&["layer", "channels", "thresholds", "accumulator", "packed low lane"]);
+    let mut table = Table::new(&[
+        "layer",
+        "channels",
+        "thresholds",
+        "accumulator",
+        "packed low lane",
+    ]);
     for layer in &report.layers {
         if let Some(p) = &layer.proof {
             table.row(vec![

@@ -1,12 +1,12 @@
 //! `macforge simulate`
 
 use crate::Outcome;
-use crate::{say, sayln};
 use crate::commands::report;
 pub use crate::cosim::run::{Request, Verified};
 use crate::cosim::{result::Simulation, run as cosim, samples};
 use crate::project::Project;
 use crate::table::Table;
+use crate::{say, sayln};
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use macforge_quant::QGraph;
@@ -65,8 +65,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     if inputs.is_empty() {
         return Err(miette!("no sample to simulate"));
     }
-    let request =
-        Request { layers: args.layers, stall: args.stall, trace: args.trace.clone() };
+    let request = Request {
+        layers: args.layers,
+        stall: args.stall,
+        trace: args.trace.clone(),
+    };
     let verified = verify(&args.dir, &project, &inputs, &request)?;
     let simulation = &verified.simulation;
     if let Some(path) = &args.output {
@@ -99,10 +102,17 @@ pub fn verify(
     let style = "  [{bar:30}] {pos}/{len} samples, {elapsed}, {msg}";
     bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
     bar.set_message("building the simulation");
-    let verified = cosim::verify(dir, project, inputs, request, &CANCEL, &mut |sample, progress| {
-        bar.set_position(sample as u64);
-        bar.set_message(format!("cycle {}", progress.cycles));
-    });
+    let verified = cosim::verify(
+        dir,
+        project,
+        inputs,
+        request,
+        &CANCEL,
+        &mut |sample, progress| {
+            bar.set_position(sample as u64);
+            bar.set_message(format!("cycle {}", progress.cycles));
+        },
+    );
     bar.finish_and_clear();
     let verified = verified?;
     report::keep(&dir.join(report::SIMULATION), &verified.simulation)?;
@@ -111,7 +121,11 @@ pub fn verify(
 
 /// The last line: what was compared and what differed.
 pub fn verdict(simulation: &Simulation) -> String {
-    let mut text: String = simulation.differences.iter().map(|d| format!("  {d}\n")).collect();
+    let mut text: String = simulation
+        .differences
+        .iter()
+        .map(|d| format!("  {d}\n"))
+        .collect();
     text += &format!(
         "{} samples, {} integers compared with the reference model, {} mismatches",
         simulation.samples, simulation.values_compared, simulation.mismatches
@@ -121,12 +135,22 @@ pub fn verdict(simulation: &Simulation) -> String {
 
 /// Equal in every integer, or not.
 pub fn outcome_of(simulation: &Simulation) -> Outcome {
-    if simulation.mismatches == 0 { Outcome::Passed } else { Outcome::Failed }
+    if simulation.mismatches == 0 {
+        Outcome::Passed
+    } else {
+        Outcome::Failed
+    }
 }
 
 fn layer_table(simulation: &Simulation) -> Table {
-    let mut table =
-        Table::new(&["layer", "op", "MACs", "cycles", "utilization", "saturations"]);
+    let mut table = Table::new(&[
+        "layer",
+        "op",
+        "MACs",
+        "cycles",
+        "utilization",
+        "saturations",
+    ]);
     for layer in &simulation.layers {
         table.row(vec![
             layer.name.clone(),
@@ -142,7 +166,10 @@ fn layer_table(simulation: &Simulation) -> Table {
 
 /// Writes `output0` and the tensor's own name, batch first, completely or not at all.
 fn write_outputs(path: &Path, graph: &QGraph, outputs: &[Value]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let attempt = || -> Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder).into_diagnostic()?;
         write_npz(file.as_file_mut(), graph, outputs)?;

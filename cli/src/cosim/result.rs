@@ -50,5 +50,9 @@ pub struct Layer {
 
 /// macs / (cycles * peak), 0 for layers without products.
 pub fn utilization(macs: u64, cycles: u64, peak: u64) -> f64 {
-    if cycles == 0 { 0.0 } else { macs as f64 / (cycles * peak) as f64 }
+    if cycles == 0 {
+        0.0
+    } else {
+        macs as f64 / (cycles * peak) as f64
+    }
 }

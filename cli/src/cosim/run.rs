@@ -51,7 +51,10 @@ pub fn verify(
     if let Some(path) = &request.trace {
         system.trace_to(path).into_diagnostic()?;
     }
-    let options = RunOptions { stall_seed: request.stall, ..RunOptions::default() };
+    let options = RunOptions {
+        stall_seed: request.stall,
+        ..RunOptions::default()
+    };
     let beats = decode::output_beats(&project.graph);
     let mut score = Score::new(project);
     for (index, input) in inputs.iter().enumerate() {
@@ -59,7 +62,9 @@ pub fn verify(
             .into_diagnostic()
             .wrap_err("the reference model refuses the sample")?;
         let found = system
-            .infer(&samples::beats(input), beats, &options, cancel, &mut |p| progress(index, p))
+            .infer(&samples::beats(input), beats, &options, cancel, &mut |p| {
+                progress(index, p)
+            })
             .into_diagnostic()
             .wrap_err_with(|| format!("sample {index}"))?;
         score.sample(index, &expected, &found);
@@ -69,8 +74,12 @@ pub fn verify(
 
 fn build(dir: &Path, project: &Project, request: &Request, cancel: &AtomicBool) -> Result<System> {
     let manifest = &project.manifest;
-    let sources: Vec<PathBuf> =
-        manifest.files.keys().filter(|f| f.ends_with(".v")).map(|f| dir.join(f)).collect();
+    let sources: Vec<PathBuf> = manifest
+        .files
+        .keys()
+        .filter(|f| f.ends_with(".v"))
+        .map(|f| dir.join(f))
+        .collect();
     let build = BuildRequest {
         top: manifest.top.clone(),
         sources,
@@ -83,7 +92,10 @@ fn build(dir: &Path, project: &Project, request: &Request, cancel: &AtomicBool) 
 
 /// The activation memories, copied in the cycle in which a layer is done.
 fn probes(plan: &HwPlan, top: &str) -> LayerProbes {
-    let signal = |module: &str, hierarchy: String| Signal { module: module.into(), hierarchy };
+    let signal = |module: &str, hierarchy: String| Signal {
+        module: module.into(),
+        hierarchy,
+    };
     let mut memories = Vec::new();
     for (buffer, bank, segment) in segments(plan) {
         memories.push(Probe {
@@ -165,8 +177,11 @@ impl<'a> Score<'a> {
         self.cycles = self.cycles.max(found.cycles.into());
         self.simulated.0 += found.sim_cycles;
         self.simulated.1 += found.sim_seconds;
-        for (layer, (&cycles, &count)) in
-            found.layer_cycles.iter().zip(&found.layer_saturations).enumerate()
+        for (layer, (&cycles, &count)) in found
+            .layer_cycles
+            .iter()
+            .zip(&found.layer_saturations)
+            .enumerate()
         {
             self.layer_cycles[layer] = self.layer_cycles[layer].max(cycles.into());
             self.saturations[layer] += u64::from(count);
@@ -196,13 +211,22 @@ impl<'a> Score<'a> {
             return;
         };
         let names = segments(self.plan).map(|(b, p, s)| decode::probe_name(b, p, s));
-        let memory =
-            Snapped { snapshot, index: names.enumerate().map(|(i, name)| (name, i)).collect() };
+        let memory = Snapped {
+            snapshot,
+            index: names.enumerate().map(|(i, name)| (name, i)).collect(),
+        };
         let found = decode::tensor(self.graph, self.plan, hw.output, &memory);
-        let wanted = expected.tensors[hw.output.0].as_ref().and_then(Value::as_i8);
+        let wanted = expected.tensors[hw.output.0]
+            .as_ref()
+            .and_then(Value::as_i8);
         match (found, wanted) {
             (Some(found), Some(wanted)) => {
-                self.compare(index, &hw.name.clone(), found.iter().map(|&v| i64::from(v) as u32), wanted.iter().map(|&v| i64::from(v) as u32));
+                self.compare(
+                    index,
+                    &hw.name.clone(),
+                    found.iter().map(|&v| i64::from(v) as u32),
+                    wanted.iter().map(|&v| i64::from(v) as u32),
+                );
             }
             _ => self.differ(|| format!("sample {index}, {}: nothing to compare", hw.name)),
         }
@@ -216,9 +240,19 @@ impl<'a> Score<'a> {
             return;
         };
         match (&output, wanted) {
-            (Value::I8(f), Value::I8(w)) => self.compare(index, &name, f.iter().map(|&v| v as u32), w.iter().map(|&v| v as u32)),
+            (Value::I8(f), Value::I8(w)) => self.compare(
+                index,
+                &name,
+                f.iter().map(|&v| v as u32),
+                w.iter().map(|&v| v as u32),
+            ),
             // the bits, so that no rounding hides and NaN is a value like any other
-            (Value::F32(f), Value::F32(w)) => self.compare(index, &name, f.iter().map(|v| v.to_bits()), w.iter().map(|v| v.to_bits())),
+            (Value::F32(f), Value::F32(w)) => self.compare(
+                index,
+                &name,
+                f.iter().map(|v| v.to_bits()),
+                w.iter().map(|v| v.to_bits()),
+            ),
             _ => self.differ(|| format!("sample {index}, {name}: element types differ")),
         }
         self.outputs.push(output);
@@ -266,7 +300,11 @@ impl<'a> Score<'a> {
                 utilization: utilization(macs, self.cycles, peak),
                 clock_mhz: self.clock_mhz,
                 latency_us: self.cycles as f64 / self.clock_mhz,
-                sim_cycles_per_second: if seconds > 0.0 { cycles as f64 / seconds } else { 0.0 },
+                sim_cycles_per_second: if seconds > 0.0 {
+                    cycles as f64 / seconds
+                } else {
+                    0.0
+                },
                 layers,
                 differences: self.differences,
             },

@@ -29,7 +29,9 @@ pub fn from_reader<R: Read + Seek>(
     reader: R,
     limit: Option<usize>,
 ) -> Result<Vec<Value>> {
-    let mut npz = NpzReader::new(reader).into_diagnostic().wrap_err("not an .npz file")?;
+    let mut npz = NpzReader::new(reader)
+        .into_diagnostic()
+        .wrap_err("not an .npz file")?;
     let raw = first_array(&mut npz)?;
     let input = graph.tensor(graph.inputs[0]);
     let (found, batched) = match &raw {
@@ -41,7 +43,12 @@ pub fn from_reader<R: Read + Seek>(
     if !batched || squeeze(&found[1..]) != squeeze(&input.shape) {
         return Err(miette!(
             "the first array has shape {found:?}; wanted [N, {}] for the input `{}`",
-            input.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            input
+                .shape
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
             input.name
         ));
     }
@@ -67,7 +74,9 @@ fn first_array<R: Read + Seek>(npz: &mut NpzReader<R>) -> Result<Raw> {
     if let Some(a) = read::<f64, R>(npz) {
         return Ok(Raw::Floats(a.mapv(|v| v as f32)));
     }
-    Err(miette!("the first array is neither integer nor float, or is damaged"))
+    Err(miette!(
+        "the first array is neither integer nor float, or is damaged"
+    ))
 }
 
 fn read<T: ReadableElement, R: Read + Seek>(npz: &mut NpzReader<R>) -> Option<ArrayD<T>> {
@@ -79,8 +88,14 @@ fn sample(graph: &QGraph, raw: &Raw, n: usize) -> Result<Value> {
     let shape = IxDyn(&input.shape);
     match (raw, input.dtype) {
         (Raw::Integers(a), DType::I8) => {
-            let values = a.index_axis(Axis(0), n).iter().map(|&v| int8(v, &input.name)).collect::<Result<_>>()?;
-            Ok(Value::I8(ArrayD::from_shape_vec(shape, values).into_diagnostic()?))
+            let values = a
+                .index_axis(Axis(0), n)
+                .iter()
+                .map(|&v| int8(v, &input.name))
+                .collect::<Result<_>>()?;
+            Ok(Value::I8(
+                ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
+            ))
         }
         (Raw::Integers(a), DType::F32) => {
             // raw integers for a float boundary: the real values that they stand for
@@ -90,16 +105,26 @@ fn sample(graph: &QGraph, raw: &Raw, n: usize) -> Result<Value> {
                 .iter()
                 .map(|&v| Ok(params.dequantize(int8(v, &input.name)?)))
                 .collect::<Result<_>>()?;
-            Ok(Value::F32(ArrayD::from_shape_vec(shape, values).into_diagnostic()?))
+            Ok(Value::F32(
+                ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
+            ))
         }
         (Raw::Floats(a), DType::I8) => {
             let params = inner_params(graph)?;
-            let values = a.index_axis(Axis(0), n).iter().map(|&v| params.quantize(v)).collect();
-            Ok(Value::I8(ArrayD::from_shape_vec(shape, values).into_diagnostic()?))
+            let values = a
+                .index_axis(Axis(0), n)
+                .iter()
+                .map(|&v| params.quantize(v))
+                .collect();
+            Ok(Value::I8(
+                ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
+            ))
         }
         (Raw::Floats(a), DType::F32) => {
             let values = a.index_axis(Axis(0), n).iter().copied().collect();
-            Ok(Value::F32(ArrayD::from_shape_vec(shape, values).into_diagnostic()?))
+            Ok(Value::F32(
+                ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
+            ))
         }
     }
 }
@@ -116,7 +141,9 @@ fn inner_params(graph: &QGraph) -> Result<AffineParams> {
     });
     let inner = quantized.map_or(input, |n| n.output);
     let tensor = graph.tensor(inner);
-    tensor.quant.ok_or_else(|| miette!("the input `{}` has no scale", tensor.name))
+    tensor
+        .quant
+        .ok_or_else(|| miette!("the input `{}` has no scale", tensor.name))
 }
 
 /// `count` samples of seeded random int8 values; the first two are the extremes.

@@ -51,8 +51,17 @@ pub struct Selection {
 /// # Errors
 /// A block refuses its parameters.
 pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlError> {
-    let Selection { semantics, acc_bits, bias_bits, .. } = *selection;
-    let lane = RequantLane { semantics, acc_bits, bias_bits };
+    let Selection {
+        semantics,
+        acc_bits,
+        bias_bits,
+        ..
+    } = *selection;
+    let lane = RequantLane {
+        semantics,
+        acc_bits,
+        bias_bits,
+    };
     let mut modules = vec![packed_mac::build(), cells::lane_split(), lane.build()?];
     if selection.channel {
         modules.push(cells::pool_max());

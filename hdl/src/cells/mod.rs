@@ -28,9 +28,19 @@ fn module<B: Block>(name: &str, header: &[&str], mut block: B) -> VerilogModule 
     block.connect_all();
     let printed = generate_verilog(&block);
     let lines = header.iter().map(|line| format!("// {line}"));
-    let body = printed.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(|line| {
-        line.replace("module top(", &format!("module {name} (")).replace("endmodule // top", "endmodule")
-    });
-    let text = lines.chain(body).fold(String::new(), |text, line| text + &line + "\n");
-    VerilogModule { name: name.to_owned(), text }
+    let body = printed
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            line.replace("module top(", &format!("module {name} ("))
+                .replace("endmodule // top", "endmodule")
+        });
+    let text = lines
+        .chain(body)
+        .fold(String::new(), |text, line| text + &line + "\n");
+    VerilogModule {
+        name: name.to_owned(),
+        text,
+    }
 }

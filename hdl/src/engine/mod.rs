@@ -188,17 +188,27 @@ impl Engine {
         } else {
             rom("weight_rom", "weights.mem", "block")?
         });
-        let style = if self.params_distributed { "distributed" } else { "block" };
+        let style = if self.params_distributed {
+            "distributed"
+        } else {
+            "block"
+        };
         modules.push(rom("param_rom", "params.mem", style)?);
         if self.tables > 0 {
             let mut context = Context::new();
             context.insert("tables", &self.tables);
             context.insert("index_width", &index_bits(self.tables));
             let text = render(include_str!("activation_table.v.tera"), &context)?;
-            modules.push(VerilogModule { name: "activation_table".into(), text });
+            modules.push(VerilogModule {
+                name: "activation_table".into(),
+                text,
+            });
         }
         let text = render(include_str!("top.v.tera"), &self.context()?)?;
-        modules.push(VerilogModule { name: self.top.clone(), text });
+        modules.push(VerilogModule {
+            name: self.top.clone(),
+            text,
+        });
         Ok(modules)
     }
 
@@ -223,7 +233,10 @@ impl Engine {
 }
 
 fn module(name: &str, text: &str) -> VerilogModule {
-    VerilogModule { name: name.to_string(), text: text.to_string() }
+    VerilogModule {
+        name: name.to_string(),
+        text: text.to_string(),
+    }
 }
 
 fn rom(name: &str, file: &str, style: &str) -> Result<VerilogModule, tera::Error> {
@@ -232,7 +245,10 @@ fn rom(name: &str, file: &str, style: &str) -> Result<VerilogModule, tera::Error
     context.insert("file", file);
     context.insert("style", style);
     let text = render(include_str!("rom.v.tera"), &context)?;
-    Ok(VerilogModule { name: name.to_string(), text })
+    Ok(VerilogModule {
+        name: name.to_string(),
+        text,
+    })
 }
 
 fn render(template: &str, context: &Context) -> Result<String, tera::Error> {
