@@ -69,7 +69,7 @@ fn layer_comments(plan: &HwPlan) -> Vec<String> {
                 "layer {i}: {} {} ({}), {} tiles x {} pixel groups x {} steps",
                 layer.name,
                 layer.op,
-                layer.source,
+                one_line(&layer.source),
                 program.loops.tiles,
                 program.loops.groups,
                 program.loops.steps()
@@ -163,9 +163,21 @@ fn output(plan: &HwPlan, graph: &QGraph) -> PortBlock {
     }
 }
 
-/// Names come from model files: anything but printable ASCII would break the Verilog comment.
+/// Names come from model files: anything but printable ASCII could end the Verilog comment, and
+/// fused layers carry the names of all their origins.
 fn one_line(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_ascii_graphic() { c } else { '_' })
-        .collect()
+    const MOST: usize = 60;
+    let printable = |c: char| {
+        if c == ' ' || c.is_ascii_graphic() {
+            c
+        } else {
+            '_'
+        }
+    };
+    let cut: String = name.chars().take(MOST).map(printable).collect();
+    if cut.chars().count() < name.chars().count() {
+        cut + ".."
+    } else {
+        cut
+    }
 }

@@ -188,6 +188,15 @@ impl Net {
 
     /// A model whose tensors have these zero points in turn.
     pub fn with_zero_points(seed: u64, hwc: [usize; 3], zero_points: &[i64]) -> (Self, Tensor) {
+        Net::start(seed, hwc, false, zero_points)
+    }
+
+    /// A model with one flat int8 input.
+    pub fn flat(seed: u64, channels: usize) -> (Self, Tensor) {
+        Net::start(seed, [1, 1, channels], true, &[])
+    }
+
+    fn start(seed: u64, hwc: [usize; 3], flat: bool, zero_points: &[i64]) -> (Self, Tensor) {
         let mut net = Net {
             writer: ModelWriter::new(),
             rng: Rng::new(seed),
@@ -196,15 +205,7 @@ impl Net {
             float_input: None,
             input: 0,
         };
-        let x = net.activation(hwc, hwc[0] == 0);
-        net.input = x.index;
-        (net, x)
-    }
-
-    /// A model with one flat int8 input.
-    pub fn flat(seed: u64, channels: usize) -> (Self, Tensor) {
-        let (mut net, _) = Net::new(seed, [1, 1, 1]);
-        let x = net.activation([1, 1, channels], true);
+        let x = net.activation(hwc, flat);
         net.input = x.index;
         (net, x)
     }

@@ -1,0 +1,204 @@
+//! The deliberate faults.
+
+/// The design that is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Base {
+    /// int8 streams.
+    Int8,
+    /// float32 streams.
+    Float,
+}
+
+/// One change of one file.
+pub enum Change {
+    /// `old` stands exactly `times` times in `rtl/<file>.v` and becomes `new`.
+    Text { file: &'static str, times: usize, old: &'static str, new: &'static str },
+    /// A bit of `mem/<image>.mem`, counted from the right end of the line.
+    Bit { image: &'static str, line: usize, bit: usize },
+    /// A bit of a field of a layer's program word.
+    Field { layer: usize, field: &'static str, bit: usize },
+}
+
+/// A fault.
+pub struct Mutant {
+    /// What is wrong.
+    pub name: &'static str,
+    /// Where.
+    pub base: Base,
+    /// How.
+    pub change: Change,
+}
+
+const fn int8(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    Mutant { name, base: Base::Int8, change: Change::Text { file, times: 1, old, new } }
+}
+
+const fn float(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    Mutant { name, base: Base::Float, change: Change::Text { file, times: 1, old, new } }
+}
+
+const fn bit(name: &'static str, image: &'static str, line: usize, bit: usize) -> Mutant {
+    Mutant { name, base: Base::Int8, change: Change::Bit { image, line, bit } }
+}
+
+const fn field(name: &'static str, layer: usize, field: &'static str, bit: usize) -> Mutant {
+    Mutant { name, base: Base::Int8, change: Change::Field { layer, field, bit } }
+}
+
+/// Bits of a lane's bias; multiplier (31), shift (6) and double rounding (1) follow.
+const BIAS: usize = 25;
+
+/// All faults. Where a term is switched off, `& 1'b0` keeps its signal in use, so that the mutant
+/// lints like the original.
+#[rustfmt::skip]
+pub const MUTANTS: &[Mutant] = &[
+    // requantizer, residual add
+    int8("requantizer without its rounding constant", "requant_lane",
+        "{{2{zero_point[7]}}, zero_point, 1'b1}", "{{2{zero_point[7]}}, zero_point, 1'b0}"),
+    int8("first rounding does not follow the sign", "requant_lane",
+        "{12{(negative_q & special2_q)}}", "{12{(negative_q & special2_q & 1'b0)}}"),
+    int8("half of the multiplier counts one bit less", "requant_lane",
+        "lo_sum_q[42:17]});", "{lo_sum_q[42], lo_sum_q[42:18]}});"),
+    int8("overflow below counts as overflow above", "requant_lane",
+        "far_below_q <= over_q & h_negative_q", "far_below_q <= over_q & (~h_negative_q)"),
+    int8("upper clamp is not applied", "requant_lane",
+        "(above_q ? clamp_hi : byte_q)", "((above_q & 1'b0) ? clamp_hi : byte_q)"),
+    int8("saturation counts activation clamps", "requant_lane",
+        "& (~lower_is_activation)", "& (lower_is_activation)"),
+    int8("residual add without rounding", "macforge_top",
+        ".add_offset(f_add_offset)", ".add_offset(f_add_offset - 36'sd262144)"),
+    int8("sign bit of the addend is added, not subtracted", "add_lane",
+        "high3_q[29:3] - {high_term3[25], high_term3}", "high3_q[29:3] + {high_term3[25], high_term3}"),
+    int8("residual address one cycle late", "drain",
+        ".STAGES(TO_ADD_IN-4)) u_addr", ".STAGES(TO_ADD_IN-3)) u_addr"),
+
+    // packed multiply-accumulate
+    int8("upper weight at 2^16 instead of 2^17", "packed_mac",
+        "$signed({w1_q, 17'd0})", "$signed({w1_q[7], w1_q, 16'd0})"),
+    int8("lane split without the carry of the low lane", "lane_split",
+        "one = 19'b1", "one = 19'b0"),
+    int8("accumulator is not cleared at the first step", "mac_column",
+        "base0 = acc_first ?", "base0 = (acc_first & 1'b0) ?"),
+    int8("weights of a chain are skewed by one too many", "dot_array",
+        ".STAGES(SKEW)) u_weight", ".STAGES(SKEW+1)) u_weight"),
+    int8("accumulator flags one cycle late", "dot_array",
+        "(CHAIN - 1) + 1 + LEVELS;", "(CHAIN - 1) + 2 + LEVELS;"),
+
+    // feeder
+    int8("pad value off by one", "feeder",
+        "{IC{pad_value}}", "{IC{pad_value ^ 8'h01}}"),
+    int8("rotator takes the neighbour's bank", "feeder",
+        "(rot_bank[rl*RW +: RW] == rb[RW-1:0])", "(rot_bank[((rl+1)%P)*RW +: RW] == rb[RW-1:0])"),
+    int8("rotator ignores the channel chunk", "feeder",
+        "(rot_sub == rs[SUBW-1:0])", "((rot_sub & {SUBW{1'b0}}) == rs[SUBW-1:0])"),
+    int8("two lanes meet in a bank", "lane_agu",
+        ".rem(lane_rem), .delta(kernel_rem)", ".rem(lane_rem == 1 ? {RW{1'b0}} : lane_rem), .delta(kernel_rem)"),
+    int8("bank carry of a lane is dropped", "lane_agu",
+        "{{(AW-1){1'b0}}, rem_carry}", "{{(AW-1){1'b0}}, rem_carry & 1'b0}"),
+    int8("bank carry of a kernel column is dropped", "feeder",
+        "kernel_quot_q + step_x_quot + {{(AW-1){1'b0}}, rem_carry}",
+        "kernel_quot_q + step_x_quot + {{(AW-1){1'b0}}, rem_carry & 1'b0}"),
+    int8("one row below the image counts as inside", "lane_agu",
+        "(iy_q < height)", "(iy_q <= height)"),
+    int8("one column beside the image counts as inside", "lane_agu",
+        "(ix_q < width)", "(ix_q <= width)"),
+    int8("a row wraps one pixel late", "lane_agu",
+        "$signed(next_x) >= $signed(limit_x)", "$signed(next_x) > $signed(limit_x)"),
+    int8("bank P exists", "bank_step",
+        "sum >= P", "sum > P"),
+    int8("a short group does not hold", "macforge_top",
+        ".hold(f_hold)", ".hold(f_hold & {NW{f_softmax}})"),
+    int8("weights restart at the layer instead of the tile", "feeder",
+        "!group_last) weight_addr_q <= weight_tile_q;", "!group_last) weight_addr_q <= weight_base;"),
+    int8("tile_last only with the last tile", "feeder",
+        "last_step, group_last, group_last && final_tile}",
+        "last_step, group_last && final_tile, group_last && final_tile}"),
+
+    // pooling
+    int8("maximum starts with the window before", "channel_array",
+        "acc_q <= step_first ? x", "acc_q <= (step_first && sum_mode) ? x"),
+    int8("average of one lane instead of all", "channel_array",
+        "(p == 0 && reduce) ?", "(p == 0 && reduce && !sum_mode) ?"),
+    int8("maximum becomes minimum", "pool_max",
+        "less = a < b", "less = b < a"),
+
+    // drain and buffers
+    int8("the last pixel of a tile is not written", "drain",
+        "pixels_left_q != 0 && col_q", "pixels_left_q > 1 && col_q"),
+    int8("results one cycle ahead of their data", "drain",
+        ".STAGES(TO_ADD_IN)) u_write_lane", ".STAGES(TO_ADD_IN-1)) u_write_lane"),
+    int8("segments of a word are never left out", "drain",
+        "seg[n] = (D > IC && !channel_mode) ||", "seg[n] = D > IC ||"),
+    int8("saturation counter is not cleared between layers", "drain",
+        "(rst || stats_clear)", "(rst && !stats_clear)"),
+    int8("padded outputs are counted as saturated", "drain",
+        "lane_saturated[sc] && lane_valid", "lane_saturated[sc] && (lane_valid || sc < D)"),
+    int8("every bank is written", "activation_buffer",
+        "we && (wbank == b)", "we && (wbank == b || b == 0)"),
+    int8("auxiliary read selects the bank too early", "macforge_top",
+        "#(.WIDTH(RW+1), .STAGES(2)) u_aux", "#(.WIDTH(RW+1), .STAGES(1)) u_aux"),
+
+    // sequencer and registers
+    int8("a layer starts before the one before is written", "macforge_top",
+        "soft_done_late : drain_done;", "soft_done_late : (drain_done || (acc_done && acc_layer_last));"),
+    int8("the program word comes one layer late", "sequencer",
+        "last_layer ? {LIW{1'b0}} : layer_index_q + 1'b1", "last_layer ? {LIW{1'b0}} : layer_index_q"),
+    int8("softmax is done before its output is written", "macforge_top",
+        ".STAGES(2)) u_softmax_done", ".STAGES(0)) u_softmax_done"),
+    int8("wrong identification", "axil_registers",
+        "32'h4D464731", "32'h4D464730"),
+    int8("a read is answered with the counter beside it", "axil_registers",
+        "saturations_read_q <= layer_saturations[s_axil_araddr[LIW+1:2]]",
+        "saturations_read_q <= layer_saturations[s_axil_araddr[LIW+1:2] ^ 1]"),
+    int8("read data may leave before it is taken", "axil_registers",
+        "else if (s_axil_rready) s_axil_rvalid <= 1'b0;", "else if (s_axil_rready || s_axil_rvalid) s_axil_rvalid <= 1'b0;"),
+
+    // streams
+    int8("input words are taken without valid", "input_unpack",
+        "else if (s_axis_tvalid && s_axis_tready) left_q <= 3'd4;", "else if (s_axis_tready) left_q <= 3'd4;"),
+    int8("an input word is replaced before its last byte", "input_unpack",
+        "(left_q == 1 && take)", "(left_q == 2 && take)"),
+    int8("the input overruns the running layers", "macforge_top",
+        ".enable(input_open)", ".enable(input_open || !busy)"),
+    int8("output word is read one cycle too early", "output_walk",
+        "wait_q == 3'd3", "wait_q == 3'd2"),
+    int8("output valid does not wait for ready", "output_pack",
+        "else if (m_axis_tready) m_axis_tvalid <= 1'b0;", "else m_axis_tvalid <= 1'b0;"),
+    int8("no tlast", "output_pack",
+        "m_axis_tlast <= byte_last;", "m_axis_tlast <= byte_last & 1'b0;"),
+    float("output payload changes while stalled", "dequantize_stream",
+        "!flight_q && !m_axis_tvalid;", "!flight_q;"),
+    float("quantizer loses words when the loader waits", "quantize_stream",
+        "- {{FAW{1'b0}}, pop};", "- {{FAW{1'b0}}, pop && !claimed_q[FAW-1]};"),
+
+    // softmax
+    int8("softmax sum in the wrong format", "softmax_unit",
+        "bits_q   <= 4'd12;", "bits_q   <= 4'd11;"),
+    int8("softmax without its last rounding", "softmax_unit",
+        "{1'b0, half_units} + 10'd1;", "{1'b0, half_units} + 10'd0;"),
+    int8("softmax keeps the maximum of the inference before", "softmax_unit",
+        "if (state_q == IDLE) max_q <= 8'sh80;", "if (rst) max_q <= 8'sh80;"),
+
+    // memory images
+    bit("a weight of the second convolution", "weights", 20, 100),
+    bit("a weight of the classifier", "weights", 594, 6),
+    bit("a shift of the second convolution", "params", 3, BIAS + 31),
+    bit("a multiplier of the third convolution", "params", 6, BIAS + 24),
+    bit("double rounding of the third convolution", "params", 5, BIAS + 37),
+    bit("a bias of the classifier", "params", 16, 8),
+    field("zero point of a layer", 3, "zero_point", 0),
+    field("weight address of a layer", 5, "weight_base", 1),
+    field("input width of a layer", 2, "in_width", 0),
+    field("groups of a layer", 0, "groups_m1", 0),
+    field("buffer of a layer", 4, "in_buffer", 0),
+];

@@ -1,0 +1,166 @@
+//! Deliberate faults, one at a time, in the generated Verilog and the memory images: the
+//! co-simulation must notice every one of them. What it would not notice here could be wrong in a
+//! design that it calls proved.
+
+mod mutants;
+mod support;
+
+use mutants::{Base, Change, MUTANTS, Mutant};
+use ndarray::{ArrayD, Axis, Slice, concatenate};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use support::{Run, compile, read_npz, samples, simulate, tree, write_npz};
+
+/// Small enough to build in seconds; has everything: several pixels, more lanes than input channels
+/// (so two segments per word), a layer that must hold, padding, stride 2, residual, pooling.
+const SHAPE: &str = "5x8x4";
+
+/// Builds that run at the same time.
+const WORKERS: usize = 2;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Two samples of the built-in model, and one of noise that makes layers saturate.
+fn write_samples(path: &Path) {
+    let all = read_npz::<i8>(&samples(), "input");
+    let two = all.slice_axis(Axis(0), Slice::from(..2));
+    let mut state = 1u32;
+    let noise = ArrayD::from_shape_simple_fn(two.slice_axis(Axis(0), Slice::from(..1)).raw_dim(), || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // extremes are the rule
+        if state >> 30 == 0 { (state >> 16) as i8 } else { [-128, 127][(state >> 29) as usize & 1] }
+    });
+    let three = concatenate(Axis(0), &[two, noise.view()]).expect("equal shapes");
+    write_npz(path, &three);
+}
+
+/// Where fields of the program word lie, from the slices of the top module.
+fn field_offset(files: &Files, name: &str) -> usize {
+    let top = text(files, "rtl/macforge_top.v");
+    let start = format!(" f_{name} = layer[");
+    let (_, rest) = top.split_once(&start).unwrap_or_else(|| panic!("no field {name}"));
+    rest.split(' ').next().and_then(|n| n.parse().ok()).expect("an offset")
+}
+
+fn text(files: &Files, name: &str) -> String {
+    let content = files.get(name).unwrap_or_else(|| panic!("no file {name}"));
+    String::from_utf8(content.clone()).expect("text")
+}
+
+/// Flips bit `bit` of line `line` of a memory image.
+fn flip(image: &str, line: usize, bit: usize) -> String {
+    let mut lines: Vec<String> = image.lines().map(str::to_string).collect();
+    let word = &mut lines[line];
+    let digit = word.len() - 1 - bit / 4;
+    let old = u8::from_str_radix(&word[digit..=digit], 16).expect("a hexadecimal digit");
+    word.replace_range(digit..=digit, &format!("{:x}", old ^ (1 << (bit % 4))));
+    lines.join("\n") + "\n"
+}
+
+/// The file that a mutant changes, and its new content.
+fn apply(files: &Files, mutant: &Mutant) -> (String, String) {
+    match mutant.change {
+        Change::Text { file, times, old, new } => {
+            let file = format!("rtl/{file}.v");
+            let before = text(files, &file);
+            let found = before.matches(old).count();
+            assert_eq!(found, times, "{}: `{old}` stands {found} times in {file}", mutant.name);
+            (file, before.replace(old, new))
+        }
+        Change::Bit { image, line, bit } => {
+            let file = format!("mem/{image}.mem");
+            let after = flip(&text(files, &file), line, bit);
+            (file, after)
+        }
+        Change::Field { layer, field, bit } => {
+            let file = "mem/program.mem".to_string();
+            let after = flip(&text(files, &file), layer, field_offset(files, field) + bit);
+            (file, after)
+        }
+    }
+}
+
+/// Runs a mutant; what noticed it, or why it counts as not noticed.
+fn judge(base: &Files, mutant: &Mutant, input: &Path) -> Result<String, String> {
+    let (file, content) = apply(base, mutant);
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, original) in base {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("below the folder")).expect("a new folder");
+        let bytes = if *name == file { content.as_bytes() } else { original };
+        fs::write(path, bytes).expect("a new file");
+    }
+    verdict(&simulate(dir.path(), &[&"--layers", &"--stall", &"1", &"--input", &input]))
+}
+
+fn verdict(run: &Run) -> Result<String, String> {
+    match run.code {
+        1 => {
+            let first = run.stdout.lines().find(|l| l.contains(", wanted "));
+            Ok(first.ok_or_else(|| format!("exit code 1 without a difference: {}", run.stdout))?.trim().to_string())
+        }
+        2 if run.stderr.contains("hangs") || run.stderr.contains("protocol violation") => {
+            Ok(run.stderr.chars().take(150).collect())
+        }
+        0 => Err("SURVIVED".into()),
+        code => Err(format!("not simulated, exit code {code}: {}", run.stderr)),
+    }
+}
+
+/// The designs that are mutated.
+fn bases(dir: &Path) -> BTreeMap<Base, (PathBuf, Files)> {
+    let bases = [(Base::Int8, "int8"), (Base::Float, "float")];
+    bases
+        .into_iter()
+        .map(|(base, io)| {
+            let out = dir.join(io);
+            compile("fire-risk", "pynq-z2", &["--shape", SHAPE, "--io", io], &out);
+            let files = tree(&out);
+            (base, (out, files))
+        })
+        .collect()
+}
+
+#[test]
+fn every_deliberate_fault_is_noticed() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let input = dir.path().join("x.npz");
+    write_samples(&input);
+    let bases = bases(dir.path());
+    // without a fault everything passes
+    for (out, _) in bases.values() {
+        simulate(out, &[&"--layers", &"--stall", &"1", &"--input", &input]).passed();
+    }
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(mutant) = MUTANTS.get(index) else { break };
+                    let result = judge(&bases[&mutant.base].1, mutant, &input);
+                    results.lock().expect("no worker panicked").insert(index, result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().expect("no worker panicked");
+    let mut survivors = Vec::new();
+    for (index, result) in &results {
+        let name = MUTANTS[*index].name;
+        match result {
+            Ok(by) => println!("{name:55} {by}"),
+            Err(why) => {
+                println!("{name:55} {why}");
+                survivors.push(name);
+            }
+        }
+    }
+    println!("{} of {} noticed", results.len() - survivors.len(), MUTANTS.len());
+    assert_eq!(results.len(), MUTANTS.len());
+    assert!(survivors.is_empty(), "not noticed: {survivors:?}");
+}
