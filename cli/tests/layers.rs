@@ -190,6 +190,15 @@ fn pooling_is_refused_where_the_array_cannot_do_it() {
     assert_refused("3x8x4", &net.finish(y), "reaches into the padding");
 }
 
+#[test]
+fn a_tensor_plus_itself_is_refused() {
+    // a bank has one read port, and a sum reads two tensors
+    let (mut net, x) = Net::new(37, [4, 4, 3]);
+    let x = net.conv(x, 4, k(1, 1));
+    let y = net.add(x, x, Fused::None);
+    assert_refused("3x8x4", &net.finish(y), "must lie in the same buffer");
+}
+
 /// Two convolutions of one tensor and their sum, in either order.
 fn fork(net: &mut Net, x: Tensor, swap: bool, fused: Fused) -> Tensor {
     let channels = x.hwc[2];
@@ -310,12 +319,40 @@ fn reshapes_keep_the_order_of_elements() {
     let y = net.flatten(x);
     assert_exact("at the output", &["3x8x4"], &net.finish(y));
 
-    // what a layer would read or write in another form than it is stored in
-    let (mut net, x) = Net::new(34, [4, 4, 2]);
-    let x = net.conv(x, 2, k(3, 3));
-    let x = net.reshape(x, [2, 8, 2], false);
-    let y = net.conv(x, 4, k(3, 3));
-    assert_exact("before a convolution", &["3x8x4"], &net.finish(y));
+    let (mut net, x) = Net::new(34, [4, 3, 5]);
+    let x = net.flatten(x);
+    let x = net.fully_connected(x, 6, Weighted::default());
+    let x = net.reshape(x, [1, 1, 6], false);
+    let x = net.conv(x, 4, k(1, 1));
+    let x = net.reshape(x, [1, 1, 4], true);
+    let y = net.element("RELU", x);
+    assert_exact("between forms that are stored alike", &["3x8x4"], &net.finish(y));
+}
+
+#[test]
+fn a_reshape_that_would_have_to_move_elements_is_refused() {
+    type Reader = fn(&mut Net, Tensor, Tensor) -> Tensor;
+    let readers: [(Reader, [usize; 3]); 5] = [
+        (|net, x, _| net.conv(x, 4, k(3, 3)), [2, 8, 2]),
+        (|net, x, _| net.max_pool(x, pool(2, 1), Fused::None), [2, 8, 2]),
+        (|net, x, _| net.element("RELU", x), [1, 1, 32]),
+        (|net, x, _| net.softmax(x, 1.0), [1, 1, 32]),
+        (|net, x, other| net.add(other, x, Fused::None), [1, 1, 32]),
+    ];
+    for (reader, form) in readers {
+        let (mut net, x) = Net::new(35, [4, 4, 2]);
+        let image = net.conv(x, 2, k(3, 3));
+        let vector = net.fully_connected(x, 32, Weighted::default());
+        let formed = net.reshape(image, form, form[0] == 1);
+        let y = reader(&mut net, formed, vector);
+        assert_refused("3x8x4", &net.finish(y), "stored as 4x4x2, is read as");
+    }
+    // a row of vectors is not the vector that it was
+    let (mut net, x) = Net::flat(36, 12);
+    let x = net.fully_connected(x, 6, Weighted::default());
+    let x = net.reshape(x, [1, 3, 2], false);
+    let y = net.softmax(x, 1.0);
+    assert_refused("3x8x4", &net.finish(y), "stored as 1x1x6, is read as 1x3x2");
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn output(plan: &HwPlan, graph: &QGraph) -> PortBlock {
 
 /// Names come from model files: anything but printable ASCII could end the Verilog comment, and
 /// fused layers carry the names of all their origins.
-fn one_line(name: &str) -> String {
+pub fn one_line(name: &str) -> String {
     const MOST: usize = 60;
     let printable = |c: char| {
         if c == ' ' || c.is_ascii_graphic() {

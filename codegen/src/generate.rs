@@ -46,7 +46,7 @@ const XDC: &str = "constraints/macforge_ooc.xdc";
 pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
     let origin = Origin {
         version: env!("CARGO_PKG_VERSION").to_string(),
-        model: design.plan.name.clone(),
+        model: engine::one_line(&design.plan.name),
         model_sha256: sha256(design.model_file.1),
     };
     let mut bundle = Bundle::default();

@@ -1,13 +1,15 @@
 //! Chooses the array shape: every candidate that the device can hold is judged by the cycle and
 //! resource model of the whole network.
 
+use crate::allocate::{self, Placements};
 use crate::error::PlanError;
 use crate::hwplan::{self, Options};
 use crate::layers::{self, Layers};
+use crate::layout::{self, Layout};
 use crate::loops::Loops;
 use crate::resources::{self, Budget, Estimate, Features};
 use crate::shape::Shape;
-use crate::{allocate, cycles, input, layout, memories};
+use crate::{cycles, input, memories};
 use macforge_quant::QGraph;
 
 /// A shape with its estimates.
@@ -34,6 +36,14 @@ pub fn resolve_shape(
 ) -> Result<Shape, PlanError> {
     let features = hwplan::features(layers);
     let Some(asked) = options.shape else {
+        // one lane of everything; what has no place there has no place anywhere
+        let smallest = Shape {
+            p: 1,
+            oc: 2,
+            ic: 1,
+            lanes: 1,
+        };
+        place(graph, layers, &smallest)?;
         let best = explore(graph, layers, options).into_iter().next();
         return best.map(|c| c.shape).ok_or_else(|| {
             PlanError::NoFit(format!(
@@ -43,6 +53,9 @@ pub fn resolve_shape(
         });
     };
     let with_lanes = |lanes: usize| Shape { lanes, ..asked };
+    let single = with_lanes(1);
+    check_shape(layers, &single, features)?;
+    place(graph, layers, &single)?;
     let legal = |shape: &Shape| check_shape(layers, shape, features).is_ok();
     let judged = LANES
         .iter()
@@ -50,17 +63,19 @@ pub fn resolve_shape(
         .filter(legal)
         .filter_map(|shape| judge(graph, layers, options, features, shape))
         .min_by_key(|c| (!c.estimate.fits(&options.budget), c.cycles, c.estimate.lut));
-    match judged {
-        Some(candidate) => Ok(candidate.shape),
-        None => {
-            check_shape(layers, &with_lanes(1), features)?;
-            Err(PlanError::Shape {
-                shape: asked.to_string(),
-                reason: "a layer's stride shares a factor with P, or buffers cannot be placed"
-                    .into(),
-            })
-        }
-    }
+    Ok(judged.map_or(single, |c| c.shape))
+}
+
+/// Geometry and addresses on a shape, or why there are none.
+fn place(
+    graph: &QGraph,
+    layers: &Layers,
+    shape: &Shape,
+) -> Result<(Layout, Placements), PlanError> {
+    let mode = input::choose(graph, layers, shape);
+    let layout = layout::arrange(graph, layers, &mode, shape)?;
+    let placements = allocate::place(layers, &layout)?;
+    Ok((layout, placements))
 }
 
 /// Whether the layers can run on the shape at all.
@@ -142,9 +157,7 @@ fn judge(
     features: Features,
     shape: Shape,
 ) -> Option<Candidate> {
-    let mode = input::choose(graph, layers, &shape);
-    let layout = layout::arrange(graph, layers, &mode, &shape).ok()?;
-    let placements = allocate::place(layers, &layout).ok()?;
+    let (layout, placements) = place(graph, layers, &shape).ok()?;
     let act_depth = placements.values().map(|p| p.base + p.size()).max()?;
     let (mut total, mut weight_words, mut param_words) = (0, 0, 0);
     for (index, layer) in layers.layers.iter().enumerate() {

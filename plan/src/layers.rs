@@ -152,6 +152,7 @@ impl Pass<'_> {
     fn node(&mut self, index: usize) -> Result<(), PlanError> {
         let node = &self.graph.nodes[index];
         let input = self.storage_of[node.inputs[0].0];
+        self.check_form(node)?;
         match &node.op {
             QOp::Conv2d(c) => {
                 let kind = LayerKind::Dot {
@@ -198,6 +199,30 @@ impl Pass<'_> {
             QOp::Add(_) => self.add(index)?,
             QOp::Reshape | QOp::Dequantize => self.storage_of[node.output.0] = input,
             QOp::Quantize => {}
+        }
+        Ok(())
+    }
+
+    /// A reshape moves nothing, so what follows it sees the stored form. Only a fully connected
+    /// layer reads elements in their order, whatever the form.
+    fn check_form(&self, node: &QNode) -> Result<(), PlanError> {
+        let by_order = matches!(
+            node.op,
+            QOp::FullyConnected(_) | QOp::Reshape | QOp::Dequantize | QOp::Quantize
+        );
+        for &tensor in node.inputs.iter().filter(|_| !by_order) {
+            let stored = self.graph.tensor(self.storage_of[tensor.0]);
+            let ([h, w, c], [sh, sw, sc]) = (self.graph.tensor(tensor).hwc(), stored.hwc());
+            if [h, w, c] != [sh, sw, sc] {
+                return Err(unsupported(
+                    &node.source,
+                    format!(
+                        "`{}`, stored as {sh}x{sw}x{sc}, is read as {h}x{w}x{c}",
+                        stored.name
+                    ),
+                    "reshape only before a fully connected layer or at the output",
+                ));
+            }
         }
         Ok(())
     }
@@ -298,8 +323,8 @@ impl Pass<'_> {
         let fusable_b = self.fusable(b, index).filter(|_| a != b);
         // the operand that is computed last takes the other one as its residual
         let (layer, residual, swap) = match (fusable_a, fusable_b) {
-            (la, Some(lb)) if la.is_none_or(|la| lb > la) && self.ready(a, lb) => (lb, a, true),
-            (Some(la), _) if self.ready(b, la) => (la, b, false),
+            (la, Some(lb)) if la.is_none_or(|la| lb > la) && self.joins(lb, a) => (lb, a, true),
+            (Some(la), _) if self.joins(la, b) => (la, b, false),
             _ => {
                 self.push(index, a, copy(), true);
                 let last = self.layers.len() - 1;
@@ -329,12 +354,11 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// `storage` is written before layer `layer` runs.
-    fn ready(&self, storage: TensorId, layer: usize) -> bool {
-        self.layers
-            .iter()
-            .position(|l| l.output == storage)
-            .is_none_or(|at| at < layer)
+    /// Layer `layer` can take `storage` as its residual: it is written before the layer runs, and
+    /// it is not the layer's input as well (a buffer has one read port for both).
+    fn joins(&self, layer: usize, storage: TensorId) -> bool {
+        let writer = self.layers.iter().position(|l| l.output == storage);
+        writer.is_none_or(|at| at < layer) && self.layers[layer].input != storage
     }
 }
 

@@ -40,7 +40,7 @@ module input_folded #(
     localparam WINDOW_M1 = WINDOW - 1;
     localparam ROWS_M1   = ROWS - 1;
     localparam COLS_M1   = OUT_COLS - 1;
-    localparam DATA_END  = PAD_BYTES + ROW_BYTES;
+    localparam ROW_LAST  = ROW_BYTES - 1;
     reg [15:0]         pos_q, next_emit_q, col_q, row_q, word_q;
     reg [WINDOW*8-1:0] window_q;
     reg                emit_q, emitted_all_q, read_all_q;
@@ -48,7 +48,9 @@ module input_folded #(
     reg [AW-1:0]       word_addr_q;
     wire [AW-1:0]      quot;
     wire [RW-1:0]      bank;
-    wire from_stream = pos_q >= PAD_BYTES[15:0] && pos_q < DATA_END[15:0];
+    // a position in the left padding is a large unsigned number
+    wire [15:0] row_pos = pos_q - PAD_BYTES[15:0];
+    wire from_stream = row_pos < ROW_BYTES[15:0];
     wire emit_last   = word_q == WORDS_M1[15:0];
     wire may_shift   = enable && !done_q && !read_all_q && (!emit_q || emit_last);
     wire shift       = may_shift && (!from_stream || byte_valid);
@@ -71,7 +73,7 @@ module input_folded #(
         .rem_q(bank)
     );
     assign byte_ready    = may_shift && from_stream;
-    assign stream_last   = shift && from_stream && last_row && pos_q == DATA_END[15:0] - 16'd1;
+    assign stream_last   = shift && from_stream && last_row && row_pos == ROW_LAST[15:0];
     assign write_valid_q = emit_q;
     assign write_bank_q  = bank;
     assign write_addr_q  = quot + word_addr_q;
