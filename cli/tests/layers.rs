@@ -16,7 +16,14 @@ use support::{Run, command, run, simulate};
 /// Compiles a model in `dir` for an array of the given shape.
 fn compile(dir: &Path, shape: &str, model: &[u8]) -> Run {
     fs::write(dir.join("model.tflite"), model).expect("a new file");
-    let mut command = command(["compile", "model.tflite", "--board", "pynq-z2", "--shape", shape]);
+    let mut command = command([
+        "compile",
+        "model.tflite",
+        "--board",
+        "pynq-z2",
+        "--shape",
+        shape,
+    ]);
     command.current_dir(dir).args(["-o", "out"]);
     run(command)
 }
@@ -34,7 +41,11 @@ fn assert_exact(case: &str, shapes: &[&str], model: &[u8]) {
         }
         let simulated = simulate(&dir.path().join("out"), &options);
         let exact = simulated.code == 0 && simulated.stdout.contains(" 0 mismatches");
-        assert!(exact, "{case} on {shape}:\n{}{}", simulated.stdout, simulated.stderr);
+        assert!(
+            exact,
+            "{case} on {shape}:\n{}{}",
+            simulated.stdout, simulated.stderr
+        );
     }
 }
 
@@ -59,13 +70,26 @@ fn kernels_of_any_form_see_the_right_neighbours() {
     let same = chain(
         1,
         [5, 7, 3],
-        &[(4, k(1, 1)), (5, k(3, 3)), (7, k(5, 5)), (8, k(1, 7)), (9, k(7, 1)), (16, k(2, 4)), (17, k(1, 1))],
+        &[
+            (4, k(1, 1)),
+            (5, k(3, 3)),
+            (7, k(5, 5)),
+            (8, k(1, 7)),
+            (9, k(7, 1)),
+            (16, k(2, 4)),
+            (17, k(1, 1)),
+        ],
     );
     assert_exact("SAME", &["3x8x4", "4x8x2", "7x6x3"], &same);
     let valid = chain(
         2,
         [11, 13, 2],
-        &[(8, k(3, 3).valid()), (3, k(1, 5).valid()), (4, k(5, 1).valid()), (2, k(5, 7).valid())],
+        &[
+            (8, k(3, 3).valid()),
+            (3, k(1, 5).valid()),
+            (4, k(5, 1).valid()),
+            (2, k(5, 7).valid()),
+        ],
     );
     assert_exact("VALID", &["2x4x8", "1x12x12"], &valid);
 }
@@ -86,7 +110,11 @@ fn strides_and_dilations_skip_the_right_pixels() {
     let dilations = chain(
         4,
         [12, 11, 3],
-        &[(8, k(3, 3).dilation(2, 2)), (6, k(3, 3).dilation(1, 3).valid()), (4, k(3, 2).dilation(2, 1).stride(2, 1))],
+        &[
+            (8, k(3, 3).dilation(2, 2)),
+            (6, k(3, 3).dilation(1, 3).valid()),
+            (4, k(3, 2).dilation(2, 1).stride(2, 1)),
+        ],
     );
     assert_exact("dilations", &["3x8x4", "4x8x2"], &dilations);
 }
@@ -101,11 +129,27 @@ fn a_stride_that_shares_a_factor_with_the_pixel_lanes_is_refused() {
 
 #[test]
 fn lines_and_columns_are_images_too() {
-    let row = chain(6, [1, 17, 4], &[(8, k(1, 3)), (5, k(3, 3)), (3, k(1, 5).valid())]);
+    let row = chain(
+        6,
+        [1, 17, 4],
+        &[(8, k(1, 3)), (5, k(3, 3)), (3, k(1, 5).valid())],
+    );
     assert_exact("1x17", &["3x8x4", "4x8x2"], &row);
-    let column = chain(7, [13, 1, 5], &[(7, k(3, 1)), (4, k(3, 3).stride(2, 1)), (6, k(5, 1).valid())]);
+    let column = chain(
+        7,
+        [13, 1, 5],
+        &[
+            (7, k(3, 1)),
+            (4, k(3, 3).stride(2, 1)),
+            (6, k(5, 1).valid()),
+        ],
+    );
     assert_exact("13x1", &["5x16x4", "2x4x8"], &column);
-    let narrow = chain(8, [11, 3, 1], &[(2, k(3, 3)), (1, k(3, 3)), (3, k(3, 2).stride(1, 1))]);
+    let narrow = chain(
+        8,
+        [11, 3, 1],
+        &[(2, k(3, 3)), (1, k(3, 3)), (3, k(3, 2).stride(1, 1))],
+    );
     assert_exact("11x3", &["7x6x3"], &narrow);
 }
 
@@ -142,19 +186,47 @@ fn the_output_may_be_an_image_and_the_input_folded_or_not() {
 #[test]
 fn fully_connected_layers_take_vectors_and_images() {
     let (mut net, x) = Net::flat(13, 37);
-    let x = net.fully_connected(x, 17, Weighted { fused: Fused::Relu, ..Weighted::default() });
-    let y = net.fully_connected(x, 3, Weighted { per_channel: false, ..Weighted::default() });
+    let x = net.fully_connected(
+        x,
+        17,
+        Weighted {
+            fused: Fused::Relu,
+            ..Weighted::default()
+        },
+    );
+    let y = net.fully_connected(
+        x,
+        3,
+        Weighted {
+            per_channel: false,
+            ..Weighted::default()
+        },
+    );
     assert_exact("vector", &["3x8x4", "2x4x8"], &net.finish(y));
 
     let (mut net, x) = Net::new(14, [5, 3, 9]);
     let x = net.conv(x, 5, k(3, 3));
-    let y = net.fully_connected(x, 10, Weighted { bias: false, ..Weighted::default() });
+    let y = net.fully_connected(
+        x,
+        10,
+        Weighted {
+            bias: false,
+            ..Weighted::default()
+        },
+    );
     assert_exact("image", &["7x6x3"], &net.finish(y));
 
     let (mut net, x) = Net::new(15, [4, 5, 6]);
     let x = net.conv(x, 9, k(3, 3));
     let x = net.flatten(x);
-    let y = net.fully_connected(x, 10, Weighted { per_channel: false, ..Weighted::default() });
+    let y = net.fully_connected(
+        x,
+        10,
+        Weighted {
+            per_channel: false,
+            ..Weighted::default()
+        },
+    );
     assert_exact("flattened image", &["1x12x12", "5x16x4"], &net.finish(y));
 }
 
@@ -204,12 +276,16 @@ fn fork(net: &mut Net, x: Tensor, swap: bool, fused: Fused) -> Tensor {
     let channels = x.hwc[2];
     let a = net.conv(x, channels, k(1, 1));
     let b = net.conv(x, channels, k(3, 3).fused(Fused::Relu));
-    if swap { net.add(b, a, fused) } else { net.add(a, b, fused) }
+    if swap {
+        net.add(b, a, fused)
+    } else {
+        net.add(a, b, fused)
+    }
 }
 
 #[test]
 fn sums_take_their_operands_from_anywhere() {
-    let (mut net, x) = Net::new(21, [5, 7, 9]);
+    let (mut net, x) = Net::with_zero_points(21, [5, 7, 9], &[-128, 0, -7, 33]);
     let x = fork(&mut net, x, false, Fused::None);
     let x = fork(&mut net, x, true, Fused::Relu);
     let inner = net.conv(x, 9, k(3, 3));
@@ -231,12 +307,35 @@ fn sums_take_their_operands_from_anywhere() {
     let (a, b) = (net.conv(a, 5, k(1, 1)), net.conv(b, 5, k(1, 1)));
     let (x, sum) = (net.add(a, b, Fused::None), net.conv(sum, 5, k(1, 3)));
     let y = net.add(x, sum, Fused::Relu);
-    assert_exact("operands with other readers", &["3x8x4", "1x8x8"], &net.finish(y));
+    assert_exact(
+        "operands with other readers",
+        &["3x8x4", "1x8x8"],
+        &net.finish(y),
+    );
 
     let (mut net, x) = Net::flat(24, 19);
     let a = net.fully_connected(x, 19, Weighted::default());
     let y = net.add(a, x, Fused::None);
-    assert_exact("vectors", &["2x4x8"], &net.finish(y));
+    assert_exact("vectors", &["3x8x4"], &net.finish(y));
+}
+
+/// Residual blocks of one layer each, with these activations of their sums.
+fn blocks(net: &mut Net, mut x: Tensor, fused: &[Fused]) -> Tensor {
+    for &fused in fused {
+        let inner = net.conv(x, x.hwc[2], k(3, 3));
+        x = net.add(x, inner, fused);
+    }
+    x
+}
+
+#[test]
+fn saturations_of_channels_that_the_tensor_does_not_have_are_not_counted() {
+    let none = [Fused::None; 2];
+    for (channels, shapes) in [(1, &["1x12x12"][..]), (5, &["3x8x4"]), (9, &["5x2x1"])] {
+        let (mut net, x) = Net::with_zero_points(38, [5, 4, channels], &[90, -100, -128]);
+        let y = blocks(&mut net, x, &none);
+        assert_exact(&format!("{channels} channels"), shapes, &net.finish(y));
+    }
 }
 
 #[test]
@@ -292,21 +391,45 @@ fn floats_are_converted_at_the_boundary() {
 #[test]
 fn clamps_weights_zero_points_and_multipliers_take_their_extremes() {
     let fused = [Fused::Relu6, Fused::ReluN1To1, Fused::Relu, Fused::None];
-    for (number, zero_points) in [[-128, 127, 0], [127, -128, 127], [0, 127, -128]].iter().enumerate() {
+    for (number, zero_points) in [[-128, 127, 0], [127, -128, 127], [0, 127, -128]]
+        .iter()
+        .enumerate()
+    {
         let (mut net, mut x) = Net::with_zero_points(31, [5, 6, 3], zero_points);
         for (at, &fused) in fused.iter().enumerate() {
-            let weights = if at % 2 == 0 { Weights::Extremes } else { Weights::Any };
+            let weights = if at % 2 == 0 {
+                Weights::Extremes
+            } else {
+                Weights::Any
+            };
             let per_channel = at % 3 != 0;
-            x = net.conv(x, 8, k(3, 3).with(Weighted { fused, weights, per_channel, ..Weighted::default() }));
+            x = net.conv(
+                x,
+                8,
+                k(3, 3).with(Weighted {
+                    fused,
+                    weights,
+                    per_channel,
+                    ..Weighted::default()
+                }),
+            );
         }
         let y = net.max_pool(x, pool(2, 1), Fused::Relu6);
         let shapes: &[&str] = &[&["3x8x4", "7x6x3"][..], &["4x8x2"], &["1x8x8"]][number];
-        assert_exact(&format!("zero points {zero_points:?}"), shapes, &net.finish(y));
+        assert_exact(
+            &format!("zero points {zero_points:?}"),
+            shapes,
+            &net.finish(y),
+        );
     }
     let (mut net, mut x) = Net::new(32, [4, 5, 3]);
     for multiplier in [1.0, 1.7, 3.9, 0.6] {
         let weights = Weights::Units;
-        let weighted = Weighted { weights, multiplier: Some(multiplier), ..Weighted::default() };
+        let weighted = Weighted {
+            weights,
+            multiplier: Some(multiplier),
+            ..Weighted::default()
+        };
         x = net.conv(x, 5, k(1, 1).with(weighted));
     }
     assert_exact("multipliers above 1", &["3x8x4", "5x16x4"], &net.finish(x));
@@ -326,7 +449,11 @@ fn reshapes_keep_the_order_of_elements() {
     let x = net.conv(x, 4, k(1, 1));
     let x = net.reshape(x, [1, 1, 4], true);
     let y = net.element("RELU", x);
-    assert_exact("between forms that are stored alike", &["3x8x4"], &net.finish(y));
+    assert_exact(
+        "between forms that are stored alike",
+        &["3x8x4"],
+        &net.finish(y),
+    );
 }
 
 #[test]
@@ -334,7 +461,10 @@ fn a_reshape_that_would_have_to_move_elements_is_refused() {
     type Reader = fn(&mut Net, Tensor, Tensor) -> Tensor;
     let readers: [(Reader, [usize; 3]); 5] = [
         (|net, x, _| net.conv(x, 4, k(3, 3)), [2, 8, 2]),
-        (|net, x, _| net.max_pool(x, pool(2, 1), Fused::None), [2, 8, 2]),
+        (
+            |net, x, _| net.max_pool(x, pool(2, 1), Fused::None),
+            [2, 8, 2],
+        ),
         (|net, x, _| net.element("RELU", x), [1, 1, 32]),
         (|net, x, _| net.softmax(x, 1.0), [1, 1, 32]),
         (|net, x, other| net.add(other, x, Fused::None), [1, 1, 32]),
@@ -365,7 +495,8 @@ fn random_graphs_are_exact() {
             return sweep::Verdict::Refused(compiled.stderr);
         }
         let stall = (case % 5).to_string();
-        let options: &[&dyn AsRef<std::ffi::OsStr>] = &[&"--samples", &"4", &"--layers", &"--stall", &stall];
+        let options: &[&dyn AsRef<std::ffi::OsStr>] =
+            &[&"--samples", &"4", &"--layers", &"--stall", &stall];
         let simulated = simulate(&dir.path().join("out"), options);
         if simulated.code == 0 && simulated.stdout.contains(" 0 mismatches") {
             sweep::Verdict::Exact

@@ -152,6 +152,7 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
             l.chunks,
             l.drain_groups,
             hold,
+            cx.shape.oc.max(cx.shape.ic),
         ]
         .into_iter()
         .fold(counter, usize::max);
@@ -230,6 +231,13 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("chunks_m1", w.counter, l.chunks - 1);
     f.add("hold", w.counter, drain_cycles.saturating_sub(steps));
     f.add("drain_groups_m1", w.counter, l.drain_groups - 1);
+    let tile = if layer.is_dot() {
+        cx.shape.oc
+    } else {
+        cx.shape.ic
+    };
+    let final_channels = cx.out_hwc[index][2] - (l.tiles - 1) * tile;
+    f.add("final_channels", w.counter, final_channels);
     input_fields(&mut f, cx, w, index, layer);
     lane_fields(&mut f, cx, w, index);
     output_fields(&mut f, cx, w, index, layer);

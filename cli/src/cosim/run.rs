@@ -53,7 +53,8 @@ pub fn verify(
     }
     let options = RunOptions {
         stall_seed: request.stall,
-        ..RunOptions::default()
+        // no handshake for many times what the whole inference should take
+        max_idle_cycles: 100_000 + 20 * project.plan.estimated_cycles(),
     };
     let beats = decode::output_beats(&project.graph);
     let mut score = Score::new(project);

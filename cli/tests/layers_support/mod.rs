@@ -160,7 +160,13 @@ impl Pool {
 }
 
 /// Output size of a window; `None` if the window does not fit.
-pub fn output_size(size: usize, kernel: usize, stride: usize, dilation: usize, same: bool) -> Option<usize> {
+pub fn output_size(
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    same: bool,
+) -> Option<usize> {
     let reach = (kernel - 1) * dilation + 1;
     if same {
         Some(size.div_ceil(stride))
@@ -214,7 +220,8 @@ impl Net {
     pub fn float(seed: u64, hwc: [usize; 3]) -> (Self, Tensor) {
         let (mut net, x) = Net::new(seed, hwc);
         let float = net.writer.float("input_float", &dimensions(hwc, false));
-        net.writer.operator("QUANTIZE", &[float], &[x.index], Options::None);
+        net.writer
+            .operator("QUANTIZE", &[float], &[x.index], Options::None);
         net.float_input = Some(float);
         (net, x)
     }
@@ -235,8 +242,16 @@ impl Net {
     fn declare(&mut self, hwc: [usize; 3], flat: bool, scale: f32, zero_point: i64) -> Tensor {
         let name = format!("t{}", self.tensors);
         self.tensors += 1;
-        let index = self.writer.int8(&name, &dimensions(hwc, flat), scale, zero_point);
-        Tensor { index, hwc, flat, scale, zero_point }
+        let index = self
+            .writer
+            .int8(&name, &dimensions(hwc, flat), scale, zero_point);
+        Tensor {
+            index,
+            hwc,
+            flat,
+            scale,
+            zero_point,
+        }
     }
 
     /// A computed tensor with the parameters of another one.
@@ -246,7 +261,8 @@ impl Net {
 
     pub fn conv(&mut self, x: Tensor, channels: usize, c: Conv) -> Tensor {
         let size = |i: usize| {
-            output_size(x.hwc[i], c.kernel[i], c.stride[i], c.dilation[i], c.same).expect("the kernel fits")
+            output_size(x.hwc[i], c.kernel[i], c.stride[i], c.dilation[i], c.same)
+                .expect("the kernel fits")
         };
         let y = self.activation([size(0), size(1), channels], false);
         let shape = [channels, c.kernel[0], c.kernel[1], x.hwc[2]];
@@ -257,7 +273,8 @@ impl Net {
             same: c.same,
             fused: c.weighted.fused,
         };
-        self.writer.operator("CONV_2D", &[x.index, weights, bias], &[y.index], options);
+        self.writer
+            .operator("CONV_2D", &[x.index, weights, bias], &[y.index], options);
         y
     }
 
@@ -267,7 +284,12 @@ impl Net {
         let shape = [channels, x.hwc.iter().product()];
         let [weights, bias] = self.parameters(x, y, &shape, weighted);
         let options = Options::FullyConnected(weighted.fused);
-        self.writer.operator("FULLY_CONNECTED", &[x.index, weights, bias], &[y.index], options);
+        self.writer.operator(
+            "FULLY_CONNECTED",
+            &[x.index, weights, bias],
+            &[y.index],
+            options,
+        );
         y
     }
 
@@ -286,16 +308,26 @@ impl Net {
         let multiplier = w.multiplier.unwrap_or(60.0 / spread);
         let scale = multiplier * f64::from(y.scale) / f64::from(x.scale);
         let count = if w.per_channel { shape[0] } else { 1 };
-        let scales: Vec<f32> = (0..count).map(|_| (scale * self.rng.real(0.4, 1.0)) as f32).collect();
+        let scales: Vec<f32> = (0..count)
+            .map(|_| (scale * self.rng.real(0.4, 1.0)) as f32)
+            .collect();
         let shape: Vec<i32> = shape.iter().map(|&n| n as i32).collect();
-        let weights = self.writer.weights(&format!("w{}", y.index), &shape, &scales, &data);
+        let weights = self
+            .writer
+            .weights(&format!("w{}", y.index), &shape, &scales, &data);
         if !w.bias {
             return [weights, -1];
         }
         let limit = spread as i64;
-        let values: Vec<i32> = (0..shape[0]).map(|_| self.rng.within(-limit, limit) as i32).collect();
+        let values: Vec<i32> = (0..shape[0])
+            .map(|_| self.rng.within(-limit, limit) as i32)
+            .collect();
         let scales: Vec<f32> = scales.iter().map(|s| s * x.scale).collect();
-        [weights, self.writer.int32(&format!("b{}", y.index), &scales, &values)]
+        [
+            weights,
+            self.writer
+                .int32(&format!("b{}", y.index), &scales, &values),
+        ]
     }
 
     fn weight(&mut self, of: Weights, channel: usize, channels: usize) -> i8 {
@@ -334,27 +366,36 @@ impl Net {
 
     /// The average of every channel over the whole image.
     pub fn global_average(&mut self, x: Tensor) -> Tensor {
-        let window = Pool { kernel: [x.hwc[0], x.hwc[1]], stride: [1, 1], same: false };
+        let window = Pool {
+            kernel: [x.hwc[0], x.hwc[1]],
+            stride: [1, 1],
+            same: false,
+        };
         self.average_pool(x, window, Fused::None)
     }
 
     pub fn add(&mut self, a: Tensor, b: Tensor, fused: Fused) -> Tensor {
         let y = self.activation(a.hwc, a.flat);
-        self.writer.operator("ADD", &[a.index, b.index], &[y.index], Options::Add(fused));
+        self.writer
+            .operator("ADD", &[a.index, b.index], &[y.index], Options::Add(fused));
         y
     }
 
     /// An operator without weights on every element: `RELU`, `RELU6`, `QUANTIZE`, ...
     pub fn element(&mut self, name: &str, x: Tensor) -> Tensor {
         let y = self.activation(x.hwc, x.flat);
-        self.writer.operator(name, &[x.index], &[y.index], Options::None);
+        self.writer
+            .operator(name, &[x.index], &[y.index], Options::None);
         y
     }
 
     pub fn reshape(&mut self, x: Tensor, hwc: [usize; 3], flat: bool) -> Tensor {
         let y = self.like(x, hwc, flat);
-        let shape = self.writer.int32(&format!("s{}", y.index), &[], &dimensions(hwc, flat));
-        self.writer.operator("RESHAPE", &[x.index, shape], &[y.index], Options::None);
+        let shape = self
+            .writer
+            .int32(&format!("s{}", y.index), &[], &dimensions(hwc, flat));
+        self.writer
+            .operator("RESHAPE", &[x.index, shape], &[y.index], Options::None);
         y
     }
 
@@ -364,7 +405,8 @@ impl Net {
 
     pub fn softmax(&mut self, x: Tensor, beta: f32) -> Tensor {
         let y = self.declare(x.hwc, x.flat, 1.0 / 256.0, -128);
-        self.writer.operator("SOFTMAX", &[x.index], &[y.index], Options::Softmax(beta));
+        self.writer
+            .operator("SOFTMAX", &[x.index], &[y.index], Options::Softmax(beta));
         y
     }
 
@@ -383,7 +425,8 @@ impl Net {
             element_type: element::F32,
             ..TensorSpec::default()
         });
-        self.writer.operator("DEQUANTIZE", &[output.index], &[y], Options::None);
+        self.writer
+            .operator("DEQUANTIZE", &[output.index], &[y], Options::None);
         self.writer.finish(&[input], &[y])
     }
 }

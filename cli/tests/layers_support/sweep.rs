@@ -15,8 +15,9 @@ pub enum Verdict {
     Wrong(String),
 }
 
-const SHAPES: [&str; 9] =
-    ["3x8x4", "1x8x8", "5x16x4", "4x8x2", "2x4x8", "7x6x3", "1x12x12", "5x2x1", "3x16x16"];
+const SHAPES: [&str; 9] = [
+    "3x8x4", "1x8x8", "5x16x4", "4x8x2", "2x4x8", "7x6x3", "1x12x12", "5x2x1", "3x16x16",
+];
 
 /// Reasons for which planning may refuse a random graph.
 const REASONS: [&str; 5] = [
@@ -44,10 +45,16 @@ pub fn run(count: u64, judge: Judge) {
             let verdict = judge(seed, shape, &model);
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
             match verdict {
-                Verdict::Exact => tally.0 += 1,
-                Verdict::Refused(why) if REASONS.iter().any(|r| why.contains(r)) => tally.1 += 1,
+                Verdict::Exact => {
+                    println!("seed {seed} on {shape}: exact");
+                    tally.0 += 1;
+                }
+                Verdict::Refused(why) if REASONS.iter().any(|r| why.contains(r)) => {
+                    println!("seed {seed} on {shape}: refused, {why}");
+                    tally.1 += 1;
+                }
                 Verdict::Refused(why) | Verdict::Wrong(why) => {
-                    println!("seed {seed} on {shape}: {text}\n{why}");
+                    println!("seed {seed} on {shape}: WRONG\n{text}\n{why}");
                     tally.2.push(seed);
                 }
             }
@@ -68,8 +75,17 @@ fn graph(seed: u64) -> (&'static str, String, Vec<u8>) {
     let mut rng = Rng::new(seed ^ 0x5eed_0000);
     let shape = rng.pick(&SHAPES);
     let hwc = [rng.within(1, 12), rng.within(1, 13), rng.within(1, 11)].map(|n| n as usize);
-    let (net, x) = if rng.chance(15) { Net::float(seed, hwc) } else { Net::new(seed, hwc) };
-    let mut walk = Walk { net, rng, text: format!("{hwc:?}"), even_strides: !shape.starts_with(['2', '4']) };
+    let (net, x) = if rng.chance(15) {
+        Net::float(seed, hwc)
+    } else {
+        Net::new(seed, hwc)
+    };
+    let mut walk = Walk {
+        net,
+        rng,
+        text: format!("{hwc:?}"),
+        even_strides: !shape.starts_with(['2', '4']),
+    };
     let mut x = x;
     for _ in 0..walk.rng.within(1, 6) {
         x = walk.step(x);
@@ -77,7 +93,11 @@ fn graph(seed: u64) -> (&'static str, String, Vec<u8>) {
     if walk.rng.chance(40) {
         x = walk.head(x);
     }
-    let model = if walk.rng.chance(15) { walk.net.finish_float(x) } else { walk.net.finish(x) };
+    let model = if walk.rng.chance(15) {
+        walk.net.finish_float(x)
+    } else {
+        walk.net.finish(x)
+    };
     (shape, walk.text, model)
 }
 
@@ -88,7 +108,13 @@ struct Walk {
     even_strides: bool,
 }
 
-const FUSED: [Fused; 5] = [Fused::None, Fused::None, Fused::Relu, Fused::Relu6, Fused::ReluN1To1];
+const FUSED: [Fused; 5] = [
+    Fused::None,
+    Fused::None,
+    Fused::Relu,
+    Fused::Relu6,
+    Fused::ReluN1To1,
+];
 const ELEMENTS: [&str; 4] = ["RELU", "RELU6", "RELU_N1_TO_1", "QUANTIZE"];
 
 impl Walk {
@@ -126,7 +152,11 @@ impl Walk {
         Weighted {
             fused: self.rng.pick(&FUSED),
             per_channel: self.rng.chance(70),
-            weights: if self.rng.chance(15) { Weights::Extremes } else { Weights::Any },
+            weights: if self.rng.chance(15) {
+                Weights::Extremes
+            } else {
+                Weights::Any
+            },
             multiplier: self.rng.chance(5).then_some(1.3),
             bias: self.rng.chance(85),
         }
@@ -140,7 +170,16 @@ impl Walk {
     }
 
     fn conv(&mut self, hwc: [usize; 3], may_shrink: bool) -> Conv {
-        let kernel = self.rng.pick(&[[1, 1], [3, 3], [3, 3], [5, 5], [1, 7], [7, 1], [2, 3], [4, 2]]);
+        let kernel = self.rng.pick(&[
+            [1, 1],
+            [3, 3],
+            [3, 3],
+            [5, 5],
+            [1, 7],
+            [7, 1],
+            [2, 3],
+            [4, 2],
+        ]);
         let mut conv = k(kernel[0], kernel[1]).with(self.weighted());
         if self.rng.chance(15) {
             conv = conv.dilation(2, 2);
@@ -148,12 +187,17 @@ impl Walk {
         if !may_shrink {
             return conv;
         }
-        let fits = (0..2).all(|i| output_size(hwc[i], kernel[i], 1, conv.dilation[i], false).is_some());
+        let fits =
+            (0..2).all(|i| output_size(hwc[i], kernel[i], 1, conv.dilation[i], false).is_some());
         if fits && self.rng.chance(30) {
             conv = conv.valid();
         }
         let vertical = self.stride();
-        let horizontal = if self.rng.chance(80) { vertical } else { self.stride() };
+        let horizontal = if self.rng.chance(80) {
+            vertical
+        } else {
+            self.stride()
+        };
         conv.stride(vertical, horizontal)
     }
 
@@ -172,7 +216,11 @@ impl Walk {
         }
         self.note(&format!("residual {conv:?} deep {deep} table {table}"));
         let fused = self.rng.pick(&FUSED);
-        let (a, b) = if self.rng.chance(50) { (x, inner) } else { (inner, x) };
+        let (a, b) = if self.rng.chance(50) {
+            (x, inner)
+        } else {
+            (inner, x)
+        };
         self.net.add(a, b, fused)
     }
 
@@ -189,24 +237,47 @@ impl Walk {
 
     fn pool(&mut self, x: Tensor) -> Tensor {
         let [h, w, _] = x.hwc;
-        let kernel = [self.rng.within(1, 3.min(h as i64)), self.rng.within(1, 3.min(w as i64))];
+        let kernel = [
+            self.rng.within(1, 3.min(h as i64)),
+            self.rng.within(1, 3.min(w as i64)),
+        ];
         let stride = self.stride();
         let average = self.rng.chance(50);
         let same = !average && self.rng.chance(50);
-        let pool = Pool { kernel: kernel.map(|n| n as usize), stride: [stride, stride], same };
+        let pool = Pool {
+            kernel: kernel.map(|n| n as usize),
+            stride: [stride, stride],
+            same,
+        };
         let fused = self.rng.pick(&FUSED);
         self.note(&format!("pool, average {average}, {pool:?}"));
-        if average { self.net.average_pool(x, pool, fused) } else { self.net.max_pool(x, pool, fused) }
+        if average {
+            self.net.average_pool(x, pool, fused)
+        } else {
+            self.net.max_pool(x, pool, fused)
+        }
     }
 
     /// A classifier's end.
     fn head(&mut self, x: Tensor) -> Tensor {
-        let x = if self.rng.chance(50) { self.net.global_average(x) } else { x };
-        let x = if self.rng.chance(50) { self.net.flatten(x) } else { x };
+        let x = if self.rng.chance(50) {
+            self.net.global_average(x)
+        } else {
+            x
+        };
+        let x = if self.rng.chance(50) {
+            self.net.flatten(x)
+        } else {
+            x
+        };
         let classes = self.rng.within(2, 40) as usize;
         let weighted = self.weighted();
         let y = self.net.fully_connected(x, classes, weighted);
         self.note(&format!("head {classes} of {:?}", x.hwc));
-        if self.rng.chance(50) { self.net.softmax(y, 1.0) } else { y }
+        if self.rng.chance(50) {
+            self.net.softmax(y, 1.0)
+        } else {
+            y
+        }
     }
 }

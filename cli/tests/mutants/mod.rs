@@ -55,7 +55,7 @@ const fn field(name: &'static str, layer: usize, field: &'static str, bit: usize
     Mutant { name, base: Base::Int8, change: Change::Field { layer, field, bit } }
 }
 
-/// Bits of a lane's bias; multiplier (31), shift (6) and double rounding (1) follow.
+/// Bits of a lane's bias; the multiplier (31) and the shift (6) follow.
 const BIAS: usize = 25;
 
 /// All faults. Where a term is switched off, `& 1'b0` keeps its signal in use, so that the mutant
@@ -67,6 +67,8 @@ pub const MUTANTS: &[Mutant] = &[
         "{{2{zero_point[7]}}, zero_point, 1'b1}", "{{2{zero_point[7]}}, zero_point, 1'b0}"),
     int8("first rounding does not follow the sign", "requant_lane",
         "{12{(negative_q & special2_q)}}", "{12{(negative_q & special2_q & 1'b0)}}"),
+    int8("first rounding is left out", "requant_lane",
+        "special_q <= double_round;", "special_q <= double_round & 1'b0;"),
     int8("half of the multiplier counts one bit less", "requant_lane",
         "lo_sum_q[42:17]});", "{lo_sum_q[42], lo_sum_q[42:18]}});"),
     int8("overflow below counts as overflow above", "requant_lane",
@@ -168,8 +170,6 @@ pub const MUTANTS: &[Mutant] = &[
         "else if (s_axis_tvalid && s_axis_tready) left_q <= 3'd4;", "else if (s_axis_tready) left_q <= 3'd4;"),
     int8("an input word is replaced before its last byte", "input_unpack",
         "(left_q == 1 && take)", "(left_q == 2 && take)"),
-    int8("the input overruns the running layers", "macforge_top",
-        ".enable(input_open)", ".enable(input_open || !busy)"),
     int8("output word is read one cycle too early", "output_walk",
         "wait_q == 3'd3", "wait_q == 3'd2"),
     int8("output valid does not wait for ready", "output_pack",
@@ -178,8 +178,6 @@ pub const MUTANTS: &[Mutant] = &[
         "m_axis_tlast <= byte_last;", "m_axis_tlast <= byte_last & 1'b0;"),
     float("output payload changes while stalled", "dequantize_stream",
         "!flight_q && !m_axis_tvalid;", "!flight_q;"),
-    float("quantizer loses words when the loader waits", "quantize_stream",
-        "- {{FAW{1'b0}}, pop};", "- {{FAW{1'b0}}, pop && !claimed_q[FAW-1]};"),
 
     // softmax
     int8("softmax sum in the wrong format", "softmax_unit",
@@ -190,15 +188,14 @@ pub const MUTANTS: &[Mutant] = &[
         "if (state_q == IDLE) max_q <= 8'sh80;", "if (rst) max_q <= 8'sh80;"),
 
     // memory images
-    bit("a weight of the second convolution", "weights", 20, 100),
+    bit("a weight of the third convolution", "weights", 100, 100),
     bit("a weight of the classifier", "weights", 594, 6),
     bit("a shift of the second convolution", "params", 3, BIAS + 31),
     bit("a multiplier of the third convolution", "params", 6, BIAS + 24),
-    bit("double rounding of the third convolution", "params", 5, BIAS + 37),
     bit("a bias of the classifier", "params", 16, 8),
     field("zero point of a layer", 3, "zero_point", 0),
     field("weight address of a layer", 5, "weight_base", 1),
     field("input width of a layer", 2, "in_width", 0),
-    field("groups of a layer", 0, "groups_m1", 0),
+    field("groups of a layer", 0, "groups_m1", 2),
     field("buffer of a layer", 4, "in_buffer", 0),
 ];

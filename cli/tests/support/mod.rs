@@ -1,6 +1,8 @@
 //! Runs the `macforge` command, and reads and writes what it works on.
 #![allow(dead_code, reason = "every test file uses its own part of this module")]
 
+pub mod bench;
+
 use ndarray::{ArrayD, OwnedRepr};
 use ndarray_npy::{NpzReader, NpzWriter, ReadableElement, WritableElement};
 use std::collections::BTreeMap;
@@ -24,16 +26,28 @@ impl Run {
     /// The same run, after a check that it ended with exit code 0.
     #[track_caller]
     pub fn passed(self) -> Run {
-        assert_eq!(self.code, 0, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, 0,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
     /// Checks that the input was refused (exit code 2) with a message that has all `parts`.
     #[track_caller]
     pub fn refused(self, parts: &[&str]) {
-        assert_eq!(self.code, 2, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, 2,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         for part in parts {
-            assert!(self.stderr.contains(part), "`{part}` is not in:\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(part),
+                "`{part}` is not in:\n{}",
+                self.stderr
+            );
         }
     }
 }
@@ -41,13 +55,20 @@ impl Run {
 /// The command with the tests' own build cache.
 pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_macforge"));
-    command.args(args).env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command.args(args).env(
+        "XDG_CACHE_HOME",
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"),
+    );
     command
 }
 
 /// Runs a command.
 pub fn run(mut command: Command) -> Run {
-    let Output { status, stdout, stderr } = command.output().expect("the command can be started");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the command can be started");
     Run {
         code: status.code().expect("the command was not killed"),
         stdout: String::from_utf8(stdout).expect("output is UTF-8"),
@@ -63,7 +84,10 @@ pub fn macforge<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
 /// An error message on one line: without the frame, and with words joined that were broken.
 fn unframed(text: &str) -> String {
     let mut line = String::new();
-    for word in text.split_whitespace().filter(|w| !["×", "│", "├─▶", "╰─▶"].contains(w)) {
+    for word in text
+        .split_whitespace()
+        .filter(|w| !["×", "│", "├─▶", "╰─▶"].contains(w))
+    {
         if !line.is_empty() && !line.ends_with('-') {
             line.push(' ');
         }
@@ -92,7 +116,12 @@ pub fn shared(path: &str) -> PathBuf {
 /// Compiles into `dir`; `more` are further options.
 #[track_caller]
 pub fn compile(model: impl AsRef<OsStr>, board: &str, more: &[&str], dir: &Path) {
-    let fixed = [OsStr::new("compile"), model.as_ref(), "--board".as_ref(), board.as_ref()];
+    let fixed = [
+        OsStr::new("compile"),
+        model.as_ref(),
+        "--board".as_ref(),
+        board.as_ref(),
+    ];
     let mut command = command(fixed);
     command.args(more).arg("-o").arg(dir);
     run(command).passed();
@@ -118,7 +147,8 @@ pub fn read_npz<T: ReadableElement>(path: &Path, name: &str) -> ArrayD<T> {
 /// Writes an `.npz` file with one array, `input`.
 pub fn write_npz<T: WritableElement>(path: &Path, array: &ArrayD<T>) {
     let mut file = NpzWriter::new(File::create(path).expect("a new file"));
-    file.add_array("input", array).expect("an array can be written");
+    file.add_array("input", array)
+        .expect("an array can be written");
     file.finish().expect("the file can be written");
 }
 
@@ -139,7 +169,11 @@ pub fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(dir).expect("below dir").display().to_string();
+                let name = path
+                    .strip_prefix(dir)
+                    .expect("below dir")
+                    .display()
+                    .to_string();
                 files.insert(name, fs::read(&path).expect("a readable file"));
             }
         }

@@ -32,6 +32,8 @@ module drain #(
     // layer program
     input  wire                 channel_mode,
     input  wire [NW-1:0]        drain_groups_m1,
+    input  wire [NW-1:0]        tiles_m1,
+    input  wire [NW-1:0]        final_channels,
     input  wire [XW-1:0]        out_cols,
     input  wire [XW-1:0]        enum_cols_m1,
     input  wire [PW-1:0]        pixels,
@@ -200,6 +202,35 @@ module drain #(
             seg[n] = (D > IC && !channel_mode) || sub_q == n[SUBW-1:0];
     end
 
+    // ---- lanes that hold a channel of the tensor: the last tile may have fewer than the array -----
+    wire [D-1:0] add_used;
+    generate
+        if (HAS_ADD) begin : gen_used
+            reg [NW-1:0] tile_q, left_q;    // left: channels of a last tile from this group on
+            reg [D-1:0]  used;
+            wire         final_tile = tile_q == tiles_m1;
+            integer u, c;
+            always @(posedge clk) begin
+                if (start) tile_q <= 0;
+                else if (octile_end) tile_q <= tile_q + 1'b1;
+                if (start || (draining_q && group_end)) left_q <= final_channels;
+                else if (draining_q) left_q <= left_q > D[NW-1:0] ? left_q - D[NW-1:0] : {NW{1'b0}};
+            end
+            always @* begin
+                for (u = 0; u < D; u = u + 1) begin
+                    c = channel_mode && D > IC ? u % IC : u;
+                    used[u] = !final_tile || left_q > c[NW-1:0];
+                end
+            end
+            delay_line #(.WIDTH(D), .STAGES(TO_ADD_IN+ADD_LATENCY)) u_used (
+                .clk(clk), .in(used), .out(add_used)
+            );
+        end else begin : gen_all_used
+            wire unused_channels = &{1'b0, tiles_m1, final_channels};
+            assign add_used = {D{1'b1}};
+        end
+    endgenerate
+
     // ---- accumulators to lanes (2 cycles), parameters in step ---------------------------------
     reg [OC*ACCW-1:0] pixel_acc, pixel_acc_q;
     reg [D*ACCW-1:0]  lane_acc, lane_acc_q;
@@ -272,7 +303,7 @@ module drain #(
                     .saturated_q(sum_saturated)
                 );
                 assign result[d*8 +: 8] = add_enable ? sum : table_out[d*8 +: 8];
-                assign add_saturated[d] = add_enable && sum_saturated;
+                assign add_saturated[d] = add_enable && add_used[d] && sum_saturated;
             end else begin : gen_no_add
                 assign result[d*8 +: 8] = table_out[d*8 +: 8];
                 assign add_saturated[d] = 1'b0;
@@ -304,7 +335,7 @@ module drain #(
             assign residual = residual_q;
         end else begin : gen_no_residual
             wire unused_add = &{1'b0, add_enable, add_mul_y, add_mul_res, add_offset, add_shift,
-                                add_clamp_lo, add_clamp_hi, add_lower_is_activation, res_word,
+                                add_clamp_lo, add_clamp_hi, add_lower_is_activation, res_word, add_used,
                                 res_word_q, res_quot, res_rem, residual};
             assign res_addr = {AW{1'b0}};
             assign res_bank = {RW{1'b0}};

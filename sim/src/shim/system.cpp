@@ -215,7 +215,6 @@ struct System : MfModel {
                 memcpy(&finished_layer, layer_index.data, layer_index.entry_bytes);
             }
             edge();
-            if (layer_finished) progress_cycle = cycle;
             if (output_got == output_count) running = false;
             if (layer_finished) return MF_SNAPSHOT;
             if (!running) return MF_DONE;
