@@ -33,8 +33,8 @@ pub struct RunOptions {
     /// Random gaps on the input stream, back-pressure on the output stream and delays on the register
     /// bus; none when `None`.
     pub stall_seed: Option<u64>,
-    /// Cycles without a word taken or given (or a watched layer finished) after which the design is
-    /// declared hanging.
+    /// Cycles without a word taken or given after which the design is declared hanging. (A finished
+    /// layer is no progress: a faulty sequencer can run layers for ever.)
     pub max_idle_cycles: u64,
 }
 

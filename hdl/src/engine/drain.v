@@ -207,20 +207,19 @@ module drain #(
     generate
         if (HAS_ADD) begin : gen_used
             reg [NW-1:0] tile_q, left_q;    // left: channels of a last tile from this group on
-            reg [D-1:0]  used;
+            wire [D-1:0] used;
             wire         final_tile = tile_q == tiles_m1;
-            integer u, c;
+            genvar u;
             always @(posedge clk) begin
                 if (start) tile_q <= 0;
                 else if (octile_end) tile_q <= tile_q + 1'b1;
                 if (start || (draining_q && group_end)) left_q <= final_channels;
                 else if (draining_q) left_q <= left_q > D[NW-1:0] ? left_q - D[NW-1:0] : {NW{1'b0}};
             end
-            always @* begin
-                for (u = 0; u < D; u = u + 1) begin
-                    c = channel_mode && D > IC ? u % IC : u;
-                    used[u] = !final_tile || left_q > c[NW-1:0];
-                end
+            for (u = 0; u < D; u = u + 1) begin : gen_lane_used
+                localparam WRAPPED = u % IC;
+                wire [NW-1:0] place = (channel_mode && D > IC) ? WRAPPED[NW-1:0] : u[NW-1:0];
+                assign used[u] = !final_tile || left_q > place;
             end
             delay_line #(.WIDTH(D), .STAGES(TO_ADD_IN+ADD_LATENCY)) u_used (
                 .clk(clk), .in(used), .out(add_used)
