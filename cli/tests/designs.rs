@@ -35,20 +35,39 @@ fn assert_golden(dir: &Path, count: usize) -> Value {
     let limit = count.to_string();
     simulate(
         dir,
-        &[&"--layers", &"--input", &samples(), &"--samples", &limit, &"--output", &output, &"--json", &json],
+        &[
+            &"--layers",
+            &"--input",
+            &samples(),
+            &"--samples",
+            &limit,
+            &"--output",
+            &output,
+            &"--json",
+            &json,
+        ],
     )
     .passed();
     assert_eq!(read_npz::<i8>(&output, "output0"), golden(count));
     let result = read_json(&json);
     assert_eq!(result["mismatches"], 0);
-    assert_eq!(result["values_compared"], INTEGERS_PER_SAMPLE * count as u64);
+    assert_eq!(
+        result["values_compared"],
+        INTEGERS_PER_SAMPLE * count as u64
+    );
     result
 }
 
 /// True where a text holds something like 2024-05-31.
 fn has_date(text: &str) -> bool {
     text.as_bytes().windows(10).any(|w| {
-        w.iter().enumerate().all(|(i, b)| if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() })
+        w.iter().enumerate().all(|(i, b)| {
+            if i == 4 || i == 7 {
+                *b == b'-'
+            } else {
+                b.is_ascii_digit()
+            }
+        })
     })
 }
 
@@ -67,7 +86,11 @@ fn two_compiles_are_byte_equal_and_name_no_place_and_no_date() {
         for (name, content) in files.iter().filter(|(name, _)| !name.ends_with(".tflite")) {
             let text = std::str::from_utf8(content).expect("every file but the model is text");
             for place in [one.path(), &root, &temporary] {
-                assert!(!text.contains(&place.display().to_string()), "{name}: {}", place.display());
+                assert!(
+                    !text.contains(&place.display().to_string()),
+                    "{name}: {}",
+                    place.display()
+                );
             }
             assert!(!has_date(text), "{name}");
             assert!(text.ends_with('\n'), "{name}");
@@ -84,21 +107,40 @@ fn the_manifest_describes_the_folder() {
     files.remove("manifest.json").expect("the manifest");
     let manifest = read_json(&out.join("manifest.json"));
     let digests = manifest["files"].as_object().expect("an object");
-    assert_eq!(files.keys().collect::<Vec<_>>(), digests.keys().collect::<Vec<_>>());
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        digests.keys().collect::<Vec<_>>()
+    );
     for (name, content) in &files {
         assert_eq!(digests[name], hex_sha256(content), "{name}");
     }
     let model = fs::read(repository().join("testdata/fire-risk/fire_risk_int8.tflite"));
-    assert_eq!(manifest["model_sha256"], hex_sha256(&model.expect("the model")));
+    assert_eq!(
+        manifest["model_sha256"],
+        hex_sha256(&model.expect("the model"))
+    );
     assert_eq!(manifest["policy_sha256"], Value::Null);
-    assert_eq!(manifest["tool"], format!("macforge {}", env!("CARGO_PKG_VERSION")));
-    assert_eq!((&manifest["board"], &manifest["device"]), (&"pynq-z2".into(), &"xc7z020".into()));
+    assert_eq!(
+        manifest["tool"],
+        format!("macforge {}", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(
+        (&manifest["board"], &manifest["device"]),
+        (&"pynq-z2".into(), &"xc7z020".into())
+    );
     assert_eq!(manifest["clock_mhz"], 125.0);
     assert_eq!(manifest["semantics"], "tflite-double");
     let shape = manifest["shape"].as_str().expect("a text");
-    assert_eq!(shape.split('x').map(|n| n.parse::<u32>().expect("a number")).count(), 3);
+    let sides: Vec<u32> = shape
+        .split('x')
+        .map(|n| n.parse().expect("a number"))
+        .collect();
+    assert_eq!(sides.len(), 3);
     for key in ["dsp", "bram36", "lut", "ff"] {
-        assert!(manifest["estimate"][key].as_f64().expect("a number") > 0.0, "{key}");
+        assert!(
+            manifest["estimate"][key].as_f64().expect("a number") > 0.0,
+            "{key}"
+        );
     }
     let layers = manifest["layers"].as_array().expect("a list");
     assert_eq!(layers.len(), 9);
@@ -110,11 +152,18 @@ fn the_manifest_describes_the_folder() {
 }
 
 fn hex_sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(content)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 fn verilog(dir: &Path) -> Vec<PathBuf> {
-    tree(dir).into_keys().filter(|f| f.ends_with(".v")).map(|f| dir.join(f)).collect()
+    tree(dir)
+        .into_keys()
+        .filter(|f| f.ends_with(".v"))
+        .map(|f| dir.join(f))
+        .collect()
 }
 
 #[test]
@@ -134,7 +183,11 @@ fn the_verilog_is_short_and_lints_without_waivers() {
         for source in &sources {
             let text = fs::read_to_string(source).expect("a source");
             assert!(!text.contains("verilator lint_off"), "{}", source.display());
-            assert!(text.contains("`default_nettype none"), "{}", source.display());
+            assert!(
+                text.contains("`default_nettype none"),
+                "{}",
+                source.display()
+            );
             lines += text.lines().count();
         }
         assert!(lines < 6000, "{name}: {lines} lines");
@@ -157,14 +210,23 @@ fn the_vivado_script_passes_the_recording_stub() {
         let record = dir.path().join(format!("{board}.record"));
         let stub = repository().join("vivado_scripts/tests/vivado_stub.tcl");
         let run = Command::new("tclsh")
-            .args([stub.as_os_str(), record.as_os_str(), out.join("vivado/synth.tcl").as_os_str()])
+            .args([
+                stub.as_os_str(),
+                record.as_os_str(),
+                out.join("vivado/synth.tcl").as_os_str(),
+            ])
             .current_dir(dir.path())
             .output()
             .expect("tclsh is installed");
         let said = String::from_utf8_lossy(&run.stderr);
         assert!(run.status.success(), "{board}: {said}");
         let calls = fs::read_to_string(&record).expect("the record");
-        for call in ["synth_design", "place_design", "route_design", "report_timing_summary"] {
+        for call in [
+            "synth_design",
+            "place_design",
+            "route_design",
+            "report_timing_summary",
+        ] {
             assert!(calls.contains(call), "{board}: {call}");
         }
     }
@@ -187,11 +249,19 @@ fn every_stored_integer_of_every_sample_is_the_golden_one() {
     let utilization = result["utilization"].as_f64().expect("a number");
     assert!(utilization > 0.0 && utilization <= 1.0);
     let layers = result["layers"].as_array().expect("a list");
-    let sum = |key: &str| layers.iter().map(|l| l[key].as_u64().expect("a number")).sum::<u64>();
+    let sum = |key: &str| {
+        layers
+            .iter()
+            .map(|l| l[key].as_u64().expect("a number"))
+            .sum::<u64>()
+    };
     assert_eq!(layers.len(), 9);
     assert_eq!(result["macs"], sum("macs"));
     // the layers' cycles are parts of the inference, with one cycle or two between them
-    assert!(sum("cycles") <= cycles && cycles <= sum("cycles") + 2 * 9, "{result:#}");
+    assert!(
+        sum("cycles") <= cycles && cycles <= sum("cycles") + 2 * 9,
+        "{result:#}"
+    );
     for layer in layers {
         for key in ["name", "op", "cycles", "macs", "utilization", "saturations"] {
             assert!(!layer[key].is_null(), "{key}");
@@ -199,7 +269,10 @@ fn every_stored_integer_of_every_sample_is_the_golden_one() {
     }
     let estimate = read_json(&out.join("manifest.json"))["estimate"]["cycles"].as_u64();
     let estimate = estimate.expect("a number");
-    assert!(estimate.abs_diff(cycles) * 100 <= cycles, "estimated {estimate}, measured {cycles}");
+    assert!(
+        estimate.abs_diff(cycles) * 100 <= cycles,
+        "estimated {estimate}, measured {cycles}"
+    );
 }
 
 fn golden_count() -> usize {
@@ -215,15 +288,24 @@ fn random_inputs_with_saturation_agree_too() {
     simulate(&out, &[&"--layers", &"--samples", &"6", &"--json", &json]).passed();
     let result = read_json(&json);
     assert_eq!(result["values_compared"], 6 * INTEGERS_PER_SAMPLE);
-    let saturations = |i: usize| result["layers"][i]["saturations"].as_u64().expect("a number");
-    assert!((0..9).map(saturations).sum::<u64>() > 0, "the counters were never at work");
+    let saturations = |i: usize| {
+        result["layers"][i]["saturations"]
+            .as_u64()
+            .expect("a number")
+    };
+    assert!(
+        (0..9).map(saturations).sum::<u64>() > 0,
+        "the counters were never at work"
+    );
 }
 
 #[test]
 fn every_array_shape_computes_the_same_integers() {
     let dir = folder();
     // one and several pixels; more lanes than input channels; incomplete chains; a sum tree
-    for shape in ["1x8x8", "3x8x4", "5x16x4", "7x16x2", "1x16x16", "3x6x6", "5x6x3"] {
+    for shape in [
+        "1x8x8", "3x8x4", "5x16x4", "7x16x2", "1x16x16", "3x6x6", "5x6x3",
+    ] {
         let out = dir.path().join(shape).join("out");
         compile("fire-risk", "pynq-z2", &["--shape", shape], &out);
         assert_golden(&out, 2);
@@ -250,17 +332,39 @@ fn the_float_boundary_is_exact_to_the_bit() {
     let output = dir.path().join("y.npz");
     simulate(
         &out,
-        &[&"--layers", &"--input", &samples(), &"--samples", &"8", &"--output", &output],
+        &[
+            &"--layers",
+            &"--input",
+            &samples(),
+            &"--samples",
+            &"8",
+            &"--output",
+            &output,
+        ],
     )
     .passed();
     // softmax has the scale 1/256 and the zero point -128, so the real value is exact in float32
     let wanted = golden(8).mapv(|q| ((f32::from(q) + 128.0) / 256.0).to_bits());
-    assert_eq!(read_npz::<f32>(&output, "output0").mapv(f32::to_bits), wanted);
+    assert_eq!(
+        read_npz::<f32>(&output, "output0").mapv(f32::to_bits),
+        wanted
+    );
 
     // values between the grid points, ties, extremes, zeros of both signs, denormals
     let special = [
-        0.0, -0.0, f32::MAX, f32::MIN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE,
-        -f32::MIN_POSITIVE / 8.0, 1e-30, -1e-30, f32::from_bits(1), 0.5, -0.5,
+        0.0,
+        -0.0,
+        f32::MAX,
+        f32::MIN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::MIN_POSITIVE,
+        -f32::MIN_POSITIVE / 8.0,
+        1e-30,
+        -1e-30,
+        f32::from_bits(1),
+        0.5,
+        -0.5,
     ];
     let image = ArrayD::from_shape_fn(IxDyn(&[2, 32, 32, 4]), |at| {
         let n = (at[0] * 4096 + at[1] * 128 + at[2] * 4 + at[3]) as i32;
@@ -286,11 +390,26 @@ fn stalls_change_neither_outputs_nor_cycles() {
         let seed = seed.to_string();
         simulate(
             &out,
-            &[&"--stall", &seed, &"--input", &samples(), &"--samples", &"2", &"--output", &output, &"--json", &json],
+            &[
+                &"--stall",
+                &seed,
+                &"--input",
+                &samples(),
+                &"--samples",
+                &"2",
+                &"--output",
+                &output,
+                &"--json",
+                &json,
+            ],
         )
         .passed();
         assert_eq!(read_npz::<i8>(&output, "output0"), golden(2), "seed {seed}");
-        cycles.push(read_json(&json)["cycles_per_inference"].as_u64().expect("a number"));
+        cycles.push(
+            read_json(&json)["cycles_per_inference"]
+                .as_u64()
+                .expect("a number"),
+        );
     }
     cycles.dedup();
     assert_eq!(cycles.len(), 1, "{cycles:?}");
@@ -302,7 +421,18 @@ fn a_trace_is_a_waveform_file() {
     let out = dir.path().join("out");
     compile("fire-risk", "pynq-z2", &["--shape", "3x4x4"], &out);
     let trace = dir.path().join("w.fst");
-    simulate(&out, &[&"--trace", &trace, &"--input", &samples(), &"--samples", &"1"]).passed();
+    simulate(
+        &out,
+        &[
+            &"--trace",
+            &trace,
+            &"--input",
+            &samples(),
+            &"--samples",
+            &"1",
+        ],
+    )
+    .passed();
     let content = fs::read(&trace).expect("the trace");
     // an FST file starts with a header block (type 0) of 329 bytes
     assert_eq!(content[..9], [0, 0, 0, 0, 0, 0, 0, 1, 73]);

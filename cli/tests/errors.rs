@@ -6,7 +6,9 @@ use macforge_model::tflite::writer::{ModelWriter, Options};
 use ndarray::{ArrayD, IxDyn};
 use std::fs;
 use std::path::Path;
-use support::{Run, command, compile, macforge, read_npz, repository, run, samples, simulate, tree};
+use support::{
+    Run, command, compile, macforge, read_npz, repository, run, samples, simulate, tree,
+};
 use tempfile::TempDir;
 
 /// An array small enough for fast simulation builds.
@@ -26,8 +28,14 @@ fn try_compile(dir: &Path, model: &str, more: &[&str]) -> Run {
 /// Names of all that lies in a folder, hidden files included.
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).expect("a folder");
-    let mut names: Vec<String> =
-        entries.map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    let mut names: Vec<String> = entries
+        .map(|e| {
+            e.expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
+        .collect();
     names.sort();
     names
 }
@@ -41,11 +49,29 @@ fn a_truncated_model_is_refused_at_every_length() {
     let dir = folder();
     let model = good_model();
     let path = dir.path().join("cut.tflite");
-    for kept in [0, 3, 7, 8, 100, 1000, 3000, model.len() / 2, model.len() - 200] {
+    for kept in [
+        0,
+        3,
+        7,
+        8,
+        100,
+        1000,
+        3000,
+        model.len() / 2,
+        model.len() - 200,
+    ] {
         fs::write(&path, &model[..kept]).expect("a new file");
         let run = try_compile(dir.path(), "cut.tflite", &[]);
-        let expected = if kept < 8 { "not a TFLite model" } else { "malformed model" };
-        assert!(run.stderr.contains(expected), "{kept} bytes: {}", run.stderr);
+        let expected = if kept < 8 {
+            "not a TFLite model"
+        } else {
+            "malformed model"
+        };
+        assert!(
+            run.stderr.contains(expected),
+            "{kept} bytes: {}",
+            run.stderr
+        );
         run.refused(&[]);
         assert_eq!(names(dir.path()), ["cut.tflite"], "{kept} bytes");
     }
@@ -101,7 +127,12 @@ fn a_shape_that_cannot_work_is_refused_with_the_reason() {
 #[test]
 fn bad_options_are_usage_errors() {
     let dir = folder();
-    for more in [["--clock", "0"], ["--clock", "fast"], ["--io", "int4"], ["--semantics", "any"]] {
+    for more in [
+        ["--clock", "0"],
+        ["--clock", "fast"],
+        ["--io", "int4"],
+        ["--semantics", "any"],
+    ] {
         try_compile(dir.path(), "fire-risk", &more).refused(&[]);
     }
     macforge(["compile", "fire-risk"]).refused(&["--board"]);
@@ -119,7 +150,10 @@ fn an_output_folder_below_a_file_is_refused() {
         run(command).refused(&["file", "Not a directory"]);
     }
     assert_eq!(names(dir.path()), ["file"]);
-    assert_eq!(fs::read(dir.path().join("file")).expect("the file"), b"kept");
+    assert_eq!(
+        fs::read(dir.path().join("file")).expect("the file"),
+        b"kept"
+    );
 }
 
 #[test]
@@ -161,7 +195,10 @@ fn a_damaged_manifest_is_refused() {
         (good[..good.len() / 2].to_string(), "damaged"),
         (String::new(), "damaged"),
         (good.replace("\"board\"", "\"bard\""), "board"),
-        (good.replace(&other_version, "\"version\": \"0.0.9\""), "0.0.9"),
+        (
+            good.replace(&other_version, "\"version\": \"0.0.9\""),
+            "0.0.9",
+        ),
         (good.replace("pynq-z2", "pynq-z9"), "pynq-z9"),
     ];
     for (text, part) in cases {
@@ -183,11 +220,21 @@ fn input_that_does_not_fit_the_model_is_refused() {
         simulate(&out, &[&"--input", &file, &"--output", &result]).refused(parts);
         assert!(!result.exists());
     };
-    for shape in [&[2, 32, 32, 3][..], &[2, 31, 32, 4], &[32, 32, 4], &[2, 4096], &[5], &[]] {
+    for shape in [
+        &[2, 32, 32, 3][..],
+        &[2, 31, 32, 4],
+        &[32, 32, 4],
+        &[2, 4096],
+        &[5],
+        &[],
+    ] {
         support::write_npz(&file, &ArrayD::<i8>::zeros(IxDyn(shape)));
         refused(&["shape", "32, 32, 4", "image"]);
     }
-    support::write_npz(&file, &ArrayD::<i32>::from_elem(IxDyn(&[1, 32, 32, 4]), 128));
+    support::write_npz(
+        &file,
+        &ArrayD::<i32>::from_elem(IxDyn(&[1, 32, 32, 4]), 128),
+    );
     refused(&["128", "not an int8"]);
     support::write_npz(&file, &ArrayD::<i8>::zeros(IxDyn(&[0, 32, 32, 4])));
     refused(&["no sample"]);
@@ -219,19 +266,36 @@ fn a_changed_weight_is_a_mismatch_and_exit_code_1() {
     let weights = out.join("mem/weights.mem");
     let text = fs::read_to_string(&weights).expect("the weights");
     let (first, rest) = text.split_once('\n').expect("many lines");
-    let flipped: String =
-        first.chars().map(|c| if c == '0' { '7' } else { '0' }).collect();
+    let flipped: String = first
+        .chars()
+        .map(|c| if c == '0' { '7' } else { '0' })
+        .collect();
     fs::write(&weights, format!("{flipped}\n{rest}")).expect("the weights can be written");
     let (result, json) = (dir.path().join("y.npz"), dir.path().join("y.json"));
     let found = simulate(
         &out,
-        &[&"--input", &samples(), &"--samples", &"1", &"--layers", &"--output", &result, &"--json", &json],
+        &[
+            &"--input",
+            &samples(),
+            &"--samples",
+            &"1",
+            &"--layers",
+            &"--output",
+            &result,
+            &"--json",
+            &json,
+        ],
     );
     assert_eq!(found.code, 1, "{found:?}");
     assert!(found.stdout.contains("wanted"), "{}", found.stdout);
     // the hardware's own output is written all the same, so that it can be looked at
     assert_eq!(read_npz::<i8>(&result, "output0").shape(), [1, 4]);
-    assert!(support::read_json(&json)["mismatches"].as_u64().expect("a number") > 0);
+    assert!(
+        support::read_json(&json)["mismatches"]
+            .as_u64()
+            .expect("a number")
+            > 0
+    );
 }
 
 #[test]

@@ -32,7 +32,12 @@ fn icarus_gives_the_golden_output_through_the_float_boundary() {
     let (input, golden) = labelled(1);
     let dir = tempfile::tempdir().expect("a temporary folder");
     let out = dir.path().join("out");
-    compile("fire-risk", "pynq-z2", &["--shape", "5x8x4", "--io", "float"], &out);
+    compile(
+        "fire-risk",
+        "pynq-z2",
+        &["--shape", "5x8x4", "--io", "float"],
+        &out,
+    );
     let found = run(&out, Simulator::Icarus("-g2012"), &real_input(&input), 1);
     assert_eq!(found, Ok(real_output(&golden)));
 }

@@ -415,7 +415,7 @@ fn clamps_weights_zero_points_and_multipliers_take_their_extremes() {
             );
         }
         let y = net.max_pool(x, pool(2, 1), Fused::Relu6);
-        let shapes: &[&str] = &[&["3x8x4", "7x6x3"][..], &["4x8x2"], &["1x8x8"]][number];
+        let shapes: &[&str] = [&["3x8x4", "7x6x3"][..], &["4x8x2"], &["1x8x8"]][number];
         assert_exact(
             &format!("zero points {zero_points:?}"),
             shapes,

@@ -29,11 +29,16 @@ fn write_samples(path: &Path) {
     let all = read_npz::<i8>(&samples(), "input");
     let two = all.slice_axis(Axis(0), Slice::from(..2));
     let mut state = 1u32;
-    let noise = ArrayD::from_shape_simple_fn(two.slice_axis(Axis(0), Slice::from(..1)).raw_dim(), || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // extremes are the rule
-        if state >> 30 == 0 { (state >> 16) as i8 } else { [-128, 127][(state >> 29) as usize & 1] }
-    });
+    let noise =
+        ArrayD::from_shape_simple_fn(two.slice_axis(Axis(0), Slice::from(..1)).raw_dim(), || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // extremes are the rule
+            if state >> 30 == 0 {
+                (state >> 16) as i8
+            } else {
+                [-128, 127][(state >> 29) as usize & 1]
+            }
+        });
     let three = concatenate(Axis(0), &[two, noise.view()]).expect("equal shapes");
     write_npz(path, &three);
 }
@@ -42,8 +47,13 @@ fn write_samples(path: &Path) {
 fn field_offset(files: &Files, name: &str) -> usize {
     let top = text(files, "rtl/macforge_top.v");
     let start = format!(" f_{name} = layer[");
-    let (_, rest) = top.split_once(&start).unwrap_or_else(|| panic!("no field {name}"));
-    rest.split(' ').next().and_then(|n| n.parse().ok()).expect("an offset")
+    let (_, rest) = top
+        .split_once(&start)
+        .unwrap_or_else(|| panic!("no field {name}"));
+    rest.split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("an offset")
 }
 
 fn text(files: &Files, name: &str) -> String {
@@ -64,11 +74,20 @@ fn flip(image: &str, line: usize, bit: usize) -> String {
 /// The file that a mutant changes, and its new content.
 fn apply(files: &Files, mutant: &Mutant) -> (String, String) {
     match mutant.change {
-        Change::Text { file, times, old, new } => {
+        Change::Text {
+            file,
+            times,
+            old,
+            new,
+        } => {
             let file = format!("rtl/{file}.v");
             let before = text(files, &file);
             let found = before.matches(old).count();
-            assert_eq!(found, times, "{}: `{old}` stands {found} times in {file}", mutant.name);
+            assert_eq!(
+                found, times,
+                "{}: `{old}` stands {found} times in {file}",
+                mutant.name
+            );
             (file, before.replace(old, new))
         }
         Change::Bit { image, line, bit } => {
@@ -91,17 +110,27 @@ fn judge(base: &Files, mutant: &Mutant, input: &Path) -> Result<String, String> 
     for (name, original) in base {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().expect("below the folder")).expect("a new folder");
-        let bytes = if *name == file { content.as_bytes() } else { original };
+        let bytes = if *name == file {
+            content.as_bytes()
+        } else {
+            original
+        };
         fs::write(path, bytes).expect("a new file");
     }
-    verdict(&simulate(dir.path(), &[&"--layers", &"--stall", &"1", &"--input", &input]))
+    verdict(&simulate(
+        dir.path(),
+        &[&"--layers", &"--stall", &"1", &"--input", &input],
+    ))
 }
 
 fn verdict(run: &Run) -> Result<String, String> {
     match run.code {
         1 => {
             let first = run.stdout.lines().find(|l| l.contains(", wanted "));
-            Ok(first.ok_or_else(|| format!("exit code 1 without a difference: {}", run.stdout))?.trim().to_string())
+            Ok(first
+                .ok_or_else(|| format!("exit code 1 without a difference: {}", run.stdout))?
+                .trim()
+                .to_string())
         }
         2 if run.stderr.contains("hangs") || run.stderr.contains("protocol violation") => {
             Ok(run.stderr.chars().take(150).collect())
@@ -118,7 +147,12 @@ fn bases(dir: &Path) -> BTreeMap<Base, (PathBuf, Files)> {
         .into_iter()
         .map(|(base, io)| {
             let out = dir.join(io);
-            compile("fire-risk", "pynq-z2", &["--shape", SHAPE, "--io", io], &out);
+            compile(
+                "fire-risk",
+                "pynq-z2",
+                &["--shape", SHAPE, "--io", io],
+                &out,
+            );
             let files = tree(&out);
             (base, (out, files))
         })
@@ -144,15 +178,26 @@ fn every_deliberate_fault_is_noticed() {
                     let started = Instant::now();
                     let result = judge(&bases[&mutant.base].1, mutant, &input);
                     let (Ok(by) | Err(by)) = &result;
-                    println!("{:57} {:4.1} s  {by}", mutant.name, started.elapsed().as_secs_f64());
+                    println!(
+                        "{:57} {:4.1} s  {by}",
+                        mutant.name,
+                        started.elapsed().as_secs_f64()
+                    );
                     if result.is_err() {
-                        survivors.lock().expect("no worker panicked").push(mutant.name);
+                        survivors
+                            .lock()
+                            .expect("no worker panicked")
+                            .push(mutant.name);
                     }
                 }
             });
         }
     });
     let survivors = survivors.into_inner().expect("no worker panicked");
-    println!("{} of {} noticed", MUTANTS.len() - survivors.len(), MUTANTS.len());
+    println!(
+        "{} of {} noticed",
+        MUTANTS.len() - survivors.len(),
+        MUTANTS.len()
+    );
     assert!(survivors.is_empty(), "not noticed: {survivors:?}");
 }

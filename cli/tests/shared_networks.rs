@@ -33,10 +33,21 @@ fn assert_golden(design: &TempDir, golden: &str, options: &[&str]) -> u64 {
     let wanted = read_npz::<i8>(&reference, "output0");
     let found = read_npz::<i8>(&output, "output0");
     // fewer samples only where the options say so
-    let count = if options.contains(&"--samples") { found.len_of(Axis(0)) } else { wanted.len_of(Axis(0)) };
-    assert_eq!(found, wanted.slice_axis(Axis(0), Slice::from(..count)), "{golden}");
+    let count = if options.contains(&"--samples") {
+        found.len_of(Axis(0))
+    } else {
+        wanted.len_of(Axis(0))
+    };
+    assert_eq!(
+        found,
+        wanted.slice_axis(Axis(0), Slice::from(..count)),
+        "{golden}"
+    );
     let result = read_json(&json);
-    assert_eq!((&result["mismatches"], &result["samples"]), (&0.into(), &count.into()));
+    assert_eq!(
+        (&result["mismatches"], &result["samples"]),
+        (&0.into(), &count.into())
+    );
     result["cycles_per_inference"].as_u64().expect("a number")
 }
 
@@ -45,7 +56,10 @@ fn assert_golden(design: &TempDir, golden: &str, options: &[&str]) -> u64 {
 fn assert_board(model: &str, golden: &str, board: &str, limit: Option<u64>) {
     let cycles = assert_golden(&design(model, board), golden, &["--layers"]);
     println!("{golden} on {board}: {cycles} cycles");
-    assert!(limit.is_none_or(|limit| cycles <= limit), "{cycles} cycles, limit {limit:?}");
+    assert!(
+        limit.is_none_or(|limit| cycles <= limit),
+        "{cycles} cycles, limit {limit:?}"
+    );
 }
 
 #[test]
@@ -100,9 +114,16 @@ fn resnet8_is_exact_on_100_images() {
     assert_golden(&design, "mlperf_resnet8_int8_cifarjpeg_A", &[]);
     let (input, json) = (design.path().join("x.npz"), design.path().join("y.json"));
     write_images(&input, 100);
-    simulate(&design.path().join("out"), &[&"--input", &input, &"--json", &json]).passed();
+    simulate(
+        &design.path().join("out"),
+        &[&"--input", &input, &"--json", &json],
+    )
+    .passed();
     let result = read_json(&json);
-    assert_eq!((&result["samples"], &result["mismatches"]), (&100.into(), &0.into()));
+    assert_eq!(
+        (&result["samples"], &result["mismatches"]),
+        (&100.into(), &0.into())
+    );
 }
 
 #[test]

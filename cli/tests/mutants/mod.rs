@@ -12,11 +12,24 @@ pub enum Base {
 /// One change of one file.
 pub enum Change {
     /// `old` stands exactly `times` times in `rtl/<file>.v` and becomes `new`.
-    Text { file: &'static str, times: usize, old: &'static str, new: &'static str },
+    Text {
+        file: &'static str,
+        times: usize,
+        old: &'static str,
+        new: &'static str,
+    },
     /// A bit of `mem/<image>.mem`, counted from the right end of the line.
-    Bit { image: &'static str, line: usize, bit: usize },
+    Bit {
+        image: &'static str,
+        line: usize,
+        bit: usize,
+    },
     /// A bit of a field of a layer's program word.
-    Field { layer: usize, field: &'static str, bit: usize },
+    Field {
+        layer: usize,
+        field: &'static str,
+        bit: usize,
+    },
 }
 
 /// A fault.
@@ -35,7 +48,16 @@ const fn int8(
     old: &'static str,
     new: &'static str,
 ) -> Mutant {
-    Mutant { name, base: Base::Int8, change: Change::Text { file, times: 1, old, new } }
+    Mutant {
+        name,
+        base: Base::Int8,
+        change: Change::Text {
+            file,
+            times: 1,
+            old,
+            new,
+        },
+    }
 }
 
 const fn float(
@@ -44,15 +66,32 @@ const fn float(
     old: &'static str,
     new: &'static str,
 ) -> Mutant {
-    Mutant { name, base: Base::Float, change: Change::Text { file, times: 1, old, new } }
+    Mutant {
+        name,
+        base: Base::Float,
+        change: Change::Text {
+            file,
+            times: 1,
+            old,
+            new,
+        },
+    }
 }
 
 const fn bit(name: &'static str, image: &'static str, line: usize, bit: usize) -> Mutant {
-    Mutant { name, base: Base::Int8, change: Change::Bit { image, line, bit } }
+    Mutant {
+        name,
+        base: Base::Int8,
+        change: Change::Bit { image, line, bit },
+    }
 }
 
 const fn field(name: &'static str, layer: usize, field: &'static str, bit: usize) -> Mutant {
-    Mutant { name, base: Base::Int8, change: Change::Field { layer, field, bit } }
+    Mutant {
+        name,
+        base: Base::Int8,
+        change: Change::Field { layer, field, bit },
+    }
 }
 
 /// Bits of a lane's bias; the multiplier (31) and the shift (6) follow.
