@@ -99,8 +99,8 @@ impl fmt::Display for Interval {
 /// `padded`: some of the inputs may be padding, which counts as `x = zero_point`.
 /// With `zero_point` 0 and the zero-point term folded into `bias` it is the range of the folded
 /// sum, provided that padding is then passed as part of `input`.
-pub fn accumulator_interval(
-    weights: &[i8],
+pub fn accumulator_interval<W: Copy + Into<i64>>(
+    weights: &[W],
     input: Interval,
     zero_point: i32,
     bias: i64,
@@ -112,8 +112,8 @@ pub fn accumulator_interval(
 
 /// A range that holds every intermediate value of the same sum, whatever the order in which
 /// products and bias are added.
-pub fn partial_sum_interval(
-    weights: &[i8],
+pub fn partial_sum_interval<W: Copy + Into<i64>>(
+    weights: &[W],
     input: Interval,
     zero_point: i32,
     bias: i64,
@@ -134,8 +134,9 @@ fn centred(input: Interval, zero_point: i32, padded: bool) -> Interval {
     }
 }
 
-fn product_ranges(weights: &[i8], x: Interval) -> impl Iterator<Item = Interval> {
-    weights
-        .iter()
-        .map(move |&w| Interval::point(i64::from(w)) * x)
+fn product_ranges<W: Copy + Into<i64>>(
+    weights: &[W],
+    x: Interval,
+) -> impl Iterator<Item = Interval> {
+    weights.iter().map(move |&w| Interval::point(w.into()) * x)
 }

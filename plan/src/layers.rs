@@ -155,6 +155,13 @@ impl Pass<'_> {
         self.check_form(node)?;
         match &node.op {
             QOp::Conv2d(c) => {
+                if c.groups != 1 || c.weight_zero_points.iter().any(|&z| z != 0) {
+                    return Err(unsupported(
+                        &node.source,
+                        "groups or asymmetric weights".into(),
+                        "the engine takes dense convolutions with symmetric weights",
+                    ));
+                }
                 let kind = LayerKind::Dot {
                     window: c.window,
                     weights: c.weights.clone(),
@@ -197,6 +204,19 @@ impl Pass<'_> {
             }
             QOp::Table(table) => self.table(index, input, table),
             QOp::Add(_) => self.add(index)?,
+            QOp::ConvTranspose2d(_)
+            | QOp::MatMul(_)
+            | QOp::Transpose(_)
+            | QOp::Concat(_)
+            | QOp::Slice { .. }
+            | QOp::Pad { .. }
+            | QOp::Resize { .. } => {
+                return Err(unsupported(
+                    &node.source,
+                    format!("{} has no hardware", node.op.kind()),
+                    "the reference model computes it; the engine does not yet",
+                ));
+            }
             QOp::Reshape | QOp::Dequantize => self.storage_of[node.output.0] = input,
             QOp::Quantize => {}
         }

@@ -33,6 +33,7 @@ fn tensor(name: &str, shape: [usize; 3]) -> QTensor {
             scale: 0.05,
             zero_point: -7,
         }),
+        unsigned: false,
     }
 }
 
@@ -74,6 +75,8 @@ impl Conv {
                 pad: [self.pad; 2],
             },
             weights: (0..count).map(|i| Self::weight(i).max(-127)).collect(),
+            weight_zero_points: vec![0; oc],
+            groups: 1,
             out_channels: oc,
             in_channels: ic,
             bias: (0..oc as i32).map(|c| 100 * c - 50).collect(),
@@ -96,6 +99,7 @@ impl Conv {
             }],
             inputs: vec![TensorId(0)],
             outputs: vec![TensorId(1)],
+            states: Vec::new(),
         }
     }
 }

@@ -27,6 +27,10 @@ impl fmt::Display for QGraph {
         for &id in &self.outputs {
             writeln!(f, "output {} {}", reference(id), self.tensor(id))?;
         }
+        for state in &self.states {
+            let (read, write) = (reference(state.read), reference(state.write));
+            writeln!(f, "state  {read} <- {write} {}", self.tensor(state.read))?;
+        }
         Ok(())
     }
 }
@@ -34,7 +38,9 @@ impl fmt::Display for QGraph {
 impl fmt::Display for QTensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dtype = match self.dtype {
+            DType::I8 if self.unsigned => "u8-128",
             DType::I8 => "i8",
+            DType::I32 => "i32",
             DType::F32 => "f32",
         };
         write!(f, "{}: {dtype}{:?}", self.name, self.shape)?;
@@ -68,7 +74,14 @@ fn reference(id: TensorId) -> String {
 /// Weights of a node with multiplications.
 fn detail(node: &QNode) -> Option<String> {
     let (prefix, weights, bias) = match &node.op {
-        QOp::Conv2d(c) => (format!("{}, ", c.window), &c.weights, &c.bias),
+        QOp::Conv2d(c) | QOp::ConvTranspose2d(c) => {
+            let groups = if c.groups > 1 {
+                format!(" groups {}", c.groups)
+            } else {
+                String::new()
+            };
+            (format!("{}{groups}, ", c.window), &c.weights, &c.bias)
+        }
         QOp::FullyConnected(f) => (String::new(), &f.weights, &f.bias),
         _ => return None,
     };
@@ -94,7 +107,17 @@ fn rule(node: &QNode) -> Option<String> {
         ))
     };
     match &node.op {
-        QOp::Conv2d(c) => requant(&c.requant, c.lower_is_activation),
+        QOp::Conv2d(c) | QOp::ConvTranspose2d(c) => requant(&c.requant, c.lower_is_activation),
+        QOp::MatMul(m) => {
+            let side = if m.transpose_b { "transposed, " } else { "" };
+            let rule = m.requant.as_ref().map_or("raw".into(), requantizer);
+            Some(format!("{side}requant {rule}"))
+        }
+        QOp::Transpose(perm) => Some(format!("order {perm:?}")),
+        QOp::Concat(axis) => Some(format!("axis {axis}")),
+        QOp::Slice { start, step } => Some(format!("from {start:?} step {step:?}")),
+        QOp::Pad { before, value } => Some(format!("before {before:?} value {value}")),
+        QOp::Resize { rows, columns } => Some(format!("rows {rows:?} columns {columns:?}")),
         QOp::FullyConnected(f) => requant(&f.requant, f.lower_is_activation),
         QOp::Add(r) => Some(format!(
             "({:+}) * {} << {}, ({:+}) * {} << {}; sum * {} << {} {:+}; clamp {}..={}{}",

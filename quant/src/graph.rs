@@ -14,8 +14,11 @@ pub struct TensorId(pub usize);
 /// Element type of a tensor that crosses a node boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DType {
-    /// Signed 8-bit integer, affine parameters in [`QTensor::quant`].
+    /// Signed 8-bit integer, affine parameters in [`QTensor::quant`]. uint8 tensors of a model are
+    /// held as int8, see [`QTensor::unsigned`]; narrower integers are int8 with a narrower range.
     I8,
+    /// Signed 32-bit integer without affine parameters: accumulators that leave the graph as they are.
+    I32,
     /// IEEE single precision; only at the graph boundary (before Quantize, after Dequantize).
     F32,
 }
@@ -29,8 +32,11 @@ pub struct QTensor {
     pub shape: Vec<usize>,
     /// Element type.
     pub dtype: DType,
-    /// Affine parameters; `None` exactly for [`DType::F32`].
+    /// Affine parameters; `Some` exactly for [`DType::I8`].
     pub quant: Option<AffineParams>,
+    /// The model's own type is uint8: values and zero point here are the model's less 128. Matters
+    /// only where integers enter or leave the graph.
+    pub unsigned: bool,
 }
 
 impl QTensor {
@@ -66,20 +72,26 @@ pub struct Window {
     pub pad: [usize; 2],
 }
 
-/// A dense convolution, integer parameters only.
+/// A convolution, integer parameters only. With as many groups as input channels it is a depthwise
+/// one; output channel `oc` belongs to group `oc / (OC / groups)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv2d {
     /// Kernel geometry.
     pub window: Window,
-    /// Weights, `[OC, KH, KW, IC]` row-major, zero point 0.
+    /// Weights, `[OC, KH, KW, IC / groups]` row-major.
     pub weights: Vec<i8>,
-    /// Output channels.
+    /// Zero point of the weights, one per output channel; 0 for symmetric weights.
+    pub weight_zero_points: Vec<i32>,
+    /// Groups of channels that do not mix; 1 for a dense convolution.
+    pub groups: usize,
+    /// Output channels, a multiple of the groups.
     pub out_channels: usize,
-    /// Input channels.
+    /// Input channels, a multiple of the groups.
     pub in_channels: usize,
-    /// Bias in accumulator units, one per output channel; added to `sum(w * (x - zx))`.
+    /// Bias in accumulator units, one per output channel; added to `sum((w - zw) * (x - zx))`.
     pub bias: Vec<i32>,
-    /// Accumulator to output value, one per output channel (zero point and clamp included).
+    /// Accumulator to output value, one per output channel (zero point and clamp included). Empty
+    /// where the output tensor is [`DType::I32`]: the accumulators themselves.
     pub requant: Vec<Requantizer>,
     /// True where the activation function already bounds the output from below (ReLU), so that
     /// reaching the lower clamp is not a saturation.
@@ -89,25 +101,53 @@ pub struct Conv2d {
 /// A fully connected layer over the flattened input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FullyConnected {
-    /// Weights, `[OC, IC]` row-major, zero point 0.
+    /// Weights, `[OC, IC]` row-major.
     pub weights: Vec<i8>,
+    /// Zero point of the weights, one per output channel; 0 for symmetric weights.
+    pub weight_zero_points: Vec<i32>,
     /// Output channels.
     pub out_channels: usize,
     /// Input elements (product of the input shape).
     pub in_features: usize,
     /// Bias in accumulator units, one per output channel.
     pub bias: Vec<i32>,
-    /// Accumulator to output value, one per output channel.
+    /// Accumulator to output value, one per output channel; see [`Conv2d::requant`].
     pub requant: Vec<Requantizer>,
     /// See [`Conv2d::lower_is_activation`].
     pub lower_is_activation: bool,
 }
 
-/// What a node computes.
+impl Conv2d {
+    /// One input and one output channel per group.
+    pub fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.groups == self.in_channels && self.groups == self.out_channels
+    }
+
+    /// Input channels of a group: the length of the weights' last dimension.
+    pub fn group_channels(&self) -> usize {
+        self.in_channels / self.groups
+    }
+}
+
+/// A matrix product of two computed operands: `[.., M, K] x [.., K, N]` to `[.., M, N]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatMul {
+    /// The second operand lies as `[.., N, K]`.
+    pub transpose_b: bool,
+    /// `sum((a - za) * (b - zb))` to output value; `None` where the output is [`DType::I32`].
+    pub requant: Option<Requantizer>,
+}
+
+/// What a node computes. Axes and per-dimension lists follow [`QTensor::shape`] (no batch).
 #[derive(Clone, Debug, PartialEq)]
 pub enum QOp {
-    /// `y[oc] = requant(sum(w * (x - zx)) + bias)`; positions outside the input count as `zx`.
+    /// `y[oc] = requant(sum((w - zw) * (x - zx)) + bias)`; positions outside the input count as `zx`.
     Conv2d(Conv2d),
+    /// The transposed convolution: input pixel `(y, x)` adds `(w - zw) * (x - zx)` to output pixels
+    /// `(y * stride + ky * dilation - pad, ...)`, then bias and requantizer.
+    ConvTranspose2d(Conv2d),
+    /// Product of two computed matrices.
+    MatMul(MatMul),
     /// The same over the whole flattened input.
     FullyConnected(FullyConnected),
     /// Element-wise sum of two tensors of the same shape.
@@ -118,6 +158,31 @@ pub enum QOp {
     AveragePool(Window, AveragePoolRule),
     /// Same elements, other shape.
     Reshape,
+    /// Dimensions in another order: output dimension `i` is input dimension `perm[i]`.
+    Transpose(Vec<usize>),
+    /// All inputs one behind the other along an axis. They share the output's affine parameters.
+    Concat(usize),
+    /// Elements `start[i] + step[i] * n` of every dimension; the output shape gives the counts.
+    Slice {
+        /// First element per dimension.
+        start: Vec<usize>,
+        /// Distance per dimension, at least 1.
+        step: Vec<usize>,
+    },
+    /// The input, surrounded by a constant; what is behind follows from the output shape.
+    Pad {
+        /// Elements in front, per dimension.
+        before: Vec<usize>,
+        /// The constant.
+        value: i8,
+    },
+    /// Nearest neighbour: output pixel `(y, x)` is input pixel `(rows[y], columns[x])`.
+    Resize {
+        /// Input row of each output row.
+        rows: Vec<usize>,
+        /// Input column of each output column.
+        columns: Vec<usize>,
+    },
     /// Any unary int8 function; index is `q as u8`.
     Table(Box<[i8; 256]>),
     /// Softmax over the last dimension.
@@ -129,10 +194,26 @@ pub enum QOp {
 }
 
 impl QOp {
+    /// Whether the operation sums products, which it may give out as they are ([`DType::I32`]).
+    pub fn has_accumulators(&self) -> bool {
+        matches!(
+            self,
+            QOp::Conv2d(_) | QOp::ConvTranspose2d(_) | QOp::FullyConnected(_) | QOp::MatMul(_)
+        )
+    }
+
     /// Short upper-case name for tables and messages.
     pub fn kind(&self) -> &'static str {
         match self {
+            QOp::Conv2d(c) if c.is_depthwise() => "DEPTHWISE_CONV_2D",
             QOp::Conv2d(_) => "CONV_2D",
+            QOp::ConvTranspose2d(_) => "TRANSPOSE_CONV",
+            QOp::MatMul(_) => "MATMUL",
+            QOp::Transpose(_) => "TRANSPOSE",
+            QOp::Concat(_) => "CONCATENATION",
+            QOp::Slice { .. } => "SLICE",
+            QOp::Pad { .. } => "PAD",
+            QOp::Resize { .. } => "RESIZE_NEAREST",
             QOp::FullyConnected(_) => "FULLY_CONNECTED",
             QOp::Add(_) => "ADD",
             QOp::MaxPool(..) => "MAX_POOL_2D",
@@ -153,7 +234,7 @@ pub struct QNode {
     pub name: String,
     /// Where it comes from, for messages: `CONV_2D #3 (model/conv2d_2/Conv2D)`.
     pub source: String,
-    /// Input tensors; two for Add, one otherwise.
+    /// Input tensors: two for Add and MatMul, any number for Concat, one otherwise.
     pub inputs: Vec<TensorId>,
     /// Output tensor.
     pub output: TensorId,
@@ -161,7 +242,20 @@ pub struct QNode {
     pub op: QOp,
 }
 
-/// The integer-only graph. Nodes are in execution order; every tensor has one producer.
+/// A variable that keeps its value from one inference to the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QState {
+    /// Tensor that holds the old value; it has no producer.
+    pub read: TensorId,
+    /// Tensor whose value the variable takes at the end of an inference; shape and affine
+    /// parameters are those of `read`.
+    pub write: TensorId,
+    /// Value after reset, row-major.
+    pub initial: Vec<i8>,
+}
+
+/// The integer-only graph. Nodes are in execution order; every tensor has one producer
+/// (a node, the graph's inputs or a state).
 #[derive(Clone, Debug, PartialEq)]
 pub struct QGraph {
     /// Model name (file stem).
@@ -176,6 +270,8 @@ pub struct QGraph {
     pub inputs: Vec<TensorId>,
     /// Graph outputs, in the model's order.
     pub outputs: Vec<TensorId>,
+    /// Variables, in the model's order.
+    pub states: Vec<QState>,
 }
 
 impl QGraph {
@@ -205,7 +301,15 @@ impl QGraph {
                 let [h, w, _] = self.tensor(node.output).hwc();
                 (h * w * c.weights.len()) as u64
             }
+            QOp::ConvTranspose2d(c) => {
+                let [h, w, _] = self.tensor(node.inputs[0]).hwc();
+                (h * w * c.weights.len()) as u64
+            }
             QOp::FullyConnected(f) => f.weights.len() as u64,
+            QOp::MatMul(_) => {
+                let inner = self.tensor(node.inputs[0]).shape.last().copied();
+                (self.tensor(node.output).elements() * inner.unwrap_or(1)) as u64
+            }
             _ => 0,
         }
     }

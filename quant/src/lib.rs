@@ -18,7 +18,9 @@ use macforge_model::{Format, Model};
 use macforge_numeric::Semantics;
 
 pub use error::QuantError;
-pub use graph::{Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QTensor, TensorId, Window};
+pub use graph::{
+    Conv2d, DType, FullyConnected, MatMul, QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
+};
 
 /// Lowers a model to integers, and verifies the result.
 ///

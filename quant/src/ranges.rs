@@ -33,19 +33,23 @@ impl QGraph {
         self.channels(node)
             .map(|(weights, bias)| {
                 let (zero_point, padded) = self.zero_point_and_padding(node);
-                accumulator_interval(weights, input, zero_point, bias.into(), padded)
+                accumulator_interval(&weights, input, zero_point, bias.into(), padded)
             })
             .collect()
     }
 
     fn output_range(&self, node: &QNode, input: Interval) -> Result<Interval, QuantError> {
         Ok(match &node.op {
-            QOp::Conv2d(c) => self.requantized(node, input, &c.requant)?,
+            QOp::Conv2d(c) | QOp::ConvTranspose2d(c) => {
+                self.requantized(node, input, &c.requant)?
+            }
             QOp::FullyConnected(f) => self.requantized(node, input, &f.requant)?,
             QOp::Add(rule) => rule.clamp.interval(),
             QOp::MaxPool(_, clamp) => clamped(*clamp, input),
             QOp::AveragePool(_, rule) => clamped(rule.clamp, input),
-            QOp::Reshape => input,
+            QOp::Reshape | QOp::Transpose(_) | QOp::Slice { .. } | QOp::Resize { .. } => input,
+            QOp::Pad { value, .. } => input.union(Interval::point((*value).into())),
+            QOp::Concat(_) | QOp::MatMul(_) => Clamp::INT8.interval(),
             QOp::Table(table) => (input.lo..=input.hi)
                 .map(|q| Interval::point(table[usize::from(q as u8)].into()))
                 .reduce(Interval::union)
@@ -63,7 +67,7 @@ impl QGraph {
     ) -> Result<Interval, QuantError> {
         let (zero_point, padded) = self.zero_point_and_padding(node);
         for (channel, (weights, bias)) in self.channels(node).enumerate() {
-            let sums = partial_sum_interval(weights, input, zero_point, bias.into(), padded);
+            let sums = partial_sum_interval(&weights, input, zero_point, bias.into(), padded);
             if !INT32.encloses(sums) {
                 return Err(QuantError::Invalid {
                     place: format!("{} ({})", node.name, node.source),
@@ -81,14 +85,21 @@ impl QGraph {
             .unwrap_or(Clamp::INT8.interval()))
     }
 
-    /// Weights and bias of every output channel.
-    fn channels<'g>(&self, node: &'g QNode) -> impl Iterator<Item = (&'g [i8], i32)> {
-        let (weights, bias, len): (&[i8], &[i32], usize) = match &node.op {
-            QOp::Conv2d(c) => (&c.weights, &c.bias, c.weights.len() / c.out_channels),
-            QOp::FullyConnected(f) => (&f.weights, &f.bias, f.in_features),
-            _ => (&[], &[], 1),
+    /// Weights, less their zero point, and bias of every output channel.
+    fn channels<'g>(&self, node: &'g QNode) -> impl Iterator<Item = (Vec<i16>, i32)> + 'g {
+        let (weights, zero_points, bias): (&[i8], &[i32], &[i32]) = match &node.op {
+            QOp::Conv2d(c) | QOp::ConvTranspose2d(c) => {
+                (&c.weights, &c.weight_zero_points, &c.bias)
+            }
+            QOp::FullyConnected(f) => (&f.weights, &f.weight_zero_points, &f.bias),
+            _ => (&[], &[], &[]),
         };
-        weights.chunks_exact(len).zip(bias.iter().copied())
+        let per_channel = (weights.len() / bias.len().max(1)).max(1);
+        let rows = weights.chunks_exact(per_channel).zip(zero_points);
+        rows.zip(bias).map(|((row, &zero_point), &bias)| {
+            let centred = row.iter().map(|&w| i16::from(w) - zero_point as i16);
+            (centred.collect(), bias)
+        })
     }
 
     fn zero_point_and_padding(&self, node: &QNode) -> (i32, bool) {
@@ -96,7 +107,10 @@ impl QGraph {
             .tensor(node.inputs[0])
             .quant
             .map_or(0, |q| q.zero_point);
-        (zero_point, matches!(node.op, QOp::Conv2d(_)))
+        (
+            zero_point,
+            matches!(node.op, QOp::Conv2d(_) | QOp::ConvTranspose2d(_)),
+        )
     }
 }
 

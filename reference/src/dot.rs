@@ -27,38 +27,91 @@ fn dot(weights: &[i8], x: &[i16]) -> i64 {
 /// A layer's weights as one row per output channel, with what follows each inner product.
 pub(crate) struct Rows<'a> {
     pub weights: &'a [i8],
+    pub weight_zero_points: &'a [i32],
     pub bias: &'a [i32],
+    /// Empty where the accumulators are the result.
     pub requant: &'a [Requantizer],
     pub lower_is_activation: bool,
+}
+
+/// Output elements under construction, row-major.
+pub(crate) enum Elements {
+    /// Requantized values and the number of saturations among them.
+    I8(Vec<i8>, u64),
+    /// Accumulators.
+    I32(Vec<i32>),
 }
 
 impl Rows<'_> {
     /// Checks that weights, biases and requantizers are there for `channels` rows of `depth`.
     pub fn check(&self, cx: &Context, channels: usize, depth: usize) -> Result<(), ReferenceError> {
         cx.expect("number of weights", self.weights.len(), channels * depth)?;
+        let zero_points = self.weight_zero_points.len();
+        cx.expect("number of weight zero points", zero_points, channels)?;
         cx.expect("number of biases", self.bias.len(), channels)?;
+        if self.requant.is_empty() {
+            return Ok(());
+        }
         cx.expect("number of requantizers", self.requant.len(), channels)
     }
 
-    /// Writes every output channel of one input vector; returns the number of saturations.
-    pub fn apply(&self, cx: &Context, x: &[i16], out: &mut [i8]) -> Result<u64, ReferenceError> {
-        let mut saturations = 0;
-        for (channel, q) in out.iter_mut().enumerate() {
-            let row = &self.weights[channel * x.len()..][..x.len()];
-            let acc = dot(row, x) + i64::from(self.bias[channel]);
-            if i32::try_from(acc).is_err() {
-                return Err(ReferenceError::AccumulatorOverflow {
-                    node: cx.node.name.clone(),
-                    channel,
-                    value: acc,
-                });
-            }
-            let requant = &self.requant[channel];
-            let y = requant.unclamped(acc);
-            *q = requant.clamp.apply(y) as i8;
-            saturations += u64::from(requant.clamp.saturates(y, self.lower_is_activation));
+    /// Room for `count` results.
+    pub fn elements(&self, count: usize) -> Elements {
+        if self.requant.is_empty() {
+            Elements::I32(Vec::with_capacity(count))
+        } else {
+            Elements::I8(Vec::with_capacity(count), 0)
         }
-        Ok(saturations)
+    }
+
+    /// Appends the results of output channels `channels` for one input vector.
+    pub fn apply(
+        &self,
+        cx: &Context,
+        x: &[i16],
+        channels: std::ops::Range<usize>,
+        out: &mut Elements,
+    ) -> Result<(), ReferenceError> {
+        let mut sum = None;
+        for channel in channels {
+            let row = &self.weights[channel * x.len()..][..x.len()];
+            let mut acc = dot(row, x);
+            let zero_point = self.weight_zero_points[channel];
+            if zero_point != 0 {
+                let sum = *sum.get_or_insert_with(|| x.iter().map(|&x| i64::from(x)).sum::<i64>());
+                acc -= i64::from(zero_point) * sum;
+            }
+            self.finish(cx, channel, acc, out)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the bias to one sum of products and appends the channel's result.
+    pub fn finish(
+        &self,
+        cx: &Context,
+        channel: usize,
+        sum: i64,
+        out: &mut Elements,
+    ) -> Result<(), ReferenceError> {
+        let acc = sum + i64::from(self.bias[channel]);
+        let Ok(raw) = i32::try_from(acc) else {
+            return Err(ReferenceError::AccumulatorOverflow {
+                node: cx.node.name.clone(),
+                channel,
+                value: acc,
+            });
+        };
+        match out {
+            Elements::I8(values, saturations) => {
+                let requant = &self.requant[channel];
+                let y = requant.unclamped(acc);
+                values.push(requant.clamp.apply(y) as i8);
+                *saturations += u64::from(requant.clamp.saturates(y, self.lower_is_activation));
+            }
+            Elements::I32(values) => values.push(raw),
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,8 @@ use ndarray::ArrayD;
 pub enum Value {
     /// int8 elements.
     I8(ArrayD<i8>),
+    /// int32 elements.
+    I32(ArrayD<i32>),
     /// float32 elements.
     F32(ArrayD<f32>),
 }
@@ -17,6 +19,7 @@ impl Value {
     pub fn shape(&self) -> &[usize] {
         match self {
             Value::I8(a) => a.shape(),
+            Value::I32(a) => a.shape(),
             Value::F32(a) => a.shape(),
         }
     }
@@ -25,6 +28,7 @@ impl Value {
     pub fn dtype(&self) -> DType {
         match self {
             Value::I8(_) => DType::I8,
+            Value::I32(_) => DType::I32,
             Value::F32(_) => DType::F32,
         }
     }
@@ -33,15 +37,15 @@ impl Value {
     pub fn as_i8(&self) -> Option<&ArrayD<i8>> {
         match self {
             Value::I8(a) => Some(a),
-            Value::F32(_) => None,
+            _ => None,
         }
     }
 
     /// The elements, if they are float32.
     pub fn as_f32(&self) -> Option<&ArrayD<f32>> {
         match self {
-            Value::I8(_) => None,
             Value::F32(a) => Some(a),
+            _ => None,
         }
     }
 }

@@ -13,6 +13,8 @@ fn conv(window: Window, weights: &[i8], channels: [usize; 2]) -> Conv2d {
     Conv2d {
         window,
         weights: weights.to_vec(),
+        weight_zero_points: vec![0; out_channels],
+        groups: 1,
         out_channels,
         in_channels,
         bias: vec![0; out_channels],
@@ -165,6 +167,8 @@ fn case() -> impl Strategy<Value = Case> {
                         pad: [ph, pw],
                     },
                     weights,
+                    weight_zero_points: vec![0; oc],
+                    groups: 1,
                     out_channels: oc,
                     in_channels: ic,
                     bias,

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 fn layer(weights: &[i8], bias: &[i32]) -> FullyConnected {
     FullyConnected {
         weights: weights.to_vec(),
+        weight_zero_points: vec![0; bias.len()],
         out_channels: bias.len(),
         in_features: weights.len() / bias.len(),
         bias: bias.to_vec(),

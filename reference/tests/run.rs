@@ -22,6 +22,7 @@ fn branched() -> QGraph {
     };
     let sum = FullyConnected {
         weights: vec![1, 1],
+        weight_zero_points: vec![0],
         out_channels: 1,
         in_features: 2,
         bias: vec![0],

@@ -184,6 +184,8 @@ fn convolutions_equal_cmsis_nn() {
                 pad: case.pad,
             },
             weights: npz.array("weights"),
+            weight_zero_points: vec![0; case.output[2]],
+            groups: 1,
             out_channels: case.output[2],
             in_channels: case.input[2],
             bias: npz.array("biases"),
@@ -205,6 +207,7 @@ fn fully_connected_layers_equal_cmsis_nn() {
     let layer = |mut npz: Npz, features, channels, zero_point, names: [&str; 2], requant| {
         let op = FullyConnected {
             weights: npz.array("weights"),
+            weight_zero_points: vec![0; channels],
             out_channels: channels,
             in_features: features,
             bias: npz.array(names[0]),

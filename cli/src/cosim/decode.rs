@@ -31,7 +31,7 @@ pub fn output_beats(graph: &QGraph) -> usize {
     let output = graph.tensor(graph.outputs[0]);
     match output.dtype {
         DType::I8 => output.elements().div_ceil(4),
-        DType::F32 => output.elements(),
+        DType::I32 | DType::F32 => output.elements(),
     }
 }
 
@@ -44,6 +44,10 @@ pub fn output(graph: &QGraph, beats: &[u32]) -> Option<Value> {
             let bytes = beats.iter().flat_map(|w| w.to_le_bytes()).map(|b| b as i8);
             let values: Vec<i8> = bytes.take(output.elements()).collect();
             ArrayD::from_shape_vec(shape, values).ok().map(Value::I8)
+        }
+        DType::I32 => {
+            let values: Vec<i32> = beats.iter().map(|w| w.cast_signed()).collect();
+            ArrayD::from_shape_vec(shape, values).ok().map(Value::I32)
         }
         DType::F32 => {
             let values: Vec<f32> = beats.iter().map(|&w| f32::from_bits(w)).collect();

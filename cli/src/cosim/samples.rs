@@ -87,6 +87,7 @@ fn sample(graph: &QGraph, raw: &Raw, n: usize) -> Result<Value> {
     let input = graph.tensor(graph.inputs[0]);
     let shape = IxDyn(&input.shape);
     match (raw, input.dtype) {
+        (_, DType::I32) => Err(miette!("the input `{}` is int32", input.name)),
         (Raw::Integers(a), DType::I8) => {
             let values = a
                 .index_axis(Axis(0), n)
@@ -170,6 +171,7 @@ pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Value>> {
         samples.push(match input.dtype {
             DType::I8 => Value::I8(array),
             DType::F32 => Value::F32(array.mapv(|q| params.dequantize(q))),
+            DType::I32 => return Err(miette!("the input `{}` is int32", input.name)),
         });
     }
     Ok(samples)
@@ -185,6 +187,7 @@ pub fn beats(value: &Value) -> Vec<u32> {
                 .map(|c| c.iter().rev().fold(0u32, |w, &b| w << 8 | u32::from(b)))
                 .collect()
         }
+        Value::I32(a) => a.iter().map(|v| v.cast_unsigned()).collect(),
         Value::F32(a) => a.iter().map(|v| v.to_bits()).collect(),
     }
 }

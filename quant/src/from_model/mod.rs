@@ -46,6 +46,7 @@ pub(crate) fn run(model: &Model, semantics: Semantics) -> Result<QGraph, QuantEr
             nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            states: Vec::new(),
         },
     };
     for &tensor in &model.inputs {
@@ -95,6 +96,7 @@ impl Pass<'_> {
             shape: without_batch(user, tensor)?,
             dtype,
             quant,
+            unsigned: false,
         });
         self.ids[index] = Some(id);
         Ok(id)

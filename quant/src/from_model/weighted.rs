@@ -19,6 +19,8 @@ impl Node<'_> {
         Ok(QOp::Conv2d(Conv2d {
             window: self.window([kh, kw], options.stride, options.dilation, options.padding),
             weights: self.weights(),
+            weight_zero_points: vec![0; out_channels],
+            groups: 1,
             out_channels,
             in_channels,
             bias: self.bias(out_channels),
@@ -47,6 +49,7 @@ impl Node<'_> {
         });
         Ok(QOp::FullyConnected(FullyConnected {
             weights: self.weights(),
+            weight_zero_points: vec![0; out_channels],
             out_channels,
             in_features,
             bias: self.bias(out_channels),

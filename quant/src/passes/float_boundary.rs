@@ -44,6 +44,7 @@ fn float_twin(graph: &mut QGraph, of: TensorId, suffix: &str) -> TensorId {
         shape,
         dtype: DType::F32,
         quant: None,
+        unsigned: false,
     });
     TensorId(graph.tensors.len() - 1)
 }

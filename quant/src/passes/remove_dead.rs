@@ -5,7 +5,8 @@ use crate::graph::{QGraph, TensorId};
 /// Walks backwards from the outputs; graph inputs stay.
 pub(crate) fn run(graph: &mut QGraph) {
     let mut live = vec![false; graph.tensors.len()];
-    for id in &graph.outputs {
+    let writes = graph.states.iter().map(|s| &s.write);
+    for id in graph.outputs.iter().chain(writes) {
         live[id.0] = true;
     }
     for node in graph.nodes.iter().rev() {
@@ -16,7 +17,8 @@ pub(crate) fn run(graph: &mut QGraph) {
         }
     }
     graph.nodes.retain(|node| live[node.output.0]);
-    for id in &graph.inputs {
+    let reads = graph.states.iter().map(|s| &s.read);
+    for id in graph.inputs.iter().chain(reads) {
         live[id.0] = true;
     }
     compact(graph, &live);
@@ -36,7 +38,12 @@ fn compact(graph: &mut QGraph, live: &[bool]) {
         .nodes
         .iter_mut()
         .flat_map(|n| n.inputs.iter_mut().chain([&mut n.output]));
-    for id in used.chain(&mut graph.inputs).chain(&mut graph.outputs) {
+    let states = graph
+        .states
+        .iter_mut()
+        .flat_map(|s| [&mut s.read, &mut s.write]);
+    let boundary = graph.inputs.iter_mut().chain(&mut graph.outputs);
+    for id in used.chain(boundary).chain(states) {
         *id = renumbered[id.0];
     }
 }

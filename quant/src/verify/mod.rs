@@ -1,5 +1,6 @@
 //! The invariants of a [`QGraph`], checked after every pass.
 
+mod movement;
 mod ops;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ impl QGraph {
             verify_tensor(tensor)?;
         }
         self.verify_producers()?;
+        self.verify_states()?;
         self.verify_float_boundary()?;
         for node in &self.nodes {
             ops::verify(self, node)?;
@@ -47,12 +49,16 @@ impl QGraph {
         if bad(&self.inputs) || bad(&self.outputs) {
             return invalid("graph", "an input or output is not a tensor of the graph");
         }
+        if self.states.iter().any(|s| bad(&[s.read, s.write])) {
+            return invalid("graph", "a state is not a tensor of the graph");
+        }
         for node in &self.nodes {
             if bad(&node.inputs) || bad(&[node.output]) {
                 return invalid(place(node), "an operand is not a tensor of the graph");
             }
             let wanted = match node.op {
-                QOp::Add(_) => 2,
+                QOp::Add(_) | QOp::MatMul(_) => 2,
+                QOp::Concat(_) => node.inputs.len().max(1),
                 _ => 1,
             };
             if node.inputs.len() != wanted {
@@ -91,6 +97,11 @@ impl QGraph {
                 return invalid(self.place_of(id), "is a graph input twice");
             }
         }
+        for state in &self.states {
+            if std::mem::replace(&mut written[state.read.0], true) {
+                return invalid(self.place_of(state.read), "is a state and has a producer");
+            }
+        }
         for node in &self.nodes {
             if let Some(&id) = node.inputs.iter().find(|id| !written[id.0]) {
                 let what = format!("reads {} before it is written", self.place_of(id));
@@ -117,6 +128,22 @@ impl QGraph {
         Ok(())
     }
 
+    /// A state's two tensors are alike, and its reset value fits them.
+    fn verify_states(&self) -> Result<(), QuantError> {
+        for state in &self.states {
+            let (read, write) = (self.tensor(state.read), self.tensor(state.write));
+            let alike = read.shape == write.shape
+                && read.dtype == DType::I8
+                && write.dtype == DType::I8
+                && read.quant == write.quant;
+            if !alike || state.initial.len() != read.elements() {
+                let what = "old value, new value and reset value of the state are unlike";
+                return invalid(self.place_of(state.read), what);
+            }
+        }
+        Ok(())
+    }
+
     fn verify_float_boundary(&self) -> Result<(), QuantError> {
         let (inputs, outputs) = (self.mask(&self.inputs), self.mask(&self.outputs));
         for node in &self.nodes {
@@ -125,8 +152,9 @@ impl QGraph {
                 QOp::Dequantize => (DType::I8, DType::F32),
                 _ => (DType::I8, DType::I8),
             };
+            let raw = self.tensor(node.output).dtype == DType::I32 && outputs[node.output.0];
             let right_types = node.inputs.iter().all(|&id| self.tensor(id).dtype == from)
-                && self.tensor(node.output).dtype == to;
+                && (self.tensor(node.output).dtype == to || (raw && node.op.has_accumulators()));
             if !right_types {
                 return invalid(place(node), "float32 other than at the graph's boundary");
             }
@@ -174,7 +202,7 @@ fn verify_tensor(tensor: &QTensor) -> Result<(), QuantError> {
     }
     let valid = match (tensor.dtype, tensor.quant) {
         (DType::I8, Some(q)) => AffineParams::new(q.scale, q.zero_point).is_ok(),
-        (DType::F32, None) => true,
+        (DType::F32 | DType::I32, None) => !tensor.unsigned,
         _ => false,
     };
     if !valid {

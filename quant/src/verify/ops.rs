@@ -2,9 +2,10 @@
 
 use macforge_numeric::{AffineParams, Clamp, Requantizer, SoftmaxRule};
 
+use super::movement;
 use super::{invalid, place};
 use crate::QuantError;
-use crate::graph::{Conv2d, FullyConnected, QGraph, QNode, QOp, QTensor, Window};
+use crate::graph::{Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QTensor, Window};
 
 /// Largest average whose sum of int8 values stays inside int32.
 const MAX_AVERAGE: usize = (1 << 24) - 1;
@@ -18,6 +19,16 @@ pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
     };
     match &node.op {
         QOp::Conv2d(conv) => check.conv2d(conv),
+        QOp::ConvTranspose2d(conv) => check.conv_weights(conv),
+        QOp::MatMul(product) => movement::matmul(&check, graph.tensor(node.inputs[1]), product),
+        QOp::Transpose(perm) => movement::transpose(&check, perm),
+        QOp::Concat(axis) => {
+            let inputs: Vec<&QTensor> = node.inputs.iter().map(|&t| graph.tensor(t)).collect();
+            movement::concat(&check, &inputs, *axis)
+        }
+        QOp::Slice { start, step } => movement::slice(&check, start, step),
+        QOp::Pad { before, .. } => movement::pad(&check, before),
+        QOp::Resize { rows, columns } => movement::resize(&check, rows, columns),
         QOp::FullyConnected(fc) => check.fully_connected(fc),
         QOp::Add(rule) => {
             check.same_shape(check.input)?;
@@ -45,14 +56,15 @@ pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
     }
 }
 
-struct Check<'a> {
-    node: &'a QNode,
-    input: &'a QTensor,
-    output: &'a QTensor,
+/// A node with its first input and its output.
+pub(super) struct Check<'a> {
+    pub node: &'a QNode,
+    pub input: &'a QTensor,
+    pub output: &'a QTensor,
 }
 
 impl Check<'_> {
-    fn fail(&self, what: impl Into<String>) -> Result<(), QuantError> {
+    pub(super) fn fail(&self, what: impl Into<String>) -> Result<(), QuantError> {
         invalid(place(self.node), what)
     }
 
@@ -68,15 +80,28 @@ impl Check<'_> {
 
     fn conv2d(&self, conv: &Conv2d) -> Result<(), QuantError> {
         self.window(&conv.window)?;
+        self.conv_weights(conv)
+    }
+
+    fn conv_weights(&self, conv: &Conv2d) -> Result<(), QuantError> {
         let channels = (self.input.hwc()[2], self.output.hwc()[2]);
         if channels != (conv.in_channels, conv.out_channels) {
             return self.fail(format!("tensors with {channels:?} channels in and out"));
         }
+        let groups = conv.groups;
+        if groups == 0 || channels.0 % groups != 0 || channels.1 % groups != 0 {
+            return self.fail(format!("{groups} groups on {channels:?} channels"));
+        }
         let [kh, kw] = conv.window.kernel;
         let taps = kh
             .checked_mul(kw)
-            .and_then(|t| t.checked_mul(conv.in_channels));
-        self.weighted(conv.weights.len(), taps, conv.out_channels)?;
+            .and_then(|t| t.checked_mul(conv.group_channels()));
+        self.weighted(
+            conv.weights.len(),
+            taps,
+            &conv.weight_zero_points,
+            conv.out_channels,
+        )?;
         self.channels(&conv.bias, &conv.requant, conv.out_channels)
     }
 
@@ -85,7 +110,13 @@ impl Check<'_> {
         if sizes != (fc.in_features, fc.out_channels) {
             return self.fail(format!("tensors with {sizes:?} elements in and out"));
         }
-        self.weighted(fc.weights.len(), Some(fc.in_features), fc.out_channels)?;
+        let zero_points = &fc.weight_zero_points;
+        self.weighted(
+            fc.weights.len(),
+            Some(fc.in_features),
+            zero_points,
+            fc.out_channels,
+        )?;
         self.channels(&fc.bias, &fc.requant, fc.out_channels)
     }
 
@@ -93,8 +124,13 @@ impl Check<'_> {
         &self,
         found: usize,
         taps: Option<usize>,
+        zero_points: &[i32],
         channels: usize,
     ) -> Result<(), QuantError> {
+        let int8 = zero_points.iter().all(|&z| i8::try_from(z).is_ok());
+        if zero_points.len() != channels || !int8 {
+            return self.fail("weight zero points, wanted one int8 per output channel");
+        }
         let wanted = taps.and_then(|t| t.checked_mul(channels));
         if wanted == Some(found) && found > 0 {
             return Ok(());
@@ -109,7 +145,12 @@ impl Check<'_> {
         requant: &[Requantizer],
         channels: usize,
     ) -> Result<(), QuantError> {
-        if bias.len() != channels || requant.len() != channels {
+        let wanted = if self.output.dtype == DType::I32 {
+            0
+        } else {
+            channels
+        };
+        if bias.len() != channels || requant.len() != wanted {
             let (b, r) = (bias.len(), requant.len());
             return self.fail(format!(
                 "{b} biases and {r} requantizers for {channels} channels"

@@ -15,13 +15,14 @@ pub(super) fn eval(cx: &Context, op: &FullyConnected) -> Result<Output, Referenc
         .collect();
     let rows = Rows {
         weights: &op.weights,
+        weight_zero_points: &op.weight_zero_points,
         bias: &op.bias,
         requant: &op.requant,
         lower_is_activation: op.lower_is_activation,
     };
     cx.expect("input features", op.in_features, x.len())?;
     rows.check(cx, op.out_channels, op.in_features)?;
-    let mut elements = vec![0; op.out_channels];
-    let saturations = rows.apply(cx, &x, &mut elements)?;
-    cx.output(elements, saturations)
+    let mut elements = rows.elements(op.out_channels);
+    rows.apply(cx, &x, 0..op.out_channels, &mut elements)?;
+    cx.accumulated(elements)
 }

@@ -3,9 +3,12 @@
 mod add;
 mod average_pool;
 mod conv2d;
+mod conv_transpose2d;
 mod dequantize;
 mod fully_connected;
+mod matmul;
 mod max_pool;
+mod movement;
 mod quantize;
 mod reshape;
 mod softmax;
@@ -16,6 +19,7 @@ use macforge_numeric::AffineParams;
 use macforge_quant::{DType, QGraph, QNode, QOp, TensorId};
 use ndarray::{ArrayD, ArrayView3, IxDyn};
 
+use crate::dot::Elements;
 use crate::error::ReferenceError;
 use crate::run::check_dtype;
 use crate::value::Value;
@@ -42,6 +46,13 @@ pub(crate) fn eval(cx: &Context) -> Result<Output, ReferenceError> {
         QOp::Add(rule) => add::eval(cx, rule),
         QOp::MaxPool(window, clamp) => max_pool::eval(cx, window, *clamp),
         QOp::AveragePool(window, rule) => average_pool::eval(cx, window, rule),
+        QOp::ConvTranspose2d(op) => conv_transpose2d::eval(cx, op),
+        QOp::MatMul(op) => matmul::eval(cx, op),
+        QOp::Transpose(perm) => movement::transpose(cx, perm),
+        QOp::Concat(axis) => movement::concat(cx, *axis),
+        QOp::Slice { start, step } => movement::slice(cx, start, step),
+        QOp::Pad { before, value } => movement::pad(cx, before, *value),
+        QOp::Resize { rows, columns } => movement::resize(cx, rows, columns),
         QOp::Reshape => reshape::eval(cx),
         QOp::Table(table) => table::eval(cx, table),
         QOp::Softmax(rule) => softmax::eval(cx, rule),
@@ -131,6 +142,32 @@ impl<'a> Context<'a> {
             found,
             wanted,
         })
+    }
+
+    fn shapes_differ(&self) -> ReferenceError {
+        let output = self.graph.tensor(self.node.output);
+        ReferenceError::Shape {
+            tensor: output.name.clone(),
+            found: self.graph.tensor(self.node.inputs[0]).shape.clone(),
+            wanted: output.shape.clone(),
+        }
+    }
+
+    /// What a layer with accumulators has computed, in the output's shape.
+    fn accumulated(&self, elements: Elements) -> Result<Output, ReferenceError> {
+        match elements {
+            Elements::I8(values, saturations) => self.output(values, saturations),
+            Elements::I32(values) => {
+                let array = ArrayD::from_shape_vec(
+                    IxDyn(&self.graph.tensor(self.node.output).shape),
+                    values,
+                );
+                Ok(Output {
+                    value: Value::I32(array.map_err(|_| self.shapes_differ())?),
+                    saturations: 0,
+                })
+            }
+        }
     }
 
     /// Row-major elements in the output's shape.

@@ -16,6 +16,7 @@ pub fn int8(name: &str, shape: &[usize], zero_point: i32) -> QTensor {
             scale: 0.5,
             zero_point,
         }),
+        unsigned: false,
     }
 }
 
@@ -47,6 +48,7 @@ pub fn graph(op: QOp, inputs: &[QTensor], output: QTensor) -> QGraph {
         }],
         inputs: ids,
         outputs: vec![out],
+        states: Vec::new(),
     }
 }
 
