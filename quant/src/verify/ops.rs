@@ -89,7 +89,7 @@ impl Check<'_> {
             return self.fail(format!("tensors with {channels:?} channels in and out"));
         }
         let groups = conv.groups;
-        if groups == 0 || channels.0 % groups != 0 || channels.1 % groups != 0 {
+        if groups == 0 || !channels.0.is_multiple_of(groups) || !channels.1.is_multiple_of(groups) {
             return self.fail(format!("{groups} groups on {channels:?} channels"));
         }
         let [kh, kw] = conv.window.kernel;
