@@ -200,6 +200,9 @@ pub struct PoolOptions {
 pub enum OpKind {
     /// Inputs: activation `[1, H, W, IC]`, weights `[OC, KH, KW, IC]`, optional bias `[OC]`.
     Conv2d(Conv2dOptions),
+    /// Inputs: activation `[1, H, W, IC]`, weights `[1, KH, KW, OC]`, optional bias `[OC]`; output
+    /// channel `oc` reads input channel `oc / (OC / IC)`.
+    DepthwiseConv2d(Conv2dOptions),
     /// Inputs: activation, weights `[OC, IC]`, optional bias `[OC]`.
     FullyConnected(Activation),
     /// Inputs: two activations of the same shape.

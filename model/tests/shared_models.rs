@@ -31,6 +31,18 @@ fn supported_models_have_the_manifests_operators_and_macs() {
         ),
         ("mlperf_tiny/A/ad/ad01_int8.tflite", 10, 264_192, 265_864),
         ("tflite/A/magic_wand_int8.tflite", 10, 62_016, 4_302),
+        (
+            "mlperf_tiny/A/kws/kws_dscnn_int8.tflite",
+            13,
+            2_656_768,
+            22_606,
+        ),
+        (
+            "mlperf_tiny/A/vww/vww_96_int8.tflite",
+            31,
+            7_489_664,
+            210_852,
+        ),
         ("tflite/A/hello_world_int8.tflite", 3, 288, 321),
     ] {
         let model = shared(path);
@@ -66,30 +78,15 @@ fn resnet8_has_the_manifests_layers() {
 
 #[test]
 #[ignore = "needs ../shared/models"]
-fn unsupported_operators_are_all_listed_and_the_rest_is_still_counted() {
-    for (path, name, listed, first, macs) in [
-        (
-            "mlperf_tiny/A/kws/kws_dscnn_int8.tflite",
-            "DEPTHWISE_CONV_2D",
-            4,
-            1,
-            Some(2_656_768),
-        ),
-        (
-            "mlperf_tiny/A/vww/vww_96_int8.tflite",
-            "DEPTHWISE_CONV_2D",
-            13,
-            1,
-            Some(7_489_664),
-        ),
+fn unsupported_operators_are_all_listed() {
+    for (path, name, listed, first) in [
         (
             "tflite/A/mnist_lstm_int8.tflite",
             "UNIDIRECTIONAL_SEQUENCE_LSTM",
             1,
             0,
-            None,
         ),
-        ("tflite/A/mww_okay_nabu.tflite", "CALL_ONCE", 1, 0, None),
+        ("tflite/A/mww_okay_nabu.tflite", "CALL_ONCE", 1, 0),
     ] {
         let model = shared(path);
         let hits: Vec<usize> = (model.unsupported.iter())
@@ -100,9 +97,6 @@ fn unsupported_operators_are_all_listed_and_the_rest_is_still_counted() {
         assert_eq!(hits[0], first, "{path}");
         for entry in &model.unsupported {
             assert_eq!(model.operators[entry.operator].name, entry.name);
-        }
-        if let Some(macs) = macs {
-            assert_eq!(total_macs(&model), macs, "{path}");
         }
     }
 }

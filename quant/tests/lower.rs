@@ -102,6 +102,33 @@ fn convolution_multipliers_are_float64_with_and_without_bias() {
     }
 }
 
+/// Two input channels, depth multiplier 2, kernel 1x3.
+#[test]
+fn depthwise_weights_are_grouped_by_output_channel() {
+    let mut w = ModelWriter::new();
+    let x = w.int8("x", &[1, 1, 6, 2], X, 3);
+    let by_tap: Vec<i8> = (0..12).collect();
+    let scales = [W, W / 2.0, W / 4.0, W / 8.0];
+    let k = w.weights_along(3, "k", &[1, 1, 3, 4], &scales, &by_tap);
+    let y = w.int8("y", &[1, 1, 3, 4], Y, 0);
+    let options = Options::DepthwiseConv2d {
+        stride: [2, 2],
+        fused: Fused::None,
+    };
+    w.operator("DEPTHWISE_CONV_2D", &[x, k], &[y], options);
+    let graph = lowered(&w.finish(&[x], &[y]));
+    let shifts: Vec<i32> = multipliers(&graph).iter().map(|m| m.1).collect();
+    assert_eq!(shifts, [-4, -5, -6, -7]);
+    let QOp::Conv2d(conv) = &graph.nodes[0].op else {
+        panic!("{:?}", graph.nodes[0].op)
+    };
+    assert_eq!(
+        (conv.groups, conv.in_channels, conv.out_channels),
+        (2, 2, 4)
+    );
+    assert_eq!(conv.weights, [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]);
+}
+
 #[test]
 fn fused_activations_become_clamps() {
     for (fused, clamp, lower_is_activation) in [

@@ -78,6 +78,7 @@ fn check_layers(model: &str, layers: &str, semantics: Option<Semantics>, indices
 }
 
 const RESNET8: &str = "mlperf_tiny/A/ic/resnet8_int8.tflite";
+const KWS: &str = "mlperf_tiny/A/kws/kws_dscnn_int8.tflite";
 const AUTOENCODER: &str = "mlperf_tiny/A/ad/ad01_int8.tflite";
 
 #[test]
@@ -104,6 +105,49 @@ fn hello_world_outputs_equal_tflites() {
     let name = "tflm_hello_world_int8";
     let model = "tflite/A/hello_world_int8.tflite";
     check_outputs(model, name, &format!("{name}_tfl214ref"), 256);
+}
+
+#[test]
+#[ignore = "needs ../shared/models"]
+fn depthwise_networks_outputs_equal_tflites() {
+    let name = "mlperf_kws_dscnn_int8_A";
+    check_outputs(KWS, name, &format!("{name}_tfl214ref"), 32);
+    let (name, model) = (
+        "mlperf_vww_int8_cfu",
+        "mlperf_tiny/A/vww/vww_96_int8.tflite",
+    );
+    check_outputs(model, name, &format!("{name}_tfl214ref"), 4);
+    let (name, model) = (
+        "tflm_micro_speech_int8",
+        "tflite/A/micro_speech_int8.tflite",
+    );
+    check_outputs(model, name, &format!("{name}_tfl214ref"), 2);
+    let (name, model) = (
+        "tflm_person_detect_int8",
+        "tflite/A/person_detect_int8.tflite",
+    );
+    check_outputs(model, name, name, 2);
+}
+
+/// Accuracy on the labelled samples; TFLite's reference kernels reach the same.
+#[test]
+#[ignore = "needs ../shared/models"]
+fn keyword_spotting_is_as_accurate_as_tflite() {
+    let graph = lower(&load(KWS), None);
+    let file = File::open(shared("datasets/A/kws01_mlperf_A.npz")).unwrap();
+    let mut npz = NpzReader::new(file).unwrap();
+    let (inputs, labels): (ArrayD<i8>, ArrayD<i64>) = (array(&mut npz, "x"), array(&mut npz, "y"));
+    let hits = labels.iter().enumerate().filter(|&(index, &label)| {
+        let x = sample(&inputs, index, &graph, graph.inputs[0]);
+        let run = run(&graph, &[Value::I8(x)]).unwrap();
+        let scores = run.outputs(&graph)[0].as_i8().unwrap();
+        let best = scores
+            .iter()
+            .zip(0i64..)
+            .max_by_key(|&(score, class)| (score, -class));
+        best.is_some_and(|(_, class)| class == label)
+    });
+    assert_eq!((hits.count(), labels.len()), (452, 500));
 }
 
 /// Float in and out, convolution, maximum pooling and both boundary operators.

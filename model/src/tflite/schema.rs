@@ -75,6 +75,15 @@ fields! {
         DILATION_W = 4 "dilation_w_factor",
         DILATION_H = 5 "dilation_h_factor",
     }
+    /// `table DepthwiseConv2DOptions`
+    depthwise_conv2d_options {
+        PADDING = 0 "padding",
+        STRIDE_W = 1 "stride_w",
+        STRIDE_H = 2 "stride_h",
+        ACTIVATION = 4 "fused_activation_function",
+        DILATION_W = 5 "dilation_w_factor",
+        DILATION_H = 6 "dilation_h_factor",
+    }
     /// `table Pool2DOptions`
     pool2d_options {
         PADDING = 0 "padding",
@@ -102,6 +111,7 @@ fields! {
 /// `union BuiltinOptions`: the table type behind `builtin_options`.
 pub(crate) mod options_type {
     pub(crate) const CONV_2D: u8 = 1;
+    pub(crate) const DEPTHWISE_CONV_2D: u8 = 2;
     pub(crate) const POOL_2D: u8 = 5;
     pub(crate) const FULLY_CONNECTED: u8 = 8;
     pub(crate) const SOFTMAX: u8 = 9;

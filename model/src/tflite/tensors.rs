@@ -151,9 +151,14 @@ fn quantization(
             zero_point.len()
         ));
     }
-    let Ok(dimension) = usize::try_from(dimension) else {
+    let Ok(mut dimension) = usize::try_from(dimension) else {
         return bad(format!("quantized dimension {dimension}"));
     };
+    if let &[length] = shape
+        && length == scale.len()
+    {
+        dimension = 0; // some converters give a bias the dimension of its weights
+    }
     if scale.len() > 1 && shape.get(dimension) != Some(&scale.len()) {
         return bad(format!(
             "{} scales along dimension {dimension} of shape {shape:?}",

@@ -72,6 +72,13 @@ pub enum Options {
         /// Fused activation.
         fused: Fused,
     },
+    /// `DepthwiseConv2DOptions`, SAME padding without dilation.
+    DepthwiseConv2d {
+        /// Strides.
+        stride: [i32; 2],
+        /// Fused activation.
+        fused: Fused,
+    },
     /// `Pool2DOptions`.
     Pool {
         /// Window.
@@ -146,14 +153,26 @@ impl ModelWriter {
 
     /// Adds constant int8 weights, zero points 0; several scales run along dimension 0.
     pub fn weights(&mut self, name: &str, shape: &[i32], scale: &[f32], data: &[i8]) -> i32 {
+        self.weights_along(0, name, shape, scale, data)
+    }
+
+    /// The same with several scales along dimension `dimension`.
+    pub fn weights_along(
+        &mut self,
+        dimension: i32,
+        name: &str,
+        shape: &[i32],
+        scale: &[f32],
+        data: &[i8],
+    ) -> i32 {
         self.tensor(TensorSpec {
             name: name.into(),
             shape: shape.into(),
             element_type: element::I8,
             scale: scale.into(),
             zero_point: vec![0; scale.len()],
+            dimension,
             data: data.iter().map(|&w| w.cast_unsigned()).collect(),
-            ..Default::default()
         })
     }
 
@@ -327,6 +346,14 @@ fn options(
             put(fbb, f::DILATION_W, dilation[1]);
             put(fbb, f::DILATION_H, dilation[0]);
             options_type::CONV_2D
+        }
+        Options::DepthwiseConv2d { stride, fused } => {
+            use schema::depthwise_conv2d_options as f;
+            put(fbb, f::PADDING, padding(true));
+            put(fbb, f::STRIDE_W, stride[1]);
+            put(fbb, f::STRIDE_H, stride[0]);
+            put(fbb, f::ACTIVATION, fused as i8);
+            options_type::DEPTHWISE_CONV_2D
         }
         Options::Pool {
             kernel,

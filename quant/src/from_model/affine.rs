@@ -34,10 +34,12 @@ pub(super) fn params(node: &str, tensor: &Tensor) -> Result<AffineParams, QuantE
     })
 }
 
-/// Scales of int8 weights: one, or one per output channel (dimension 0). Zero points are all 0.
+/// Scales of int8 weights: one, or one per output channel (dimension `dimension`). Zero points are
+/// all 0.
 pub(super) fn weight_scales<'t>(
     node: &str,
     tensor: &'t Tensor,
+    dimension: usize,
     channels: usize,
 ) -> Result<&'t [f32], QuantError> {
     let name = &tensor.name;
@@ -52,10 +54,10 @@ pub(super) fn weight_scales<'t>(
         return refuse("without quantization parameters".into(), "scales");
     };
     let count = q.scale.len();
-    if count != 1 && (count != channels || q.dimension != 0) {
+    if count != 1 && (count != channels || q.dimension != dimension) {
         return refuse(
             format!("with {count} scales along dimension {}", q.dimension),
-            &format!("1 scale, or {channels} along dimension 0"),
+            &format!("1 scale, or {channels} along dimension {dimension}"),
         );
     }
     if let Some(zero_point) = q.zero_point.iter().find(|&&z| z != 0) {

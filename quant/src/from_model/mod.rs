@@ -171,6 +171,7 @@ impl Node<'_> {
     fn lower(&self) -> Result<QOp, QuantError> {
         match self.operator.kind {
             OpKind::Conv2d(options) => self.conv2d(options),
+            OpKind::DepthwiseConv2d(options) => self.depthwise_conv2d(options),
             OpKind::FullyConnected(activation) => self.fully_connected(activation),
             OpKind::Add(activation) => self.add(activation),
             OpKind::AveragePool2d(options) => self.average_pool(options),

@@ -1,4 +1,4 @@
-//! `CONV_2D` and `FULLY_CONNECTED`: weights, bias, and one requantizer per output channel.
+//! `CONV_2D`, `DEPTHWISE_CONV_2D` and `FULLY_CONNECTED`: weights, bias, and one requantizer per output channel.
 
 use macforge_model::{Activation, Conv2dOptions, ElementType};
 use macforge_numeric::{AffineParams, Requantizer, Semantics};
@@ -12,11 +12,7 @@ impl Node<'_> {
         let &[out_channels, kh, kw, in_channels] = self.input_tensor(1).shape.as_slice() else {
             unreachable!("the importer requires rank 4");
         };
-        let scales = affine::weight_scales(&self.source, self.input_tensor(1), out_channels)?;
-        let (x, y) = (self.input_params(0)?, self.output_params()?);
-        let multipliers = broadcast(scales, out_channels)
-            .map(|w| conv_multiplier(self.semantics, x.scale, w, y.scale));
-        Ok(QOp::Conv2d(Conv2d {
+        let conv = Conv2d {
             window: self.window([kh, kw], options.stride, options.dilation, options.padding),
             weights: self.weights(),
             weight_zero_points: vec![0; out_channels],
@@ -24,16 +20,56 @@ impl Node<'_> {
             out_channels,
             in_channels,
             bias: self.bias(out_channels),
-            requant: self.requantizers(multipliers, y, options.activation)?,
+            requant: self.conv_requantizers(0, out_channels, options.activation)?,
+            lower_is_activation: options.activation != Activation::None,
+        };
+        Ok(QOp::Conv2d(conv))
+    }
+
+    /// A convolution with as many groups as input channels; the weights `[1, KH, KW, OC]` become
+    /// `[OC, KH, KW, 1]`.
+    pub(super) fn depthwise_conv2d(&self, options: Conv2dOptions) -> Result<QOp, QuantError> {
+        let &[1, kh, kw, out_channels] = self.input_tensor(1).shape.as_slice() else {
+            unreachable!("the importer requires this shape");
+        };
+        let in_channels = self.input_tensor(0).shape[3];
+        let by_tap = self.weights();
+        let weights = (0..out_channels)
+            .flat_map(|oc| by_tap.iter().skip(oc).step_by(out_channels).copied())
+            .collect();
+        Ok(QOp::Conv2d(Conv2d {
+            window: self.window([kh, kw], options.stride, options.dilation, options.padding),
+            weights,
+            weight_zero_points: vec![0; out_channels],
+            groups: in_channels,
+            out_channels,
+            in_channels,
+            bias: self.bias(out_channels),
+            requant: self.conv_requantizers(3, out_channels, options.activation)?,
             lower_is_activation: options.activation != Activation::None,
         }))
+    }
+
+    /// Requantizers of a convolution whose output channels are dimension `dimension` of its weights.
+    fn conv_requantizers(
+        &self,
+        dimension: usize,
+        channels: usize,
+        activation: Activation,
+    ) -> Result<Vec<Requantizer>, QuantError> {
+        let weights = self.input_tensor(1);
+        let scales = affine::weight_scales(&self.source, weights, dimension, channels)?;
+        let (x, y) = (self.input_params(0)?, self.output_params()?);
+        let multipliers = broadcast(scales, channels)
+            .map(|w| conv_multiplier(self.semantics, x.scale, w, y.scale));
+        self.requantizers(multipliers, y, activation)
     }
 
     pub(super) fn fully_connected(&self, activation: Activation) -> Result<QOp, QuantError> {
         let &[out_channels, in_features] = self.input_tensor(1).shape.as_slice() else {
             unreachable!("the importer requires rank 2");
         };
-        let scales = affine::weight_scales(&self.source, self.input_tensor(1), out_channels)?;
+        let scales = affine::weight_scales(&self.source, self.input_tensor(1), 0, out_channels)?;
         let (x, y) = (self.input_params(0)?, self.output_params()?);
         let per_channel = scales.len() > 1;
         if !per_channel {

@@ -5,6 +5,7 @@
 
 mod add;
 mod conv2d;
+mod depthwise_conv2d;
 mod fully_connected;
 mod pool2d;
 mod quantize;
@@ -67,6 +68,7 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
         "ADD" => add::import(op),
         "AVERAGE_POOL_2D" => Ok(OpKind::AveragePool2d(pool2d::import(op)?)),
         "CONV_2D" => conv2d::import(op),
+        "DEPTHWISE_CONV_2D" => depthwise_conv2d::import(op),
         "DEQUANTIZE" => quantize::import_dequantize(op),
         "FULLY_CONNECTED" => fully_connected::import(op),
         "MAX_POOL_2D" => Ok(OpKind::MaxPool2d(pool2d::import(op)?)),
@@ -81,7 +83,7 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
             "no importer for this operator",
             format!(
                 "a lowering of {} to integer hardware; supported are ADD, AVERAGE_POOL_2D, CONV_2D, \
-                 DEQUANTIZE, FULLY_CONNECTED, MAX_POOL_2D, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, \
+                 DEPTHWISE_CONV_2D, DEQUANTIZE, FULLY_CONNECTED, MAX_POOL_2D, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, \
                  RESHAPE, SOFTMAX",
                 op.name
             ),
