@@ -28,6 +28,7 @@ pub mod mul_add;
 pub mod packing;
 pub mod pool;
 pub mod requant;
+mod requant_row;
 pub mod softmax;
 pub mod staircase;
 pub mod table;
@@ -40,6 +41,7 @@ pub use lane::{LaneConstants, TieWindow};
 pub use mul_add::MulAdd;
 pub use pool::AveragePoolRule;
 pub use requant::{RequantRule, Requantizer};
+pub use requant_row::RequantRow;
 pub use softmax::SoftmaxRule;
 pub use staircase::{
     StaircaseCounterexample, StaircaseProof, prove_equal, prove_equal_functions, thresholds,

@@ -110,7 +110,7 @@ impl Requantizer {
             RequantRule::TfliteSingle { multiplier, shift } => {
                 multiply_single_rounding(acc, multiplier, shift)
             }
-            RequantRule::OrtX86 { scale } => (acc as f32 * scale).round_ties_even() as i64,
+            RequantRule::OrtX86 { scale } => ort_x86(acc as i32, scale) as i64,
             RequantRule::Pow2 { shift } => {
                 let half = (1i64 << shift) >> 1;
                 (acc + half) >> shift
@@ -123,6 +123,12 @@ impl Requantizer {
     pub fn apply(&self, acc: i64) -> i32 {
         self.clamp.apply(self.unclamped(acc))
     }
+}
+
+/// `f32(acc) * scale` in binary32, rounded half to even: an integer-valued float32.
+#[inline(always)]
+pub(crate) fn ort_x86(acc: i32, scale: f32) -> f32 {
+    (acc as f32 * scale).round_ties_even()
 }
 
 fn out_of_range(found: f64, semantics: Semantics, wanted: &'static str) -> NumericError {

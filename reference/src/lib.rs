@@ -4,16 +4,18 @@
 //! means, every integer rule taken from `macforge-numeric`. It knows nothing of the hardware that
 //! is checked against it.
 //!
-//! [`run`] evaluates one inference and keeps every tensor, so that any layer can be compared.
+//! [`run`] evaluates one inference and keeps every tensor, so that any layer can be compared; an
+//! [`Interpreter`] does so for many inferences of one graph.
 
 mod dot;
 mod error;
 mod ops;
+mod product;
 mod run;
 mod value;
 
 pub use error::ReferenceError;
-pub use run::{Run, run};
+pub use run::{Interpreter, Run, run};
 pub use value::Value;
 
 #[cfg(doc)]

@@ -4,6 +4,7 @@ use macforge_quant::{DType, QGraph};
 
 use crate::error::ReferenceError;
 use crate::ops::{self, Context};
+use crate::product::Product;
 use crate::value::Value;
 
 /// What one inference computed.
@@ -37,26 +38,66 @@ impl Run {
     }
 }
 
-/// Evaluates `graph` on one set of inputs, given in the order of `graph.inputs`.
+/// A graph with its dense layers prepared for many inferences.
+pub struct Interpreter<'g> {
+    graph: &'g QGraph,
+    /// Per node, its prepared weights where it has any.
+    products: Vec<Option<Product>>,
+}
+
+impl<'g> Interpreter<'g> {
+    /// Prepares `graph`.
+    pub fn new(graph: &'g QGraph) -> Self {
+        let products = graph.nodes.iter().map(|n| ops::prepare(graph, n));
+        Self {
+            graph,
+            products: products.collect(),
+        }
+    }
+
+    /// Evaluates the graph on one set of inputs, given in the order of `graph.inputs`.
+    ///
+    /// # Errors
+    /// An input's count, shape or element type is wrong; or the graph is inconsistent (which
+    /// `QGraph::verify` finds as well): missing values, parameters that do not fit the tensors,
+    /// accumulators beyond int32.
+    pub fn run(&self, inputs: &[Value]) -> Result<Run, ReferenceError> {
+        let tensors = load_inputs(self.graph, inputs)?;
+        self.evaluate(tensors)
+    }
+
+    fn evaluate(&self, mut tensors: Vec<Option<Value>>) -> Result<Run, ReferenceError> {
+        let graph = self.graph;
+        let mut saturations = Vec::with_capacity(graph.nodes.len());
+        for (node, product) in graph.nodes.iter().zip(&self.products) {
+            let cx = Context {
+                graph,
+                node,
+                tensors: &tensors,
+                product: product.as_ref(),
+            };
+            let output = ops::eval(&cx)?;
+            check_value(graph, node.output.0, &output.value)?;
+            tensors[node.output.0] = Some(output.value);
+            saturations.push(output.saturations);
+        }
+        finish(graph, tensors, saturations)
+    }
+}
+
+/// One inference of `graph`; see [`Interpreter::run`].
 ///
 /// # Errors
-/// An input's count, shape or element type is wrong; or the graph is inconsistent (which
-/// `QGraph::verify` finds as well): missing values, parameters that do not fit the tensors,
-/// accumulators beyond int32.
+/// As [`Interpreter::run`].
 pub fn run(graph: &QGraph, inputs: &[Value]) -> Result<Run, ReferenceError> {
-    let mut tensors = load_inputs(graph, inputs)?;
-    let mut saturations = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let cx = Context {
-            graph,
-            node,
-            tensors: &tensors,
-        };
-        let output = ops::eval(&cx)?;
-        check_value(graph, node.output.0, &output.value)?;
-        tensors[node.output.0] = Some(output.value);
-        saturations.push(output.saturations);
-    }
+    Interpreter::new(graph).run(inputs)
+}
+
+fn finish(
+    graph: &QGraph,
+    tensors: Vec<Option<Value>>,
+    saturations: Vec<u64>,
+) -> Result<Run, ReferenceError> {
     for id in &graph.outputs {
         if tensors[id.0].is_none() {
             return Err(ReferenceError::MissingInput {

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use macforge_quant::Conv2d;
+use macforge_quant::{Conv2d, Window};
 use ndarray::ArrayView3;
 
 use super::{Context, Output, window};
 use crate::dot::Rows;
 use crate::error::ReferenceError;
+use crate::product::{BLOCK, Product, biased};
 
 pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> {
     let input = cx.input_image()?;
@@ -20,6 +21,9 @@ pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> 
     cx.expect("output channels", op.out_channels, channels)?;
     rows.check(cx, channels, depth)?;
 
+    if let Some(product) = cx.product {
+        return dense(cx, op, product);
+    }
     let (group_in, group_out) = (op.group_channels(), channels / op.groups);
     let mut elements = rows.elements(height * width * channels);
     let mut patch = vec![0; depth];
@@ -33,6 +37,89 @@ pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> 
         }
     }
     cx.accumulated(elements)
+}
+
+/// A dense convolution with prepared weights: the input with its padding laid out, then blocks of
+/// output pixels.
+fn dense(cx: &Context, op: &Conv2d, product: &Product) -> Result<Output, ReferenceError> {
+    let [height, width, channels] = cx.output_hwc();
+    let window = &op.window;
+    let padded = Padded::new(cx, window, [height, width])?;
+    let mut elements = vec![0; height * width * channels];
+    let mut saturations = 0;
+    let mut patches = vec![0; product.stride() * BLOCK];
+    for (block, out) in elements.chunks_mut(BLOCK * channels).enumerate() {
+        let count = out.len() / channels;
+        for (index, patch) in patches
+            .chunks_exact_mut(product.stride())
+            .take(count)
+            .enumerate()
+        {
+            let position = block * BLOCK + index;
+            padded.patch(window, [position / width, position % width], patch);
+        }
+        saturations += product.apply(&patches[..product.stride() * count], out);
+    }
+    cx.output(elements, saturations)
+}
+
+/// An input as [`biased`] bytes with its padding around it, rows behind one another.
+struct Padded {
+    bytes: Vec<u8>,
+    /// Bytes of a row.
+    pitch: usize,
+    channels: usize,
+}
+
+impl Padded {
+    /// As many rows and columns as the windows of `out` output positions reach.
+    fn new(cx: &Context, window: &Window, out: [usize; 2]) -> Result<Self, ReferenceError> {
+        let input = cx.input_image()?;
+        let (_, width, channels) = input.dim();
+        let reach = |axis: usize| {
+            (out[axis] - 1) * window.stride[axis]
+                + (window.kernel[axis] - 1) * window.dilation[axis]
+                + 1
+        };
+        let zero = biased(cx.input_params()?.zero_point as i8);
+        let pitch = reach(1) * channels;
+        let mut bytes = vec![zero; reach(0) * pitch];
+        let [top, left] = window.pad;
+        let used = width.min(reach(1).saturating_sub(left)) * channels;
+        let source = input.as_standard_layout();
+        let source = source.as_slice().expect("standard layout is contiguous");
+        let rows = bytes.chunks_exact_mut(pitch).skip(top);
+        for (row, source) in rows.zip(source.chunks_exact(width * channels)) {
+            let columns = row[left * channels..].iter_mut();
+            for (byte, &q) in columns.zip(&source[..used]) {
+                *byte = biased(q);
+            }
+        }
+        Ok(Self {
+            bytes,
+            pitch,
+            channels,
+        })
+    }
+
+    /// The inputs of one output position in the order of the weights.
+    fn patch(&self, window: &Window, out: [usize; 2], patch: &mut [u8]) {
+        let [kernel_h, kernel_w] = window.kernel;
+        // without horizontal dilation a kernel row is contiguous
+        let (runs, length) = match window.dilation[1] {
+            1 => (1, kernel_w * self.channels),
+            _ => (kernel_w, self.channels),
+        };
+        let first = out[1] * window.stride[1] * self.channels;
+        for ky in 0..kernel_h {
+            let y = out[0] * window.stride[0] + ky * window.dilation[0];
+            for run in 0..runs {
+                let from = y * self.pitch + first + run * window.dilation[1] * self.channels;
+                let to = (ky * runs + run) * length;
+                patch[to..to + length].copy_from_slice(&self.bytes[from..from + length]);
+            }
+        }
+    }
 }
 
 /// The layer's weights and what follows the sums.

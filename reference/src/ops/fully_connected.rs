@@ -5,8 +5,17 @@ use macforge_quant::FullyConnected;
 use super::{Context, Output};
 use crate::dot::Rows;
 use crate::error::ReferenceError;
+use crate::product::biased;
 
 pub(super) fn eval(cx: &Context, op: &FullyConnected) -> Result<Output, ReferenceError> {
+    if let Some(product) = cx.product {
+        let mut x: Vec<u8> = cx.input(0)?.iter().map(|&q| biased(q)).collect();
+        cx.expect("input features", op.in_features, x.len())?;
+        x.resize(product.stride(), 0);
+        let mut elements = vec![0; product.channels()];
+        let saturations = product.apply(&x, &mut elements);
+        return cx.output(elements, saturations);
+    }
     let zero_point = cx.input_params()?.zero_point as i16;
     let x: Vec<i16> = cx
         .input(0)?
