@@ -90,8 +90,9 @@ impl Padded {
         let source = source.as_slice().expect("standard layout is contiguous");
         let rows = bytes.chunks_exact_mut(pitch).skip(top);
         for (row, source) in rows.zip(source.chunks_exact(width * channels)) {
-            let columns = row[left * channels..].iter_mut();
-            for (byte, &q) in columns.zip(&source[..used]) {
+            // all columns may be padding
+            let columns = row.get_mut(left * channels..).unwrap_or_default();
+            for (byte, &q) in columns.iter_mut().zip(&source[..used]) {
                 *byte = biased(q);
             }
         }
