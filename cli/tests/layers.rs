@@ -184,6 +184,23 @@ fn the_output_may_be_an_image_and_the_input_folded_or_not() {
 }
 
 #[test]
+fn weights_of_minus_128_are_multiplied_in_two_passes() {
+    let (mut net, mut x) = Net::new(12, [5, 6, 9]);
+    for (channels, kernel) in [(17, k(3, 2)), (5, k(1, 1)), (20, k(2, 3))] {
+        let weights = Weights::Full;
+        x = net.conv(
+            x,
+            channels,
+            kernel.with(Weighted {
+                weights,
+                ..Weighted::default()
+            }),
+        );
+    }
+    assert_exact("weights of -128", &["3x8x4", "5x6x5"], &net.finish(x));
+}
+
+#[test]
 fn fully_connected_layers_take_vectors_and_images() {
     let (mut net, x) = Net::flat(13, 37);
     let x = net.fully_connected(

@@ -12,8 +12,8 @@ pub enum LayerKind {
     Dot {
         /// Kernel geometry.
         window: Window,
-        /// Weights `[OC, KH, KW, IC]`.
-        weights: Vec<i8>,
+        /// Weights less their zero point, `[OC, KH, KW, IC]`.
+        weights: Vec<i16>,
         /// Bias per output channel, before the zero-point term is folded in.
         bias: Vec<i32>,
         /// Requantizer per output channel.
@@ -155,16 +155,16 @@ impl Pass<'_> {
         self.check_form(node)?;
         match &node.op {
             QOp::Conv2d(c) => {
-                if c.groups != 1 || c.weight_zero_points.iter().any(|&z| z != 0) {
+                if c.groups != 1 {
                     return Err(unsupported(
                         &node.source,
-                        "groups or asymmetric weights".into(),
-                        "the engine takes dense convolutions with symmetric weights",
+                        format!("{} groups", c.groups),
+                        "the engine takes dense convolutions",
                     ));
                 }
                 let kind = LayerKind::Dot {
                     window: c.window,
-                    weights: c.weights.clone(),
+                    weights: self.centred(node, &c.weights, &c.weight_zero_points)?,
                     bias: c.bias.clone(),
                     requant: c.requant.clone(),
                 };
@@ -178,7 +178,7 @@ impl Pass<'_> {
                 };
                 let kind = LayerKind::Dot {
                     window,
-                    weights: f.weights.clone(),
+                    weights: self.centred(node, &f.weights, &f.weight_zero_points)?,
                     bias: f.bias.clone(),
                     requant: f.requant.clone(),
                 };
@@ -263,6 +263,28 @@ impl Pass<'_> {
             "an average pool whose window reaches into the padding".into(),
             "use VALID padding, or a depthwise convolution",
         ))
+    }
+
+    /// Weights less the zero point of their output channel.
+    fn centred(
+        &self,
+        node: &QNode,
+        weights: &[i8],
+        zero_points: &[i32],
+    ) -> Result<Vec<i16>, PlanError> {
+        let per_channel = (weights.len() / zero_points.len()).max(1);
+        let channels = weights.chunks_exact(per_channel).zip(zero_points);
+        let centred: Vec<i16> = channels
+            .flat_map(|(row, &zero)| row.iter().map(move |&w| i16::from(w) - zero as i16))
+            .collect();
+        match centred.iter().find(|w| w.abs() > 254) {
+            None => Ok(centred),
+            Some(weight) => Err(unsupported(
+                &node.source,
+                format!("a weight of {weight} above its zero point"),
+                "the array multiplies -254..=254; choose a zero point inside the weights' range",
+            )),
+        }
     }
 
     fn push(&mut self, index: usize, input: TensorId, kind: LayerKind, lower_is_activation: bool) {
@@ -404,6 +426,17 @@ impl HwLayer {
             LayerKind::Dot { window, .. } | LayerKind::Max(window, _) => *window,
             LayerKind::Average(window, _) => *window,
             LayerKind::Softmax(_) => unit_window(),
+        }
+    }
+
+    /// How often the array walks a kernel position: twice where a weight needs more than the
+    /// multiplier's symmetric eight bits (see [`crate::weights::part`]).
+    pub fn passes(&self) -> usize {
+        match &self.kind {
+            LayerKind::Dot { weights, .. } => {
+                1 + usize::from(weights.iter().any(|w| w.abs() > 127))
+            }
+            _ => 1,
         }
     }
 

@@ -12,7 +12,9 @@ pub struct Loops {
     pub groups: usize,
     /// Kernel rows and columns.
     pub kernel: [usize; 2],
-    /// Channel chunks per kernel position.
+    /// Walks over the channels per kernel position.
+    pub passes: usize,
+    /// Channel chunks per kernel position and pass.
     pub chunks: usize,
     /// Groups of lanes per pixel in the drain.
     pub drain_groups: usize,
@@ -33,6 +35,7 @@ impl Loops {
             tiles: channels.div_ceil(if dot { shape.oc } else { shape.ic }),
             groups: pixels.div_ceil(shape.p),
             kernel,
+            passes: layer.passes(),
             chunks: if dot {
                 in_channels.div_ceil(shape.ic)
             } else {
@@ -48,6 +51,6 @@ impl Loops {
 
     /// Steps per pixel group.
     pub fn steps(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.chunks
+        self.kernel[0] * self.kernel[1] * self.passes * self.chunks
     }
 }

@@ -22,7 +22,7 @@ pub struct ChannelConstants {
 }
 
 /// Bias with the input zero point folded in: `bias - zx * sum(w)`.
-pub fn folded_bias(weights: &[i8], bias: i32, zero_point: i32) -> i64 {
+pub fn folded_bias(weights: &[i16], bias: i32, zero_point: i32) -> i64 {
     let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
     i64::from(bias) - i64::from(zero_point) * sum
 }

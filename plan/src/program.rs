@@ -229,6 +229,7 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("kernel_h_m1", w.counter, l.kernel[0] - 1);
     f.add("kernel_w_m1", w.counter, l.kernel[1] - 1);
     f.add("chunks_m1", w.counter, l.chunks - 1);
+    f.add("two_passes", 1, i64::from(l.passes == 2));
     f.add("hold", w.counter, drain_cycles.saturating_sub(steps));
     f.add("drain_groups_m1", w.counter, l.drain_groups - 1);
     let tile = if layer.is_dot() {

@@ -110,18 +110,18 @@ fn low_lane(
 ) -> Result<Interval, PlanError> {
     let [kh, kw, channels] = kernel.dims;
     let mut widest = Interval::point(0);
-    for ky in 0..kh {
-        for kx in 0..kw {
-            for chunk in (0..channels.div_ceil(shape.ic)).map(|c| c * shape.ic) {
-                for first in (0..shape.ic).step_by(shape.chain()) {
-                    let last = (first + shape.chain()).min(shape.ic);
-                    let chain: Vec<i8> = (first..last)
-                        .map(|k| kernel.at(oc, ky, kx, chunk + k))
-                        .collect();
-                    operands(layer, kernel, oc, [ky, kx], chunk + first..chunk + last)?;
-                    let bound = lane_bound(&chain, activations());
-                    widest = widest.union(bound);
-                }
+    for step in 0..kh * kw * kernel.passes {
+        let (position, pass) = (step / kernel.passes, step % kernel.passes);
+        let position = [position / kw, position % kw];
+        for chunk in (0..channels.div_ceil(shape.ic)).map(|c| c * shape.ic) {
+            for first in (0..shape.ic).step_by(shape.chain()) {
+                let last = (first + shape.chain()).min(shape.ic);
+                let chain: Vec<i8> = (first..last)
+                    .map(|k| kernel.at(pass, oc, position, chunk + k))
+                    .collect();
+                let places = chunk + first..chunk + last;
+                operands(layer, kernel, oc, position, pass, places)?;
+                widest = widest.union(lane_bound(&chain, activations()));
             }
         }
     }
@@ -146,13 +146,14 @@ fn operands(
     layer: &HwLayer,
     kernel: &StoredKernel,
     oc: usize,
-    [ky, kx]: [usize; 2],
+    position: [usize; 2],
+    pass: usize,
     channels: Range<usize>,
 ) -> Result<(), PlanError> {
     for channel in channels {
         let (w0, w1) = (
-            kernel.at(oc, ky, kx, channel),
-            kernel.at(oc + 1, ky, kx, channel),
+            kernel.at(pass, oc, position, channel),
+            kernel.at(pass, oc + 1, position, channel),
         );
         if !fits_operand(w1, w0) {
             return Err(unproved(

@@ -1,5 +1,5 @@
 //! Pass 5: weight words. One word holds OC x IC weights for one step; the words of a tile follow
-//! in step order (kernel row, kernel column, channel chunk), the tiles of a layer one another.
+//! in step order (kernel row, kernel column, pass, channel chunk), the tiles of a layer one another.
 
 use crate::bits::BitWord;
 use crate::input::InputMode;
@@ -11,21 +11,36 @@ use crate::shape::Shape;
 #[derive(Clone, Copy, Debug)]
 pub struct StoredKernel<'a> {
     /// The values, in source order.
-    pub values: &'a [i8],
+    pub values: &'a [i16],
     /// Rows, columns and channels of the kernel over the stored tensor.
     pub dims: [usize; 3],
     /// Output channels.
     pub out_channels: usize,
+    /// See [`crate::layers::HwLayer::passes`].
+    pub passes: usize,
+}
+
+/// The part of a weight that a pass multiplies: as much as fits -127..=127, then the rest.
+///
+/// Both fit as long as the weight lies in -254..=254, which [`crate::layers`] sees to.
+fn part(weight: i16, pass: usize) -> i8 {
+    let first = weight.clamp(-127, 127);
+    let part = if pass == 0 { first } else { weight - first };
+    i8::try_from(part).expect("a weight of at most 254")
 }
 
 impl StoredKernel<'_> {
-    /// Weight, or 0 outside. Folding keeps the element order: `kx*C + c` is the folded channel.
-    pub fn at(&self, oc: usize, ky: usize, kx: usize, channel: usize) -> i8 {
+    /// What pass `pass` multiplies at a place of the kernel, or 0 outside. Folding keeps the element
+    /// order: `kx*C + c` is the folded channel.
+    pub fn at(&self, pass: usize, oc: usize, [ky, kx]: [usize; 2], channel: usize) -> i8 {
         let [kh, kw, channels] = self.dims;
         if oc >= self.out_channels || channel >= channels {
             return 0;
         }
-        self.values[((oc * kh + ky) * kw + kx) * channels + channel]
+        part(
+            self.values[((oc * kh + ky) * kw + kx) * channels + channel],
+            pass,
+        )
     }
 }
 
@@ -52,6 +67,7 @@ pub fn kernel<'a>(
         values: weights,
         dims: [kh, kw, channels],
         out_channels: bias.len(),
+        passes: layer.passes(),
     })
 }
 
@@ -73,8 +89,10 @@ pub fn pack(
         for tile in 0..kernel.out_channels.div_ceil(shape.oc) {
             for ky in 0..kh {
                 for kx in 0..kw {
-                    for chunk in 0..channels.div_ceil(shape.ic) {
-                        words.push(word(&kernel, shape, tile, [ky, kx], chunk));
+                    for pass in 0..kernel.passes {
+                        for chunk in 0..channels.div_ceil(shape.ic) {
+                            words.push(word(&kernel, shape, tile, [ky, kx], pass, chunk));
+                        }
                     }
                 }
             }
@@ -87,13 +105,14 @@ fn word(
     kernel: &StoredKernel,
     shape: &Shape,
     tile: usize,
-    [ky, kx]: [usize; 2],
+    position: [usize; 2],
+    pass: usize,
     chunk: usize,
 ) -> BitWord {
     let mut word = BitWord::default();
     for oc in tile * shape.oc..(tile + 1) * shape.oc {
         for channel in chunk * shape.ic..(chunk + 1) * shape.ic {
-            word.push(kernel.at(oc, ky, kx, channel).into(), 8);
+            word.push(kernel.at(pass, oc, position, channel).into(), 8);
         }
     }
     word

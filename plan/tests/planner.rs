@@ -195,18 +195,31 @@ const SHAPE: Shape = Shape {
 };
 
 #[test]
-fn a_channel_of_minus_128_beyond_the_low_lane_is_refused_by_name() {
+fn weights_beyond_seven_bits_and_sign_take_two_passes() {
     let mut graph = SMALL.graph();
+    let once = build(&graph, &options(SHAPE)).unwrap();
     let QOp::Conv2d(conv) = &mut graph.nodes[0].op else {
         unreachable!()
     };
     conv.weights.iter_mut().take(9 * 16).for_each(|w| *w = -128);
+    let twice = build(&graph, &options(SHAPE)).unwrap();
+    assert_eq!(once.program[0].value("two_passes"), 0);
+    assert_eq!(twice.program[0].value("two_passes"), 1);
+    assert_eq!(twice.weights.len(), 2 * once.weights.len());
+    let chain = twice.proofs[0].channels[0].low_lane.unwrap();
+    assert!(chain.lo >= -4 * 127 * 128 && chain.hi <= 4 * 127 * 128);
+}
+
+#[test]
+fn weights_too_far_from_their_zero_point_are_refused() {
+    let mut graph = SMALL.graph();
+    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else {
+        unreachable!()
+    };
+    conv.weights[0] = -128;
+    conv.weight_zero_points[0] = 127;
     let error = build(&graph, &options(SHAPE)).unwrap_err();
-    assert!(
-        matches!(&error, PlanError::Unproved { channel: 0, .. }),
-        "{error}"
-    );
-    assert!(error.to_string().contains("CONV_2D #0"), "{error}");
+    assert!(error.to_string().contains("a weight of -255"), "{error}");
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub enum Weights {
     Extremes,
     /// -1, 0, 1
     Units,
+    /// -128..=127, -128 often
+    Full,
 }
 
 /// What convolutions and fully connected layers share.
@@ -301,7 +303,7 @@ impl Net {
             .collect();
         // standard deviation of a sum of products of uniform weights and activations
         let spread = match w.weights {
-            Weights::Any => 5400.0,
+            Weights::Any | Weights::Full => 5400.0,
             Weights::Extremes => 9400.0,
             Weights::Units => 60.0,
         } * (fan_in as f64).sqrt();
@@ -337,6 +339,8 @@ impl Net {
             Weights::Extremes if channels > 2 && channel == 1 => -127,
             Weights::Extremes => self.rng.pick(&[-127, 127]),
             Weights::Units => self.rng.within(-1, 1),
+            Weights::Full if self.rng.chance(30) => -128,
+            Weights::Full => self.rng.within(-127, 127),
         };
         value as i8
     }

@@ -1,5 +1,5 @@
-// Purpose   feeder: walks output-channel tile > pixel group > kernel row > kernel column > channel
-//           chunk and issues, per cycle, P activation addresses (one per bank) and one weight
+// Purpose   feeder: walks output-channel tile > pixel group > kernel row > kernel column > pass >
+//           channel chunk (two passes where weights need more than eight bits) and issues, per cycle, P activation addresses (one per bank) and one weight
 //           address; afterwards it rotates the P bank words to the P pixel lanes and pads.
 // Latency   READ_LATENCY = 6 cycles from issue to `act`, the flags travel along.
 // Initiation interval 1. `hold` bubbles follow a pixel group whose steps are fewer than the cycles
@@ -27,6 +27,7 @@ module feeder #(
     input  wire [NW-1:0]     kernel_h_m1,
     input  wire [NW-1:0]     kernel_w_m1,
     input  wire [NW-1:0]     chunks_m1,
+    input  wire              two_passes,
     input  wire [NW-1:0]     hold,
     input  wire [AW-1:0]     plane,
     input  wire [AW-1:0]     kernel_quot_init,
@@ -70,6 +71,7 @@ module feeder #(
     // ---- loop nest ---------------------------------------------------------------------------
     reg            running_q;
     reg            holding_q;
+    reg            pass_q;
     reg [NW-1:0]   hold_q, tile_q, group_q, ky_q, kx_q, chunk_q;
     reg [AW-1:0]   kernel_quot_q;
     reg [RW-1:0]   kernel_rem_q;
@@ -82,8 +84,9 @@ module feeder #(
     wire chunk_last  = chunk_q == chunks_m1;
     wire kx_last     = kx_q == kernel_w_m1;
     wire ky_last     = ky_q == kernel_h_m1;
-    wire last_step   = chunk_last && kx_last && ky_last;
-    wire first_step  = (chunk_q == 0) && (kx_q == 0) && (ky_q == 0);
+    wire place_last  = chunk_last && pass_q == two_passes;
+    wire last_step   = place_last && kx_last && ky_last;
+    wire first_step  = (chunk_q == 0) && (kx_q == 0) && (ky_q == 0) && !pass_q;
     wire group_last  = group_q == groups_m1;
     wire final_tile  = tile_q == tiles_m1;
     wire group_end   = (issue && last_step && hold == 0) || (holding_q && hold_q == 1);
@@ -127,6 +130,7 @@ module feeder #(
         // kernel position and channel chunk
         if (start || (issue && last_step)) begin
             chunk_q       <= 0;
+            pass_q        <= 1'b0;
             kx_q          <= 0;
             ky_q          <= 0;
             kernel_y_q    <= 0;
@@ -135,12 +139,13 @@ module feeder #(
             kernel_rem_q  <= kernel_rem_init;
         end else if (issue) begin
             chunk_q <= chunk_last ? {NW{1'b0}} : chunk_q + 1'b1;
-            if (chunk_last && !kx_last) begin
+            if (chunk_last) pass_q <= !place_last;
+            if (place_last && !kx_last) begin
                 kx_q          <= kx_q + 1'b1;
                 kernel_x_q    <= kernel_x_q + dilation_x;
                 kernel_quot_q <= kernel_quot_q + step_x_quot + {{(AW-1){1'b0}}, rem_carry};
                 kernel_rem_q  <= rem_next;
-            end else if (chunk_last) begin
+            end else if (place_last) begin
                 kx_q          <= 0;
                 ky_q          <= ky_q + 1'b1;
                 kernel_x_q    <= 0;
