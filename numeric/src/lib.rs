@@ -15,7 +15,9 @@
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
 //! | [`add`], [`mul_add`] | TFLite's int8 addition, and its proved form as one multiply-add |
 //! | [`pool`] | average pooling |
+//! | [`transcendental`] | gemmlowp's exponential, logistic function and tanh on fixed point |
 //! | [`softmax`] | TFLite's int8 softmax |
+//! | [`lstm`] | TFLite's LSTM with int8 activations and an int16 cell state |
 //! | [`table`] | any unary int8 function as 256 entries |
 
 pub mod add;
@@ -24,6 +26,7 @@ pub mod fixed;
 pub mod format;
 pub mod interval;
 pub mod lane;
+pub mod lstm;
 pub mod mul_add;
 pub mod packing;
 pub mod pool;
@@ -32,12 +35,14 @@ mod requant_row;
 pub mod softmax;
 pub mod staircase;
 pub mod table;
+pub mod transcendental;
 
 pub use add::AddRule;
 pub use error::NumericError;
 pub use format::{AffineParams, Clamp, Semantics};
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};
 pub use lane::{LaneConstants, TieWindow};
+pub use lstm::LstmRule;
 pub use mul_add::MulAdd;
 pub use pool::AveragePoolRule;
 pub use requant::{RequantRule, Requantizer};
