@@ -57,9 +57,16 @@ pub enum NumericError {
     /// The constants were built but differ from the rule.
     #[error("the requantizer lane differs from its rule: {0}")]
     LaneDiffers(#[from] StaircaseCounterexample),
-    /// No multiply-add with 25-bit factors equals the addition on all 65,536 pairs.
+    /// A rule of two operands that is no weighted sum of them.
+    #[error("{name} is no weighted sum of its operands, so no multiply-add equals it")]
+    NotLinear {
+        /// The operation.
+        name: &'static str,
+    },
+    /// No multiply-add with 25-bit factors equals the rule on all 65,536 pairs.
     #[error(
-        "no multiply-add with shift up to {max_shift} equals the addition on all 65,536 input pairs"
+        "no multiply-add with shift up to {max_shift} equals the rule on all 65,536 input pairs, \
+         saturations included"
     )]
     NoMulAdd {
         /// Largest shift that was tried.

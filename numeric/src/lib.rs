@@ -13,14 +13,15 @@
 //! | [`lane`] | the one integer formula that the hardware lane evaluates for all four |
 //! | [`staircase`] | equality of two monotone step functions, proved from their thresholds |
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
-//! | [`add`], [`mul_add`] | TFLite's int8 addition, and its proved form as one multiply-add |
+//! | [`binary`] | rules of two operands: TFLite's ADD, SUB, MUL, onnxruntime's, minimum and maximum |
+//! | [`mul_add`] | a weighted sum's proved form as one multiply-add |
 //! | [`pool`] | average pooling |
 //! | [`transcendental`] | gemmlowp's exponential, logistic function and tanh on fixed point |
 //! | [`softmax`] | TFLite's int8 softmax |
 //! | [`lstm`] | TFLite's LSTM with int8 activations and an int16 cell state |
 //! | [`table`] | any unary int8 function as 256 entries |
 
-pub mod add;
+pub mod binary;
 pub mod error;
 pub mod fixed;
 pub mod format;
@@ -37,7 +38,7 @@ pub mod staircase;
 pub mod table;
 pub mod transcendental;
 
-pub use add::AddRule;
+pub use binary::{BinaryFunction, BinaryRule, FloatOperation};
 pub use error::NumericError;
 pub use format::{AffineParams, Clamp, Semantics};
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};

@@ -1,6 +1,6 @@
-//! An int8 addition as one multiply-add, solved for and proved on all input pairs.
+//! A weighted sum of two int8 values as one multiply-add, solved for and proved on all input pairs.
 
-use crate::add::AddRule;
+use crate::binary::BinaryRule;
 use crate::error::{NumericError, Result};
 use crate::format::Clamp;
 
@@ -25,24 +25,33 @@ impl MulAdd {
     /// Largest shift that is tried.
     pub const MAX_SHIFT: u8 = 24;
 
-    /// The value of one pair.
-    pub fn apply(&self, qa: i8, qb: i8) -> i8 {
+    /// The value of one pair before clamping; the hardware counts saturations by it.
+    pub fn unclamped(&self, qa: i8, qb: i8) -> i64 {
         let sum = i64::from(self.a) * i64::from(qa) + i64::from(self.b) * i64::from(qb) + self.c;
-        self.clamp.apply(sum >> self.shift) as i8
+        sum >> self.shift
     }
 
-    /// The multiply-add with the smallest shift that equals `rule` on all 65,536 pairs.
+    /// The value of one pair.
+    pub fn apply(&self, qa: i8, qb: i8) -> i8 {
+        self.clamp.apply(self.unclamped(qa, qb)) as i8
+    }
+
+    /// The multiply-add with the smallest shift that equals `rule` on all 65,536 pairs, in value and
+    /// in whether a pair saturates.
     ///
     /// For given `a`, `b` and `shift` every pair allows an interval of `c`: the sum must reach
-    /// `y << shift` and stay below `(y + 1) << shift`, unless `y` is a clamp bound. Integers near
-    /// the real factors are tried until the intersection is not empty.
+    /// `y << shift` and stay below `(y + 1) << shift`, unless `y` is the last value that can be told
+    /// apart, see [`visible`]. Integers near the real factors are tried until the intersection is
+    /// not empty.
     ///
     /// # Errors
-    /// None exists with a shift up to [`Self::MAX_SHIFT`] near the real factors. That was seen
-    /// only where many sums lie exactly on a tie and TFLite's rounding of the inputs decides them
-    /// without order: scales in simple ratios such as 3 : 2 : 2 with unlike zero points.
-    pub fn solve(rule: &AddRule) -> Result<Self> {
-        let problem = Problem::new(rule);
+    /// * [`NumericError::NotLinear`]: the rule is no weighted sum.
+    /// * [`NumericError::NoMulAdd`]: none exists with a shift up to [`Self::MAX_SHIFT`] near the
+    ///   real factors. That was seen only where many sums lie exactly on a tie and TFLite's
+    ///   rounding of the inputs decides them without order: scales in simple ratios such as
+    ///   3 : 2 : 2 with unlike zero points.
+    pub fn solve(rule: &BinaryRule) -> Result<Self> {
+        let problem = Problem::new(rule)?;
         (1..=Self::MAX_SHIFT)
             .find_map(|shift| problem.solve_shift(shift))
             .filter(|solution| solution.proves(rule))
@@ -51,9 +60,24 @@ impl MulAdd {
             })
     }
 
-    /// Whether this equals `rule` on all 65,536 pairs.
-    pub fn proves(&self, rule: &AddRule) -> bool {
-        pairs().all(|(qa, qb)| self.apply(qa, qb) == rule.apply(qa, qb))
+    /// Whether this equals `rule` on all 65,536 pairs, saturations included.
+    pub fn proves(&self, rule: &BinaryRule) -> bool {
+        let saturates = |y| self.clamp.saturates(y, rule.lower_is_activation);
+        pairs().all(|(qa, qb)| {
+            self.apply(qa, qb) == rule.apply(qa, qb)
+                && saturates(self.unclamped(qa, qb)) == rule.saturates(qa, qb)
+        })
+    }
+}
+
+/// The unclamped values that must be told apart: the clamp's, and one more on each side where
+/// leaving int8 is counted as a saturation.
+fn visible(rule: &BinaryRule) -> Clamp {
+    let Clamp { lo, hi } = rule.clamp;
+    let counted = |y: i32| rule.clamp.saturates(y.into(), rule.lower_is_activation);
+    Clamp {
+        lo: lo - i32::from(counted(lo - 1)),
+        hi: hi + i32::from(counted(hi + 1)),
     }
 }
 
@@ -66,7 +90,7 @@ fn pairs() -> impl Iterator<Item = (i8, i8)> {
 const RADIUS: i64 = 4;
 
 /// Factors wider than the multiplier's 25-bit signed input are of no use.
-const FACTOR_LIMIT: i64 = 1 << 24;
+const FACTOR_LIMIT: u64 = 1 << 24;
 
 /// One bound on the constant: `c >= level * 2^shift - a * qa - b * qb`, or `c <` the same.
 struct Bound {
@@ -88,43 +112,43 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(rule: &AddRule) -> Self {
-        let output = real_multiplier(rule.output_multiplier, rule.output_shift)
-            * f64::from(1 << rule.left_shift);
-        let alpha = output * real_multiplier(rule.input1_multiplier, rule.input1_shift);
-        let beta = output * real_multiplier(rule.input2_multiplier, rule.input2_shift);
+    fn new(rule: &BinaryRule) -> Result<Self> {
+        let (alpha, beta) = rule
+            .linear_factors()
+            .ok_or(NumericError::NotLinear { name: rule.name() })?;
         let bound = |qa: i8, qb: i8, level: i32| Bound {
             qa: i64::from(qa),
             qb: i64::from(qb),
             level: i64::from(level),
             nominal: f64::from(level) - alpha * f64::from(qa) - beta * f64::from(qb),
         };
+        let visible = visible(rule);
         let (mut lower, mut upper) = (Vec::new(), Vec::new());
         for (qa, qb) in pairs() {
-            let y = i32::from(rule.apply(qa, qb));
-            if y > rule.clamp.lo {
+            let y = visible.apply(rule.unclamped(qa, qb));
+            if y > visible.lo {
                 lower.push(bound(qa, qb, y));
             }
-            if y < rule.clamp.hi {
+            if y < visible.hi {
                 upper.push(bound(qa, qb, y + 1));
             }
         }
         lower.sort_by(|p, q| q.nominal.total_cmp(&p.nominal));
         upper.sort_by(|p, q| p.nominal.total_cmp(&q.nominal));
-        Self {
+        Ok(Self {
             alpha,
             beta,
             lower,
             upper,
             clamp: rule.clamp,
-        }
+        })
     }
 
     /// The first factors near the real ones for which a constant exists at this shift.
     fn solve_shift(&self, shift: u8) -> Option<MulAdd> {
         self.candidates(f64::from(1u32 << shift))
             .into_iter()
-            .filter(|&(a, b)| a.abs() < FACTOR_LIMIT && b.abs() < FACTOR_LIMIT)
+            .filter(|(a, b)| a.unsigned_abs() < FACTOR_LIMIT && b.unsigned_abs() < FACTOR_LIMIT)
             .find_map(|(a, b)| {
                 let c = self.constant(a, b, shift)?;
                 Some(MulAdd {
@@ -150,7 +174,7 @@ impl Problem {
             .flat_map(|da| near().map(move |db| (da, db)))
             .collect();
         candidates.sort_by_key(|(da, db)| da.abs() + db.abs());
-        let smaller = self.alpha.min(self.beta);
+        let smaller = self.alpha.abs().min(self.beta.abs());
         let stretched = near().map(|steps| {
             let unit = unit + steps as f64 / smaller;
             let factor = |real: f64| (real * unit).round() as i64;
@@ -158,7 +182,7 @@ impl Problem {
         });
         candidates
             .into_iter()
-            .map(|(da, db)| (a0 + da, b0 + db))
+            .map(|(da, db)| (a0.saturating_add(da), b0.saturating_add(db)))
             .chain(stretched)
             .collect()
     }
@@ -196,8 +220,4 @@ impl Problem {
             (false, false) => lowest + (highest - lowest) / 2,
         })
     }
-}
-
-fn real_multiplier(multiplier: i32, shift: i32) -> f64 {
-    f64::from(multiplier) * f64::from(shift - 31).exp2()
 }

@@ -203,7 +203,7 @@ impl Pass<'_> {
                 self.push(index, input, LayerKind::Softmax(*rule), true);
             }
             QOp::Table(table) => self.table(index, input, table),
-            QOp::Add(_) => self.add(index)?,
+            QOp::Binary(_) => self.add(index)?,
             QOp::ConvTranspose2d(_)
             | QOp::MatMul(_)
             | QOp::Transpose(_)
@@ -353,9 +353,18 @@ impl Pass<'_> {
 
     fn add(&mut self, index: usize) -> Result<(), PlanError> {
         let node = &self.graph.nodes[index];
-        let QOp::Add(rule) = &node.op else {
-            unreachable!("called for Add")
+        let QOp::Binary(rule) = &node.op else {
+            unreachable!("called for Binary")
         };
+        let [a, b] = [node.inputs[0], node.inputs[1]].map(|t| &self.graph.tensor(t).shape);
+        if a != b {
+            let remedy = "the adder takes two operands of the same shape";
+            return Err(unsupported(
+                &node.source,
+                format!("shapes {a:?} and {b:?}"),
+                remedy,
+            ));
+        }
         let solved = MulAdd::solve(rule).map_err(|source| PlanError::Numeric {
             layer: node.source.clone(),
             source,

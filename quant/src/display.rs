@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use macforge_numeric::{RequantRule, Requantizer};
+use macforge_numeric::{BinaryFunction, RequantRule, Requantizer};
 
 use crate::graph::{DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
 
@@ -119,17 +119,10 @@ fn rule(node: &QNode) -> Option<String> {
         QOp::Pad { before, value } => Some(format!("before {before:?} value {value}")),
         QOp::Resize { rows, columns } => Some(format!("rows {rows:?} columns {columns:?}")),
         QOp::FullyConnected(f) => requant(&f.requant, f.lower_is_activation),
-        QOp::Add(r) => Some(format!(
-            "({:+}) * {} << {}, ({:+}) * {} << {}; sum * {} << {} {:+}; clamp {}..={}{}",
-            r.input1_offset,
-            r.input1_multiplier,
-            r.input1_shift,
-            r.input2_offset,
-            r.input2_multiplier,
-            r.input2_shift,
-            r.output_multiplier,
-            r.output_shift,
-            r.output_offset,
+        QOp::Binary(r) => Some(format!(
+            "{}; {:+} clamp {}..={}{}",
+            binary(&r.function),
+            r.zero_point,
             r.clamp.lo,
             r.clamp.hi,
             activated(r.lower_is_activation)
@@ -148,6 +141,46 @@ fn rule(node: &QNode) -> Option<String> {
             r.multiplier, r.left_shift, r.diff_min
         )),
         QOp::Reshape | QOp::Quantize | QOp::Dequantize => None,
+    }
+}
+
+/// The constants of a function of two operands.
+fn binary(function: &BinaryFunction) -> String {
+    match function {
+        BinaryFunction::TfliteAdd(s) => format!(
+            "({:+}) * {} << {}, ({:+}) * {} << {}; sum * {} << {}",
+            s.input1_offset,
+            s.input1_multiplier,
+            s.input1_shift,
+            s.input2_offset,
+            s.input2_multiplier,
+            s.input2_shift,
+            s.output_multiplier,
+            s.output_shift,
+        ),
+        BinaryFunction::TfliteMul(p) => format!(
+            "({:+}), ({:+}); product * {} << {}",
+            p.input1_offset, p.input2_offset, p.multiplier, p.shift
+        ),
+        BinaryFunction::Minimum => "smaller".into(),
+        BinaryFunction::Maximum => "larger".into(),
+        BinaryFunction::QLinearAdd(s) => format!(
+            "* {}, * {}, {:+}; integers {:+}",
+            s.ratio_a, s.ratio_b, s.fixed, s.offset
+        ),
+        BinaryFunction::QLinearMul(p) => format!(
+            "({:+}), ({:+}); product * {} {:+}; integers {:+}",
+            -p.zero_point_a, -p.zero_point_b, p.ratio, p.zero_point, p.offset
+        ),
+        BinaryFunction::Float(r) => format!(
+            "float32 {} of * {} {:+}, * {} {:+}; / {}",
+            r.operation.name(),
+            r.a.scale,
+            -r.a.zero_point,
+            r.b.scale,
+            -r.b.zero_point,
+            r.scale
+        ),
     }
 }
 

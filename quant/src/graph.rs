@@ -4,7 +4,7 @@
 //! rules of `macforge-numeric`; everything before it deals with file formats and real numbers.
 
 use macforge_numeric::{
-    AddRule, AffineParams, AveragePoolRule, Clamp, Requantizer, Semantics, SoftmaxRule,
+    AffineParams, AveragePoolRule, BinaryRule, Clamp, Requantizer, Semantics, SoftmaxRule,
 };
 
 /// Index of a tensor in [`QGraph::tensors`].
@@ -150,8 +150,9 @@ pub enum QOp {
     MatMul(MatMul),
     /// The same over the whole flattened input.
     FullyConnected(FullyConnected),
-    /// Element-wise sum of two tensors of the same shape.
-    Add(AddRule),
+    /// Element-wise function of two tensors. Shapes broadcast as in numpy: aligned at the last
+    /// dimension, a size of 1 or a missing dimension repeats.
+    Binary(BinaryRule),
     /// Maximum over a window, then clamp; padding never wins.
     MaxPool(Window, Clamp),
     /// Average over the valid part of a window.
@@ -215,7 +216,7 @@ impl QOp {
             QOp::Pad { .. } => "PAD",
             QOp::Resize { .. } => "RESIZE_NEAREST",
             QOp::FullyConnected(_) => "FULLY_CONNECTED",
-            QOp::Add(_) => "ADD",
+            QOp::Binary(rule) => rule.name(),
             QOp::MaxPool(..) => "MAX_POOL_2D",
             QOp::AveragePool(..) => "AVERAGE_POOL_2D",
             QOp::Reshape => "RESHAPE",
@@ -234,7 +235,7 @@ pub struct QNode {
     pub name: String,
     /// Where it comes from, for messages: `CONV_2D #3 (model/conv2d_2/Conv2D)`.
     pub source: String,
-    /// Input tensors: two for Add and MatMul, any number for Concat, one otherwise.
+    /// Input tensors: two for Binary and MatMul, any number for Concat, one otherwise.
     pub inputs: Vec<TensorId>,
     /// Output tensor.
     pub output: TensorId,

@@ -44,7 +44,7 @@ impl QGraph {
                 self.requantized(node, input, &c.requant)?
             }
             QOp::FullyConnected(f) => self.requantized(node, input, &f.requant)?,
-            QOp::Add(rule) => rule.clamp.interval(),
+            QOp::Binary(rule) => rule.clamp.interval(),
             QOp::MaxPool(_, clamp) => clamped(*clamp, input),
             QOp::AveragePool(_, rule) => clamped(rule.clamp, input),
             QOp::Reshape | QOp::Transpose(_) | QOp::Slice { .. } | QOp::Resize { .. } => input,

@@ -4,7 +4,7 @@ mod common;
 
 use common::{eval, eval_error, f32s, float32, graph, i8s, int8};
 use macforge_numeric::table::table;
-use macforge_numeric::{AddRule, AffineParams, Clamp, SoftmaxRule};
+use macforge_numeric::{AffineParams, BinaryRule, Clamp, SoftmaxRule};
 use macforge_quant::{DType, QOp};
 use macforge_reference::{ReferenceError, Value, run};
 
@@ -20,8 +20,9 @@ fn add_of_equal_scales_adds_the_integers_and_counts_saturations() {
         i8s(&[2, 2], &[2, 27, -29, 127]),
     ];
     for (lower_is_activation, saturations) in [(false, 1), (true, 0)] {
-        let rule = AddRule::tflite(p, p, p, Clamp::INT8, lower_is_activation).unwrap();
-        let graph = graph(QOp::Add(rule), &tensors, int8("y", &[2, 2], 0));
+        let rule = BinaryRule::tflite_add(p, p, p).unwrap();
+        let rule = rule.clamped(Clamp::INT8, lower_is_activation);
+        let graph = graph(QOp::Binary(rule), &tensors, int8("y", &[2, 2], 0));
         assert_eq!(eval(&graph, &x), (vec![3, 127, -128, -1], saturations));
     }
 }
@@ -36,14 +37,46 @@ fn add_takes_its_inputs_in_order() {
         scale: 0.25,
         zero_point: 10,
     };
-    let rule = AddRule::tflite(a, b, a, Clamp::INT8, false).unwrap();
+    let rule = BinaryRule::tflite_add(a, b, a).unwrap();
     let graph = graph(
-        QOp::Add(rule),
+        QOp::Binary(rule),
         &[int8("a", &[1], 0), int8("b", &[1], 10)],
         int8("y", &[1], 0),
     );
     // 8 + (30 - 10) / 4
     assert_eq!(eval(&graph, &[i8s(&[1], &[8]), i8s(&[1], &[30])]).0, [13]);
+}
+
+#[test]
+fn operands_broadcast_as_in_numpy() {
+    let p = AffineParams {
+        scale: 0.5,
+        zero_point: 0,
+    };
+    let rule = BinaryRule::tflite_add(p, p, p).unwrap();
+    let tensors = [int8("a", &[2, 1, 3], 0), int8("b", &[2, 1], 0)];
+    let graph = graph(QOp::Binary(rule), &tensors, int8("y", &[2, 2, 3], 0));
+    graph.verify().unwrap();
+    let a = i8s(&[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
+    let b = i8s(&[2, 1], &[10, 20]);
+    let wanted = [11, 12, 13, 21, 22, 23, 14, 15, 16, 24, 25, 26];
+    assert_eq!(eval(&graph, &[a, b]).0, wanted);
+}
+
+#[test]
+fn operands_that_do_not_broadcast_are_refused() {
+    let p = AffineParams {
+        scale: 0.5,
+        zero_point: 0,
+    };
+    let rule = BinaryRule::tflite_add(p, p, p).unwrap();
+    let tensors = [int8("a", &[2, 3], 0), int8("b", &[2], 0)];
+    let graph = graph(QOp::Binary(rule), &tensors, int8("y", &[2, 3], 0));
+    let error = graph.verify().unwrap_err().to_string();
+    assert!(
+        error.contains("[2, 3] and [2] do not give [2, 3]"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::fs::File;
 use std::path::Path;
 
 use common::{eval, graph, i8s, int8};
-use macforge_numeric::{AddRule, AveragePoolRule, Clamp, RequantRule, Requantizer};
+use macforge_numeric::binary::TfliteAdd;
+use macforge_numeric::{
+    AveragePoolRule, BinaryFunction, BinaryRule, Clamp, RequantRule, Requantizer,
+};
 use macforge_quant::{Conv2d, FullyConnected, QOp, QTensor, Window};
 use ndarray::ArrayD;
 use ndarray_npy::{NpzReader, ReadableElement};
@@ -304,25 +307,23 @@ fn pools_equal_cmsis_nn() {
 #[ignore = "needs ../shared/models"]
 fn addition_equals_cmsis_nn() {
     let mut npz = Npz::open("add");
-    let rule = AddRule {
+    let sum = TfliteAdd {
         input1_offset: 128,
         input1_multiplier: 1 << 30,
         input1_shift: 0,
         input2_offset: 128,
         input2_multiplier: 1 << 30,
         input2_shift: 0,
-        output_offset: -128,
         output_multiplier: 1 << 30,
         output_shift: -19,
         left_shift: 20,
-        clamp: Clamp::INT8,
-        lower_is_activation: false,
     };
+    let rule = BinaryRule::new(BinaryFunction::TfliteAdd(sum), -128);
     let (a, b): (Vec<i8>, Vec<i8>) = (npz.array("input1"), npz.array("input2"));
     let wanted: Vec<i8> = npz.array("output_ref");
     let n = a.len();
     let graph = graph(
-        QOp::Add(rule),
+        QOp::Binary(rule),
         &[int8("a", &[n], -128), int8("b", &[n], -128)],
         int8("y", &[n], -128),
     );

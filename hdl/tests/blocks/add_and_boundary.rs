@@ -3,7 +3,7 @@
 use crate::common::{Random, assert_clean, bits, block, value};
 use macforge_hdl::blocks::{add_lane, dequantize_f32, quantize_f32};
 use macforge_hdl::typed::Evaluator;
-use macforge_numeric::{AddRule, AffineParams, Clamp, MulAdd};
+use macforge_numeric::{AffineParams, BinaryRule, Clamp, MulAdd};
 use macforge_sim::{Block, VectorInput};
 
 fn params(scale: f32, zero_point: i32) -> AffineParams {
@@ -78,7 +78,9 @@ fn residual_additions_equal_tflite_on_all_pairs() {
         } else {
             Clamp { lo: -100, hi: 127 }
         };
-        let rule = AddRule::tflite(a, b, out, clamp, lower).unwrap();
+        let rule = BinaryRule::tflite_add(a, b, out)
+            .unwrap()
+            .clamped(clamp, lower);
         let solved = MulAdd::solve(&rule).unwrap();
         assert!(solved.proves(&rule));
         check_add(&mut dut, &solved, lower);

@@ -1,7 +1,7 @@
 //! `ADD`.
 
 use macforge_model::Activation;
-use macforge_numeric::{AddRule, Semantics};
+use macforge_numeric::{BinaryRule, Semantics};
 
 use super::Node;
 use crate::QuantError;
@@ -17,8 +17,8 @@ impl Node<'_> {
         );
         let clamp = self.clamp(activation, y)?;
         let lower_is_activation = activation != Activation::None;
-        AddRule::tflite(a, b, y, clamp, lower_is_activation)
-            .map(QOp::Add)
+        BinaryRule::tflite_add(a, b, y)
+            .map(|rule| QOp::Binary(rule.clamped(clamp, lower_is_activation)))
             .map_err(self.rule("scales"))
     }
 }

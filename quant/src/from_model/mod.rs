@@ -124,7 +124,7 @@ impl Pass<'_> {
             });
         }
         let operands = match op {
-            QOp::Add(_) => 2,
+            QOp::Binary(_) => 2,
             _ => 1,
         };
         let inputs = (0..operands)

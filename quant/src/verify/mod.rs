@@ -57,7 +57,7 @@ impl QGraph {
                 return invalid(place(node), "an operand is not a tensor of the graph");
             }
             let wanted = match node.op {
-                QOp::Add(_) | QOp::MatMul(_) => 2,
+                QOp::Binary(_) | QOp::MatMul(_) => 2,
                 QOp::Concat(_) => node.inputs.len().max(1),
                 _ => 1,
             };

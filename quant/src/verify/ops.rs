@@ -30,11 +30,14 @@ pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
         QOp::Pad { before, .. } => movement::pad(&check, before),
         QOp::Resize { rows, columns } => movement::resize(&check, rows, columns),
         QOp::FullyConnected(fc) => check.fully_connected(fc),
-        QOp::Add(rule) => {
-            check.same_shape(check.input)?;
-            check.same_shape(graph.tensor(node.inputs[1]))?;
+        QOp::Binary(rule) => {
+            let b = graph.tensor(node.inputs[1]);
+            if broadcast_shape(&check.input.shape, &b.shape).as_ref() != Some(&check.output.shape) {
+                let [a, b, y] = [check.input, b, check.output].map(|t| &t.shape);
+                return check.fail(format!("{a:?} and {b:?} do not give {y:?}"));
+            }
             check.clamp(rule.clamp)?;
-            check.zero_point(rule.output_offset)
+            check.zero_point(rule.zero_point)
         }
         QOp::MaxPool(window, clamp) => {
             check.pool(window)?;
@@ -54,6 +57,22 @@ pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
         QOp::Table(_) | QOp::Quantize | QOp::Dequantize => check.same_shape(check.input),
         QOp::Softmax(_) => check.softmax(),
     }
+}
+
+/// The shape of an element-wise function of two tensors, by numpy's rule; `None` where they do not
+/// fit.
+pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let size = |shape: &[usize], d: usize| match (d + shape.len()).checked_sub(rank) {
+        Some(own) => shape[own],
+        None => 1,
+    };
+    let join = |d| match (size(a, d), size(b, d)) {
+        (x, y) if x == y => Some(x),
+        (1, other) | (other, 1) => Some(other),
+        _ => None,
+    };
+    (0..rank).map(join).collect()
 }
 
 /// A node with its first input and its output.

@@ -1,7 +1,7 @@
 //! The operators, one file each.
 
-mod add;
 mod average_pool;
+mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod dequantize;
@@ -77,7 +77,7 @@ pub(crate) fn eval(cx: &Context) -> Result<Output, ReferenceError> {
     match &cx.node.op {
         QOp::Conv2d(op) => conv2d::eval(cx, op),
         QOp::FullyConnected(op) => fully_connected::eval(cx, op),
-        QOp::Add(rule) => add::eval(cx, rule),
+        QOp::Binary(rule) => binary::eval(cx, rule),
         QOp::MaxPool(window, clamp) => max_pool::eval(cx, window, *clamp),
         QOp::AveragePool(window, rule) => average_pool::eval(cx, window, rule),
         QOp::ConvTranspose2d(op) => conv_transpose2d::eval(cx, op),
