@@ -16,7 +16,7 @@ pub enum ModelError {
     /// No importer is known for this extension.
     #[error(
         "{path}: unknown model format (extension {extension:?}); \
-         supported is .tflite with int8 quantization"
+         supported are .tflite and .onnx"
     )]
     UnknownExtension {
         /// Path as given.
@@ -27,7 +27,7 @@ pub enum ModelError {
     /// A known format without an importer yet.
     #[error(
         "{path}: .{format} files are not supported yet; \
-         convert the model to an int8-quantized .tflite file"
+         give the quantized .tflite or .onnx file"
     )]
     FormatNotSupported {
         /// Path as given.
@@ -37,8 +37,9 @@ pub enum ModelError {
     },
     /// The content is no model of any known format.
     #[error(
-        "model {name}: the {bytes} bytes are not a TFLite model \
-         (no \"TFL3\" identifier at byte 4); the file may be truncated or of another format"
+        "model {name}: the {bytes} bytes are neither a TFLite model \
+         (no \"TFL3\" identifier at byte 4) nor an ONNX model (no graph in a ModelProto); \
+         the file may be truncated or of another format"
     )]
     NotAModel {
         /// Model name.
@@ -53,6 +54,16 @@ pub enum ModelError {
         at: String,
         /// What was found and what was wanted.
         what: String,
+    },
+    /// Well-formed, but not taken by this tool.
+    #[error("{at}: {found}; {remedy}")]
+    Refused {
+        /// Place in the file.
+        at: String,
+        /// What was found.
+        found: String,
+        /// What to do about it.
+        remedy: String,
     },
     /// A tensor or file larger than the tool accepts.
     #[error("{at}: {bytes} bytes, more than the accepted {limit}")]
@@ -75,6 +86,19 @@ impl ModelError {
         }
     }
 
+    /// Something that this tool does not take, and what to do about it.
+    pub(crate) fn refused(
+        at: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        ModelError::Refused {
+            at: at.into(),
+            found: found.into(),
+            remedy: remedy.into(),
+        }
+    }
+
     /// Puts the enclosing part of the file in front of the place.
     pub(crate) fn within(self, outer: impl std::fmt::Display) -> Self {
         let join = |at: String| match at.as_str() {
@@ -83,6 +107,11 @@ impl ModelError {
         };
         match self {
             ModelError::Malformed { at, what } => ModelError::Malformed { at: join(at), what },
+            ModelError::Refused { at, found, remedy } => ModelError::Refused {
+                at: join(at),
+                found,
+                remedy,
+            },
             ModelError::TooLarge { at, bytes, limit } => ModelError::TooLarge {
                 at: join(at),
                 bytes,

@@ -4,10 +4,13 @@
 //! everything it reads (truncated and hostile files give an error that names the place) and keeps
 //! what the file says: real scales, zero points, constants. Operators that have no importer are
 //! kept in the graph and listed in [`Model::unsupported`], so that a model can be inspected whole;
-//! `macforge-quant` refuses to lower such a model.
+//! `macforge-quant` refuses to lower such a model. ONNX files keep their own graph
+//! ([`onnx::OnnxGraph`]), whose quantization is told by its nodes and not by its tensors.
 
 mod error;
 mod graph;
+mod imported;
+pub mod onnx;
 pub mod tflite;
 
 use std::path::Path;
@@ -17,6 +20,7 @@ pub use graph::{
     Activation, ConstData, Conv2dOptions, ElementType, Format, Model, OpKind, Operator, Padding,
     PoolOptions, Quantization, Tensor, Unsupported,
 };
+pub use imported::{Imported, Source};
 
 /// Largest file, and largest single tensor, that is accepted (1 GiB).
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -26,15 +30,15 @@ pub const MAX_BYTES: u64 = 1 << 30;
 /// # Errors
 /// [`ModelError::UnknownExtension`] and [`ModelError::FormatNotSupported`] for other formats,
 /// [`ModelError::Io`] where the file cannot be read, otherwise as [`from_bytes`].
-pub fn load(path: &Path) -> Result<Model, ModelError> {
+pub fn load(path: &Path) -> Result<Imported, ModelError> {
     let shown = path.display().to_string();
     let extension = path
         .extension()
         .map(|e| e.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default();
     match extension.as_str() {
-        "tflite" => {}
-        "onnx" | "mfq" => {
+        "tflite" | "onnx" => {}
+        "mfq" => {
             return Err(ModelError::FormatNotSupported {
                 path: shown,
                 format: extension,
@@ -67,15 +71,18 @@ pub fn load(path: &Path) -> Result<Model, ModelError> {
 /// Reads a model from memory and names it `name`; the format is recognised by its content.
 ///
 /// # Errors
-/// [`ModelError::NotAModel`] for unknown content, [`ModelError::Malformed`] and
-/// [`ModelError::TooLarge`], with the place, for damaged files. Unsupported operators are not an
-/// error here, see [`Model::unsupported`].
-pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model, ModelError> {
-    if !tflite::is_tflite(bytes) {
-        return Err(ModelError::NotAModel {
-            name: name.to_string(),
-            bytes: bytes.len(),
-        });
+/// [`ModelError::NotAModel`] for unknown content, [`ModelError::Malformed`],
+/// [`ModelError::Refused`] and [`ModelError::TooLarge`], with the place, for damaged files.
+/// Unsupported operators are not an error here, see [`Model::unsupported`].
+pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Imported, ModelError> {
+    if tflite::is_tflite(bytes) {
+        return tflite::import(name, bytes).map(Imported::TfLite);
     }
-    tflite::import(name, bytes)
+    if onnx::is_onnx(bytes) {
+        return onnx::import(name, bytes).map(Imported::Onnx);
+    }
+    Err(ModelError::NotAModel {
+        name: name.to_string(),
+        bytes: bytes.len(),
+    })
 }

@@ -9,12 +9,13 @@
 mod display;
 mod error;
 mod from_model;
+mod from_onnx;
 mod graph;
 mod passes;
 mod ranges;
 mod verify;
 
-use macforge_model::{Format, Model};
+use macforge_model::{Format, Model, Source};
 use macforge_numeric::Semantics;
 
 pub use error::QuantError;
@@ -24,23 +25,34 @@ pub use graph::{
 
 /// Lowers a model to integers, and verifies the result.
 ///
-/// `semantics` overrides the format's own rounding rules, which for TFLite are
-/// [`Semantics::TfliteDouble`].
+/// `model` is a [`Model`], an [`macforge_model::onnx::OnnxGraph`] or an
+/// [`macforge_model::Imported`] of either. `semantics` overrides the format's own rounding rules,
+/// which are [`Semantics::TfliteDouble`] for TFLite and [`Semantics::OrtX86`] for ONNX.
 ///
 /// # Errors
 /// [`QuantError::Unsupported`] lists every operator without a lowering; the other variants name
 /// node and tensor, what was found and what was wanted.
-pub fn lower(model: &Model, semantics: Option<Semantics>) -> Result<QGraph, QuantError> {
-    let semantics = semantics.unwrap_or(match model.format {
-        Format::TfLite => Semantics::TfliteDouble,
-    });
-    let mut graph = from_model::run(model, semantics)?;
+pub fn lower<'m>(
+    model: impl Into<Source<'m>>,
+    semantics: Option<Semantics>,
+) -> Result<QGraph, QuantError> {
+    let mut graph = match model.into() {
+        Source::TfLite(model) => from_model::run(model, semantics.unwrap_or(own_semantics(model)))?,
+        Source::Onnx(graph) => from_onnx::run(graph, semantics.unwrap_or(Semantics::OrtX86))?,
+    };
     graph.verify()?;
     for pass in passes::SEQUENCE {
         pass(&mut graph);
         graph.verify()?;
     }
     Ok(graph)
+}
+
+/// The rounding rules of a file format's own runtime.
+fn own_semantics(model: &Model) -> Semantics {
+    match model.format {
+        Format::TfLite => Semantics::TfliteDouble,
+    }
 }
 
 /// The same graph with float32 at its boundary (`--io float`), verified.

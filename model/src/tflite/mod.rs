@@ -21,8 +21,11 @@ pub(crate) fn is_tflite(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"TFL3")
 }
 
-/// Reads the main graph (subgraph 0) of a TFLite file.
-pub(crate) fn import(name: &str, bytes: &[u8]) -> Result<Model, ModelError> {
+/// Reads the main graph (subgraph 0) of a TFLite file and names the model `name`.
+///
+/// # Errors
+/// As [`crate::from_bytes`].
+pub fn import(name: &str, bytes: &[u8]) -> Result<Model, ModelError> {
     let buffer = Buffer::new(bytes);
     let root = buffer.root().map_err(|e| e.within("root"))?;
     let version = root.scalar(schema::model::VERSION, 0u32)?;

@@ -1,0 +1,53 @@
+//! A model of either format.
+
+use crate::graph::Model;
+use crate::onnx::OnnxGraph;
+
+/// What [`crate::load`] and [`crate::from_bytes`] return.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Imported {
+    /// A TFLite model.
+    TfLite(Model),
+    /// An ONNX model: float, quantized (QDQ, QOperator) or QONNX.
+    Onnx(OnnxGraph),
+}
+
+impl Imported {
+    /// Model name: file stem, or the name given.
+    pub fn name(&self) -> &str {
+        match self {
+            Imported::TfLite(model) => &model.name,
+            Imported::Onnx(graph) => &graph.name,
+        }
+    }
+}
+
+/// A borrowed model of either format: what the passes of `macforge-quant` start from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A TFLite model.
+    TfLite(&'a Model),
+    /// An ONNX model.
+    Onnx(&'a OnnxGraph),
+}
+
+impl<'a> From<&'a Model> for Source<'a> {
+    fn from(model: &'a Model) -> Self {
+        Source::TfLite(model)
+    }
+}
+
+impl<'a> From<&'a OnnxGraph> for Source<'a> {
+    fn from(graph: &'a OnnxGraph) -> Self {
+        Source::Onnx(graph)
+    }
+}
+
+impl<'a> From<&'a Imported> for Source<'a> {
+    fn from(imported: &'a Imported) -> Self {
+        match imported {
+            Imported::TfLite(model) => Source::TfLite(model),
+            Imported::Onnx(graph) => Source::Onnx(graph),
+        }
+    }
+}
