@@ -5,7 +5,7 @@ use macforge_codegen::Manifest;
 use macforge_constraints::Board;
 use macforge_hdl::blocks;
 use macforge_hdl::engine::SOFTMAX_READ_LATENCY;
-use macforge_model::Model;
+use macforge_model::Imported;
 use macforge_numeric::Semantics;
 use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, Shape};
 use macforge_quant::QGraph;
@@ -46,7 +46,7 @@ impl ModelFile {
     }
 
     /// The imported model, unsupported operators included.
-    pub fn import(&self) -> Result<Model> {
+    pub fn import(&self) -> Result<Imported> {
         macforge_model::from_bytes(&self.name, &self.bytes).into_diagnostic()
     }
 

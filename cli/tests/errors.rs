@@ -63,7 +63,7 @@ fn a_truncated_model_is_refused_at_every_length() {
         fs::write(&path, &model[..kept]).expect("a new file");
         let run = try_compile(dir.path(), "cut.tflite", &[]);
         let expected = if kept < 8 {
-            "not a TFLite model"
+            "neither a TFLite model"
         } else {
             "malformed model"
         };

@@ -20,6 +20,22 @@ impl Imported {
             Imported::Onnx(graph) => &graph.name,
         }
     }
+
+    /// The TFLite model, where it is one.
+    pub fn into_tflite(self) -> Option<Model> {
+        match self {
+            Imported::TfLite(model) => Some(model),
+            Imported::Onnx(_) => None,
+        }
+    }
+
+    /// The ONNX graph, where it is one.
+    pub fn into_onnx(self) -> Option<OnnxGraph> {
+        match self {
+            Imported::TfLite(_) => None,
+            Imported::Onnx(graph) => Some(graph),
+        }
+    }
 }
 
 /// A borrowed model of either format: what the passes of `macforge-quant` start from.

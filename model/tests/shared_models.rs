@@ -6,7 +6,8 @@ use macforge_model::{Model, load};
 
 fn shared(path: &str) -> Model {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/models");
-    load(&root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    let model = load(&root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    model.into_tflite().unwrap()
 }
 
 fn total_macs(model: &Model) -> u64 {

@@ -1,10 +1,9 @@
 //! Import of TFLite files that the test writer makes.
 
 use macforge_model::tflite::corrupt::corrupt;
+use macforge_model::tflite::import;
 use macforge_model::tflite::writer::{Fused, ModelWriter, Options, TensorSpec, element};
-use macforge_model::{
-    Activation, Conv2dOptions, ElementType, ModelError, OpKind, Padding, from_bytes, load,
-};
+use macforge_model::{Activation, Conv2dOptions, ElementType, ModelError, OpKind, Padding, load};
 
 const CONV: Options = Options::Conv2d {
     stride: [2, 1],
@@ -31,14 +30,14 @@ fn conv_file() -> Vec<u8> {
 
 /// The error text of a model with one more operator than `conv`.
 fn refusal(w: ModelWriter, output: i32) -> String {
-    let model = from_bytes("m", &w.finish(&[0], &[output])).unwrap();
+    let model = import("m", &w.finish(&[0], &[output])).unwrap();
     assert_eq!(model.unsupported.len(), 1);
     model.unsupported[0].to_string()
 }
 
 #[test]
 fn a_convolution_is_read_field_by_field() {
-    let model = from_bytes("small", &conv_file()).unwrap();
+    let model = import("small", &conv_file()).unwrap();
     assert_eq!(model.name, "small");
     assert_eq!(
         (model.inputs.as_slice(), model.outputs.as_slice()),
@@ -74,7 +73,7 @@ fn operators_without_importer_are_listed_with_node_name_and_tensor() {
     let z = w.int8("z", &[1, 3, 4, 3], 0.25, 7);
     w.operator("GATHER", &[3, 1], &[z], Options::None);
     w.operator("my_op", &[z], &[z], Options::None);
-    let model = from_bytes("m", &w.finish(&[0], &[z])).unwrap();
+    let model = import("m", &w.finish(&[0], &[z])).unwrap();
     let listed: Vec<String> = model.unsupported.iter().map(ToString::to_string).collect();
     assert!(
         listed[0].starts_with("node #1 GATHER (tensor `z`)"),
@@ -141,9 +140,7 @@ fn grouped_convolution_fused_tanh_and_broadcast_are_refused() {
 #[test]
 fn contradictions_are_errors_that_name_the_place() {
     let place = |w: ModelWriter, expected: &str| {
-        let error = from_bytes("m", &w.finish(&[0], &[3]))
-            .unwrap_err()
-            .to_string();
+        let error = import("m", &w.finish(&[0], &[3])).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
     let stride0 = Options::Conv2d {
@@ -195,7 +192,7 @@ fn absurd_tensor_sizes_are_refused() {
     for shape in [vec![i32::MAX; 4], vec![1 << 20, 1 << 11], vec![-1, 4]] {
         let mut w = conv(&[0.1], CONV);
         w.int8("huge", &shape, 1.0, 0);
-        let error = from_bytes("m", &w.finish(&[0], &[3])).unwrap_err();
+        let error = import("m", &w.finish(&[0], &[3])).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("subgraphs[0].tensors[4].shape"), "{text}");
     }
@@ -203,7 +200,7 @@ fn absurd_tensor_sizes_are_refused() {
 
 #[test]
 fn files_are_chosen_by_extension() {
-    let error = load("model.onnx".as_ref()).unwrap_err();
+    let error = load("model.mfq".as_ref()).unwrap_err();
     assert!(
         matches!(error, ModelError::FormatNotSupported { .. }),
         "{error}"
@@ -215,7 +212,7 @@ fn files_are_chosen_by_extension() {
     );
     let error = load("no-such-file.tflite".as_ref()).unwrap_err();
     assert!(matches!(error, ModelError::Io { .. }), "{error}");
-    let error = from_bytes("text", b"hello world").unwrap_err();
+    let error = macforge_model::from_bytes("text", b"hello world").unwrap_err();
     assert!(matches!(error, ModelError::NotAModel { .. }), "{error}");
 }
 
@@ -224,7 +221,7 @@ fn every_truncation_gives_an_error() {
     let file = conv_file();
     for len in 0..file.len() {
         assert!(
-            from_bytes("m", &file[..len]).is_err(),
+            import("m", &file[..len]).is_err(),
             "{len} of {} bytes",
             file.len()
         );
@@ -236,7 +233,7 @@ fn corrupted_files_never_panic() {
     let file = conv_file();
     let (mut good, mut bad) = (0, 0);
     for seed in 0..10_000 {
-        match from_bytes("m", &corrupt(&file, seed)) {
+        match import("m", &corrupt(&file, seed)) {
             Ok(_) => good += 1,
             Err(_) => bad += 1,
         }

@@ -3,7 +3,7 @@
 mod support;
 
 use macforge_model::tflite::writer::{Fused, ModelWriter, Options, TensorSpec, element};
-use macforge_model::{Model, from_bytes};
+use macforge_model::{Model, tflite};
 use macforge_numeric::{Clamp, RequantRule, Semantics};
 use macforge_quant::{QGraph, QOp, QuantError, lower};
 use support::{conv_options, every_operator, weights};
@@ -19,7 +19,7 @@ fn vector_input(scale: f32, zero_point: i64) -> ModelWriter {
 
 /// Imports bytes that are known to be well formed.
 fn import(bytes: &[u8]) -> Model {
-    from_bytes("test", bytes).unwrap_or_else(|e| panic!("{e}"))
+    tflite::import("test", bytes).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Lowers bytes that are known to be valid.

@@ -12,7 +12,8 @@ fn path(path: &str) -> PathBuf {
 }
 
 fn import(file: &str) -> Model {
-    load(&path(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
+    let model = load(&path(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    model.into_tflite().unwrap()
 }
 
 fn lowered(file: &str) -> QGraph {

@@ -27,7 +27,8 @@ fn array<T: ReadableElement>(npz: &mut NpzReader<File>, name: &str) -> ArrayD<T>
 }
 
 fn load(path: &str) -> Model {
-    macforge_model::load(&shared(path)).unwrap()
+    let model = macforge_model::load(&shared(path)).unwrap();
+    model.into_tflite().unwrap()
 }
 
 fn lower(model: &Model, semantics: Option<Semantics>) -> QGraph {

@@ -59,9 +59,8 @@ impl OnnxGraph {
     pub fn drop_unused_constants(&mut self) {
         let consumers = self.consumers();
         let outputs = &self.outputs;
-        let used = |name: &str| {
-            consumers.contains_key(name) || outputs.iter().any(|v| v.name == name)
-        };
+        let used =
+            |name: &str| consumers.contains_key(name) || outputs.iter().any(|v| v.name == name);
         let unused = self.initializers.keys().filter(|name| !used(name));
         for name in unused.cloned().collect::<Vec<_>>() {
             self.initializers.remove(&name);
@@ -104,7 +103,11 @@ impl OnnxGraph {
         let along = axis(node.int("axis").unwrap_or(0), x.shape.len()).ok()?;
         let size = x.shape[along];
         let position = |i: i64| {
-            let from_start = if i < 0 { i.checked_add(size as i64)? } else { i };
+            let from_start = if i < 0 {
+                i.checked_add(size as i64)?
+            } else {
+                i
+            };
             usize::try_from(from_start).ok().filter(|&i| i < size)
         };
         let indices = indices.data.to_i64()?;
@@ -292,5 +295,7 @@ fn append(to: &mut TensorData, from: &TensorData, range: std::ops::Range<usize>)
             }
         };
     }
-    extend!(F32, F64, I8, U8, I16, U16, I32, U32, I64, U64, Bool, I4, U4, I2, U2)
+    extend!(
+        F32, F64, I8, U8, I16, U16, I32, U32, I64, U64, Bool, I4, U4, I2, U2
+    )
 }

@@ -244,12 +244,42 @@ impl OnnxGraph {
         self.initializers.get(node.input(index)?)
     }
 
+    /// Multiply-accumulates of node `index` for one inference, padding positions included; 0 for
+    /// nodes that are no convolution or matrix product, and where shapes are unknown.
+    pub fn macs(&self, index: usize, types: &BTreeMap<String, TensorType>) -> u64 {
+        let node = &self.nodes[index];
+        let shape = |name: Option<&str>| Some(&types.get(name?)?.shape);
+        let product = |sizes: &[usize]| sizes.iter().map(|&d| d as u64).product::<u64>();
+        let count = || {
+            let output = product(shape(node.output(0))?);
+            Some(match node.op_type.as_str() {
+                "Conv" | "ConvInteger" => output * product(shape(node.input(1))?.get(1..)?),
+                "QLinearConv" => output * product(shape(node.input(3))?.get(1..)?),
+                "ConvTranspose" => {
+                    product(shape(node.input(0))?) * product(shape(node.input(1))?.get(1..)?)
+                }
+                "MatMul" | "MatMulInteger" | "QLinearMatMul" => {
+                    output * *shape(node.input(0))?.last()? as u64
+                }
+                "Gemm" | "QGemm" => {
+                    let depth = usize::from(node.int("transA").unwrap_or(0) == 0);
+                    output * *shape(node.input(0))?.get(depth)? as u64
+                }
+                _ => 0,
+            })
+        };
+        count().unwrap_or(0)
+    }
+
     /// A value name that does not occur yet, made from `wanted`.
     pub fn fresh_name(&self, wanted: &str) -> String {
         let taken = |name: &str| {
             self.initializers.contains_key(name)
                 || self.inputs.iter().any(|v| v.name == name)
-                || self.nodes.iter().any(|n| n.outputs.iter().any(|o| o == name))
+                || self
+                    .nodes
+                    .iter()
+                    .any(|n| n.outputs.iter().any(|o| o == name))
         };
         let mut name = wanted.to_string();
         let mut count = 0;

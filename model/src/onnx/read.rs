@@ -76,8 +76,7 @@ fn read_graph(graph: proto::Graph) -> Result<OnnxGraph, ModelError> {
     }
     for (index, node) in graph.node.into_iter().enumerate() {
         let at = format!("node {} #{index} ({})", node.op_type, node.name);
-        read.nodes
-            .push(read_node(node).map_err(|e| e.within(at))?);
+        read.nodes.push(read_node(node).map_err(|e| e.within(at))?);
     }
     // an input with an initializer is a constant with a default that nothing overrides
     for input in &graph.input {
@@ -85,7 +84,11 @@ fn read_graph(graph: proto::Graph) -> Result<OnnxGraph, ModelError> {
             read.inputs.push(read_value(input)?);
         }
     }
-    read.outputs = graph.output.iter().map(read_value).collect::<Result<_, _>>()?;
+    read.outputs = graph
+        .output
+        .iter()
+        .map(read_value)
+        .collect::<Result<_, _>>()?;
     for value in &graph.value_info {
         let value = read_value(value)?;
         read.value_info.insert(value.name.clone(), value);

@@ -9,13 +9,17 @@ use crate::graph::QGraph;
 
 /// Lowers all nodes, in topological order.
 pub(crate) fn run(model: &OnnxGraph, semantics: Semantics) -> Result<QGraph, QuantError> {
-    let refused = model.nodes.iter().enumerate().map(|(index, node)| Unsupported {
-        operator: index,
-        name: node.qualified_op(),
-        tensor: node.outputs.first().cloned().unwrap_or_default(),
-        found: format!("an operator without an importer under {semantics}"),
-        needed: "a quantized operator of TFLite".into(),
-    });
+    let refused = model
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| Unsupported {
+            operator: index,
+            name: node.qualified_op(),
+            tensor: node.outputs.first().cloned().unwrap_or_default(),
+            found: format!("an operator without an importer under {semantics}"),
+            needed: "a quantized operator of TFLite".into(),
+        });
     Err(QuantError::Unsupported {
         model: model.name.clone(),
         operators: refused.collect(),

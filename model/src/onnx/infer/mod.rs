@@ -180,13 +180,42 @@ fn same(of: &TensorType) -> Types {
 
 fn standard(op: &str, node: &OnnxNode, known: &Known) -> Types {
     match op {
-        "Relu" | "LeakyRelu" | "Clip" | "Sigmoid" | "Tanh" | "HardSigmoid" | "HardSwish" | "Elu"
-        | "Selu" | "Softplus" | "Softsign" | "Erf" | "Abs" | "Neg" | "Exp" | "Log" | "Sqrt"
-        | "Reciprocal" | "Floor" | "Ceil" | "Round" | "Sign" | "Identity" | "Softmax"
-        | "LogSoftmax" | "Hardmax" | "BatchNormalization" | "InstanceNormalization" | "LRN"
-        | "LpNormalization" | "Mish" | "Gelu" | "ThresholdedRelu" | "Celu" | "Not" | "Swish" => {
-            same(known.of(node, 0)?)
-        }
+        "Relu"
+        | "LeakyRelu"
+        | "Clip"
+        | "Sigmoid"
+        | "Tanh"
+        | "HardSigmoid"
+        | "HardSwish"
+        | "Elu"
+        | "Selu"
+        | "Softplus"
+        | "Softsign"
+        | "Erf"
+        | "Abs"
+        | "Neg"
+        | "Exp"
+        | "Log"
+        | "Sqrt"
+        | "Reciprocal"
+        | "Floor"
+        | "Ceil"
+        | "Round"
+        | "Sign"
+        | "Identity"
+        | "Softmax"
+        | "LogSoftmax"
+        | "Hardmax"
+        | "BatchNormalization"
+        | "InstanceNormalization"
+        | "LRN"
+        | "LpNormalization"
+        | "Mish"
+        | "Gelu"
+        | "ThresholdedRelu"
+        | "Celu"
+        | "Not"
+        | "Swish" => same(known.of(node, 0)?),
         "Dropout" => {
             let x = known.of(node, 0)?;
             let mask = TensorType {
@@ -251,12 +280,10 @@ fn microsoft(op: &str, node: &OnnxNode, known: &Known) -> Types {
             let (a, b) = (&x?, known.of(node, 3)?);
             one(a.dtype, broadcast(&a.shape, &b.shape)?)
         }
-        "QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearSoftmax" | "QuantizeLinear" => {
-            match op {
-                "QuantizeLinear" => standard(op, node, known),
-                _ => same(x?),
-            }
-        }
+        "QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearSoftmax" | "QuantizeLinear" => match op {
+            "QuantizeLinear" => standard(op, node, known),
+            _ => same(x?),
+        },
         "DequantizeLinear" => standard(op, node, known),
         "QLinearGlobalAveragePool" | "QLinearAveragePool" => window::types(op, node, known),
         "QGemm" => products::types(op, node, known),

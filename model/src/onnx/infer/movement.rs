@@ -26,7 +26,9 @@ pub(super) fn types(op: &str, node: &OnnxNode, known: &Known) -> Types {
         }
         "ConstantOfShape" => {
             let shape = sizes(known.ints(node, "", 0)?)?;
-            let dtype = node.tensor("value").map_or(OnnxType::F32, |t| t.data.dtype());
+            let dtype = node
+                .tensor("value")
+                .map_or(OnnxType::F32, |t| t.data.dtype());
             one(dtype, shape)
         }
         "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1"
@@ -189,7 +191,9 @@ pub(crate) fn slice_ranges(
     let steps = known.ints(node, "steps", 4)?;
     let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return wrong(format!("starts {starts:?}, ends {ends:?}, axes {axes:?}, steps {steps:?}"));
+        return wrong(format!(
+            "starts {starts:?}, ends {ends:?}, axes {axes:?}, steps {steps:?}"
+        ));
     }
     let whole = |&size: &usize| SliceRange {
         start: 0,
@@ -285,7 +289,11 @@ fn resize(op: &str, node: &OnnxNode, known: &Known) -> Types {
     let x = known.of(node, 0)?;
     let old = op == "Upsample" || known.opset < 11;
     let (scales_at, sizes_at) = if old { (1, usize::MAX) } else { (2, 3) };
-    if node.ints("axes").is_some() || node.text("keep_aspect_ratio_policy").is_some_and(|p| p != "stretch") {
+    if node.ints("axes").is_some()
+        || node
+            .text("keep_aspect_ratio_policy")
+            .is_some_and(|p| p != "stretch")
+    {
         return Err(Unclear::Unknown);
     }
     if let Some(tensor) = known.constant(node, sizes_at)? {
@@ -363,7 +371,9 @@ fn depth_to_space(op: &str, node: &OnnxNode, known: &Known) -> Types {
     };
     let square = block * block;
     let shape = match op {
-        "DepthToSpace" if c % square == 0 => [c / square, h.saturating_mul(block), w.saturating_mul(block)],
+        "DepthToSpace" if c % square == 0 => {
+            [c / square, h.saturating_mul(block), w.saturating_mul(block)]
+        }
         "SpaceToDepth" if h % block == 0 && w % block == 0 => {
             [c.saturating_mul(square), h / block, w / block]
         }

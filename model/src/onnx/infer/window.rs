@@ -85,8 +85,8 @@ pub fn window_sizes(
         output: Vec::new(),
     };
     let ceil = node.int("ceil_mode").unwrap_or(0) != 0;
-    for d in 0..rank {
-        let output = axis_output(&mut sizes, auto, ceil, input[d], d)?;
+    for (d, &size) in input.iter().enumerate() {
+        let output = axis_output(&mut sizes, auto, ceil, size, d)?;
         sizes.output.push(output);
     }
     Ok(sizes)
@@ -160,9 +160,8 @@ pub(super) fn types(op: &str, node: &OnnxNode, known: &Known) -> Types {
                 return wrong(format!("weights of shape {w:?}"));
             };
             let group = node.int("group").unwrap_or(1);
-            let fits = usize::try_from(group).is_ok_and(|g| {
-                g > 0 && ic.checked_mul(g) == Some(*c) && oc % g == 0
-            });
+            let fits = usize::try_from(group)
+                .is_ok_and(|g| g > 0 && ic.checked_mul(g) == Some(*c) && oc % g == 0);
             if !fits || kernel.len() != spatial.len() {
                 return wrong(format!(
                     "weights of shape {w:?} in {group} groups on an input of shape {:?}",
@@ -184,7 +183,11 @@ fn positive(values: Option<&[i64]>) -> Result<Vec<usize>, Unclear> {
     let Some(values) = values else {
         return wrong("kernel_shape is missing");
     };
-    let size = |&v: &i64| usize::try_from(v).ok().filter(|&v| (1..=MAX_SIZE).contains(&v));
+    let size = |&v: &i64| {
+        usize::try_from(v)
+            .ok()
+            .filter(|&v| (1..=MAX_SIZE).contains(&v))
+    };
     match values.iter().map(size).collect() {
         Some(sizes) => Ok(sizes),
         None => wrong(format!("kernel_shape {values:?}")),
@@ -199,7 +202,10 @@ fn transposed(node: &OnnxNode, known: &Known, n: usize, c: usize, spatial: &[usi
         return wrong(format!("weights of shape {w:?}"));
     };
     if *ic != c || kernel.len() != spatial.len() {
-        return wrong(format!("weights of shape {w:?} on an input of {:?}", x.shape));
+        return wrong(format!(
+            "weights of shape {w:?} on an input of {:?}",
+            x.shape
+        ));
     }
     let automatic = !matches!(node.text("auto_pad"), None | Some("NOTSET" | "VALID"));
     if node.ints("output_shape").is_some() || automatic {
@@ -207,7 +213,9 @@ fn transposed(node: &OnnxNode, known: &Known, n: usize, c: usize, spatial: &[usi
     }
     let rank = spatial.len();
     let list = |name: &str, default: i64, count: usize| {
-        let values = node.ints(name).map_or(vec![default; count], <[i64]>::to_vec);
+        let values = node
+            .ints(name)
+            .map_or(vec![default; count], <[i64]>::to_vec);
         let bounded = values.iter().all(|v| (0..=MAX_SIZE as i64).contains(v));
         match values.len() == count && bounded {
             true => Ok(values),

@@ -1,30 +1,18 @@
-//! `macforge inspect`
+//! What a TFLite model consists of.
 
-use crate::Outcome;
-use crate::project::ModelFile;
 use crate::table::Table;
 use crate::{say, sayln};
-use clap::Args as ClapArgs;
 use macforge_model::{Model, Tensor};
-use miette::Result;
 
-/// Options of `inspect`.
-#[derive(ClapArgs)]
-pub struct Args {
-    /// Model file (.tflite) or name of a built-in model
-    pub model: String,
-}
-
-/// Prints what a model consists of.
-pub fn run(args: &Args) -> Result<Outcome> {
-    let model = ModelFile::open(&args.model)?.import()?;
+/// Prints inputs, outputs, operators, totals and what is not supported.
+pub fn print(model: &Model) {
     sayln!("{} ({:?})", model.name, model.format);
     for (what, tensors) in [("input", &model.inputs), ("output", &model.outputs)] {
         for &t in tensors {
             sayln!("  {what} {}", describe(&model.tensors[t]));
         }
     }
-    say!("{}", operators(&model).render());
+    say!("{}", operators(model).render());
     let macs: u64 = (0..model.operators.len()).map(|i| model.macs(i)).sum();
     sayln!("  {} MACs, {} parameters", macs, model.parameters());
     if !model.unsupported.is_empty() {
@@ -33,7 +21,6 @@ pub fn run(args: &Args) -> Result<Outcome> {
     for item in &model.unsupported {
         sayln!("  {item}");
     }
-    Ok(Outcome::Passed)
 }
 
 fn operators(model: &Model) -> Table {
