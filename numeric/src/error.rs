@@ -57,6 +57,33 @@ pub enum NumericError {
     /// The constants were built but differ from the rule.
     #[error("the requantizer lane differs from its rule: {0}")]
     LaneDiffers(#[from] StaircaseCounterexample),
+    /// Steps of a general staircase: too many, or not in order.
+    #[error("{count} thresholds (in order: {sorted}), wanted at most 257 that never decrease")]
+    BadThresholds {
+        /// How many.
+        count: usize,
+        /// Whether they never decrease.
+        sorted: bool,
+    },
+    /// A function that must not decrease does.
+    #[error("the function decreases over the accumulators {range}; negate the channel's weights")]
+    Decreasing {
+        /// Where.
+        range: Interval,
+    },
+    /// No lane constants equal the staircases of a layer.
+    #[error(
+        "no bias, multiplier and shift of the requantizer lane equal the staircase of {steps} steps \
+         over the accumulators {range} (output channel {channel}), whatever the layer's zero point"
+    )]
+    NoLane {
+        /// Output channel that admits no zero point which the others admit.
+        channel: usize,
+        /// Its steps within the range.
+        steps: usize,
+        /// Its reachable accumulators.
+        range: Interval,
+    },
     /// A rule of two operands that is no weighted sum of them.
     #[error("{name} is no weighted sum of its operands, so no multiply-add equals it")]
     NotLinear {

@@ -72,17 +72,26 @@ impl LaneConstants {
     /// [`FLOAT_EXACT_LIMIT`] for ort-x86; [`crate::staircase::prove_equal`] checks it per channel.
     ///
     /// # Errors
-    /// The shift leaves 1..=62, or the multiplier is not below 2^31.
+    /// The shift leaves 1..=62, the multiplier is not below 2^31, or the rule is a general
+    /// staircase, whose lane has to be solved for ([`crate::solve_lanes`]).
     pub fn from_requantizer(requantizer: &Requantizer) -> Result<Self> {
-        let (multiplier, shift, double_round) = match requantizer.rule {
-            RequantRule::TfliteDouble { multiplier, shift } => {
+        let (multiplier, shift, double_round) = match &requantizer.rule {
+            &RequantRule::TfliteDouble { multiplier, shift } => {
                 (multiplier, 31 - shift, shift < 0 && multiplier != 0)
             }
-            RequantRule::TfliteSingle { multiplier, shift } => (multiplier, 31 - shift, false),
-            RequantRule::OrtX86 { scale } => float_constants(scale),
+            &RequantRule::TfliteSingle { multiplier, shift } => (multiplier, 31 - shift, false),
+            &RequantRule::OrtX86 { scale } => float_constants(scale),
             // A shift of zero is written as twice the value, shifted by one.
             RequantRule::Pow2 { shift: 0 } => (2, 1, false),
-            RequantRule::Pow2 { shift } => (1, shift as i32, false),
+            &RequantRule::Pow2 { shift } => (1, shift as i32, false),
+            RequantRule::Staircase(steps) => {
+                return Err(NumericError::NotALane {
+                    what: format!(
+                        "a staircase of {} steps as it stands; solve for it",
+                        steps.at().len()
+                    ),
+                });
+            }
         };
         if !(1..=62).contains(&shift) || multiplier < 0 {
             return Err(NumericError::NotALane {

@@ -9,8 +9,10 @@
 //! | [`mod@format`] | affine parameters, float32 to int8 and back, clamps, the names of the semantics |
 //! | [`interval`] | interval arithmetic and the reachable range of an accumulator |
 //! | [`fixed`] | gemmlowp's fixed-point primitives and TFLite's multiplier encoding |
-//! | [`requant`] | the four requantizers: accumulator to int8 |
-//! | [`lane`] | the one integer formula that the hardware lane evaluates for all four |
+//! | [`requant`] | the requantizers: accumulator to int8 |
+//! | [`thresholds`] | any other non-decreasing accumulator function, given by its steps |
+//! | [`lane`] | the one integer formula that the hardware lane evaluates for all of them |
+//! | [`solve_lane`] | lane constants for a general staircase |
 //! | [`staircase`] | equality of two monotone step functions, proved from their thresholds |
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
 //! | [`binary`] | rules of two operands: TFLite's ADD, SUB, MUL, onnxruntime's, minimum and maximum |
@@ -34,8 +36,10 @@ pub mod pool;
 pub mod requant;
 mod requant_row;
 pub mod softmax;
+pub mod solve_lane;
 pub mod staircase;
 pub mod table;
+pub mod thresholds;
 pub mod transcendental;
 
 pub use binary::{BinaryFunction, BinaryRule, FloatOperation};
@@ -49,6 +53,8 @@ pub use pool::AveragePoolRule;
 pub use requant::{RequantRule, Requantizer};
 pub use requant_row::RequantRow;
 pub use softmax::SoftmaxRule;
+pub use solve_lane::{SolvedLane, StaircaseChannel, solve_lanes};
 pub use staircase::{
     StaircaseCounterexample, StaircaseProof, prove_equal, prove_equal_functions, thresholds,
 };
+pub use thresholds::Thresholds;

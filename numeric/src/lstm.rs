@@ -42,7 +42,7 @@ pub const GATE_INTEGER_BITS: u32 = 3;
 /// `m` is the number of integer bits of the cell state: its scale is `2^(m - 15)`. `round` is half away
 /// from zero. Neither product of the cell's line leaves int16: a logistic value is in 0..=32767 and
 /// `m` is not negative. Both sums and `o * tanh(c)` are int32 values.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LstmRule {
     /// Factor of `wx`, per gate.
     pub input: [RequantRule; 4],
@@ -119,8 +119,8 @@ impl LstmRule {
 
     /// A gate's sum in Q3.12; `wx` and `wh` are int32.
     pub fn gate_sum(&self, gate: Gate, wx: i64, wh: i64) -> i16 {
-        let own = clamp16(scaled(self.input[gate as usize], wx));
-        clamp16(scaled(self.recurrent[gate as usize], wh) + i64::from(own))
+        let own = clamp16(self.input[gate as usize].apply(wx));
+        clamp16(self.recurrent[gate as usize].apply(wh) + i64::from(own))
     }
 
     /// A gate's activation function, Q3.12 to Q0.15.
@@ -162,15 +162,6 @@ fn cell_integer_bits(scale: f32) -> Result<u32> {
             semantics: "tflite UNIDIRECTIONAL_SEQUENCE_LSTM",
             wanted: "a cell state's scale that is a power of two in 2^-15..=2^-9",
         })
-}
-
-fn scaled(rule: RequantRule, acc: i64) -> i64 {
-    let unit = Requantizer {
-        rule,
-        zero_point: 0,
-        clamp: Clamp::INT8,
-    };
-    unit.unclamped(acc)
 }
 
 fn clamp16(value: i64) -> i16 {

@@ -1,11 +1,12 @@
-//! The four requantizers: an int32 accumulator becomes an int8 value.
+//! The requantizers: an int32 accumulator becomes an int8 value.
 
 use crate::error::{NumericError, Result};
 use crate::fixed::{multiply_double_rounding, multiply_single_rounding, quantize_multiplier};
 use crate::format::{Clamp, Semantics};
+use crate::thresholds::Thresholds;
 
 /// How the accumulator is scaled and rounded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum RequantRule {
     /// gemmlowp double rounding: `acc * multiplier * 2^(shift - 31)`, the high product rounded
     /// half up, then the right shift rounded half away from zero.
@@ -34,13 +35,36 @@ pub enum RequantRule {
         /// In 0..=31.
         shift: u32,
     },
+    /// Any non-decreasing function with few values, given by its steps.
+    Staircase(Thresholds),
+}
+
+impl RequantRule {
+    /// The scaled and rounded value, without zero point and clamp. `acc` is an int32.
+    pub fn apply(&self, acc: i64) -> i64 {
+        debug_assert!(i32::try_from(acc).is_ok(), "accumulator {acc} is not int32");
+        match self {
+            &RequantRule::TfliteDouble { multiplier, shift } => {
+                multiply_double_rounding(acc, multiplier, shift)
+            }
+            &RequantRule::TfliteSingle { multiplier, shift } => {
+                multiply_single_rounding(acc, multiplier, shift)
+            }
+            &RequantRule::OrtX86 { scale } => ort_x86(acc as i32, scale) as i64,
+            &RequantRule::Pow2 { shift } => {
+                let half = (1i64 << shift) >> 1;
+                (acc + half) >> shift
+            }
+            RequantRule::Staircase(steps) => steps.apply(acc),
+        }
+    }
 }
 
 /// Accumulator to int8: scale and round, add the zero point, clamp.
 ///
 /// Every rule is monotone (non-decreasing) in the accumulator, which the proofs of
 /// [`crate::staircase`] build on. Accumulators are int32 values.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Requantizer {
     /// Scale and rounding.
     pub rule: RequantRule,
@@ -102,21 +126,9 @@ impl Requantizer {
 
     /// The value before clamping, zero point added. `acc` is an int32.
     pub fn unclamped(&self, acc: i64) -> i64 {
-        debug_assert!(i32::try_from(acc).is_ok(), "accumulator {acc} is not int32");
-        let scaled = match self.rule {
-            RequantRule::TfliteDouble { multiplier, shift } => {
-                multiply_double_rounding(acc, multiplier, shift)
-            }
-            RequantRule::TfliteSingle { multiplier, shift } => {
-                multiply_single_rounding(acc, multiplier, shift)
-            }
-            RequantRule::OrtX86 { scale } => ort_x86(acc as i32, scale) as i64,
-            RequantRule::Pow2 { shift } => {
-                let half = (1i64 << shift) >> 1;
-                (acc + half) >> shift
-            }
-        };
-        scaled.saturating_add(i64::from(self.zero_point))
+        self.rule
+            .apply(acc)
+            .saturating_add(i64::from(self.zero_point))
     }
 
     /// The int8 value of an accumulator.

@@ -72,7 +72,7 @@ fn multiplier_of_one_half_and_accumulator_of_minus_one_need_no_special_case() {
             multiplier: 1 << 30,
             shift: -rs,
         };
-        assert_eq!(lane(rule).unclamped(-1), 0);
+        assert_eq!(lane(rule.clone()).unclamped(-1), 0);
         assert_eq!(requantizer(rule).unclamped(-1), 0);
     }
 }
@@ -171,7 +171,7 @@ fn a_zero_multiplier_gives_the_zero_point_everywhere() {
             shift: 0,
         },
     ] {
-        let proof = prove_equal(&requantizer(rule), &lane(rule), INT32).unwrap();
+        let proof = prove_equal(&requantizer(rule.clone()), &lane(rule), INT32).unwrap();
         assert_eq!(proof.steps, 0);
     }
 }
@@ -180,7 +180,7 @@ fn a_zero_multiplier_gives_the_zero_point_everywhere() {
 fn pow2_lanes_are_proved_for_every_shift() {
     for shift in 0..=31 {
         let rule = RequantRule::Pow2 { shift };
-        prove_equal(&requantizer(rule), &lane(rule), INT32).unwrap();
+        prove_equal(&requantizer(rule.clone()), &lane(rule), INT32).unwrap();
     }
 }
 

@@ -21,9 +21,9 @@ fn rule() -> LstmRule {
     LstmRule::tflite(Semantics::TfliteDouble, &SCALES).unwrap()
 }
 
-fn double(rule: RequantRule) -> (i32, i32) {
+fn double(rule: &RequantRule) -> (i32, i32) {
     match rule {
-        RequantRule::TfliteDouble { multiplier, shift } => (multiplier, shift),
+        RequantRule::TfliteDouble { multiplier, shift } => (*multiplier, *shift),
         other => panic!("{other:?}"),
     }
 }
@@ -40,8 +40,8 @@ proptest! {
             let (multiplier, shift) = double(r);
             tflite_double(acc.into(), multiplier, shift)
         };
-        let own = clamp16(scaled(rule.input[gate], wx));
-        let wanted = clamp16(own + scaled(rule.recurrent[gate], wh));
+        let own = clamp16(scaled(&rule.input[gate], wx));
+        let wanted = clamp16(own + scaled(&rule.recurrent[gate], wh));
         prop_assert_eq!(i128::from(rule.gate_sum(Gate::ALL[gate], wx, wh)), wanted);
     }
 
@@ -63,7 +63,7 @@ proptest! {
     #[test]
     fn the_hidden_state_is_the_product_requantized(o in 0i16.., cell: i16) {
         let rule = rule();
-        let (multiplier, shift) = double(rule.output.rule);
+        let (multiplier, shift) = double(&rule.output.rule);
         let product = i128::from(o) * i128::from(rule.cell_tanh(cell));
         let wanted = tflite_double(product, multiplier, shift) - 5;
         prop_assert_eq!(i128::from(rule.hidden_unclamped(o, cell)), wanted);
@@ -74,11 +74,11 @@ proptest! {
 fn scales_become_tflites_multipliers() {
     let rule = rule();
     // 0.0118 * 0.004 / 2^-12 = 0.1933312
-    let (multiplier, shift) = double(rule.input[3]);
+    let (multiplier, shift) = double(&rule.input[3]);
     assert_eq!(shift, -2);
     let real = f64::from(multiplier) / 2f64.powi(31 - shift);
     assert!((real - 0.193_331_2).abs() < 1e-7, "{real}");
-    let (multiplier, shift) = double(rule.output.rule);
+    let (multiplier, shift) = double(&rule.output.rule);
     let real = f64::from(multiplier) / 2f64.powi(31 - shift);
     assert!((real * 0.0078 * 2f64.powi(30) - 1.0).abs() < 1e-7, "{real}");
     assert_eq!(rule.cell_integer_bits, 3);

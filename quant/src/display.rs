@@ -194,11 +194,20 @@ fn activated(lower_is_activation: bool) -> &'static str {
 }
 
 fn requantizer(r: &Requantizer) -> String {
-    let scale = match r.rule {
+    let scale = match &r.rule {
         RequantRule::TfliteDouble { multiplier, shift }
         | RequantRule::TfliteSingle { multiplier, shift } => format!("* {multiplier} << {shift}"),
         RequantRule::OrtX86 { scale } => format!("* {scale}"),
         RequantRule::Pow2 { shift } => format!(">> {shift}"),
+        RequantRule::Staircase(steps) => {
+            let bytes = steps.at().iter().flat_map(|step| step.to_le_bytes());
+            let hash = fnv1a(bytes);
+            format!(
+                "from {} by {} steps fnv {hash:016x}",
+                steps.base(),
+                steps.at().len()
+            )
+        }
     };
     format!(
         "{scale} {:+} clamp {}..={}",

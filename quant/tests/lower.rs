@@ -43,8 +43,8 @@ fn multipliers(graph: &QGraph) -> Vec<(i32, i32)> {
         QOp::FullyConnected(f) => &f.requant,
         other => panic!("{other:?}"),
     };
-    let parts = requant.iter().map(|r| match r.rule {
-        RequantRule::TfliteDouble { multiplier, shift } => (multiplier, shift),
+    let parts = requant.iter().map(|r| match &r.rule {
+        RequantRule::TfliteDouble { multiplier, shift } => (*multiplier, *shift),
         other => panic!("{other:?}"),
     });
     parts.collect()

@@ -25,7 +25,7 @@ pub(super) fn eval(cx: &Context, op: &MatMul) -> Result<Output, ReferenceError> 
         .iter()
         .map(|&q| i64::from(i16::from(q) - b_zero))
         .collect();
-    let requant = op.requant.iter().copied().collect::<Vec<_>>();
+    let requant = op.requant.iter().cloned().collect::<Vec<_>>();
     let rows = Rows {
         weights: &[],
         weight_zero_points: &[],
