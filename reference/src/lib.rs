@@ -10,6 +10,7 @@
 mod dot;
 mod error;
 mod ops;
+mod prepare;
 mod product;
 mod run;
 mod value;

@@ -4,7 +4,7 @@ use macforge_quant::{DType, QGraph};
 
 use crate::error::ReferenceError;
 use crate::ops::{self, Context};
-use crate::product::Product;
+use crate::prepare::Prepared;
 use crate::value::Value;
 
 /// What one inference computed.
@@ -38,20 +38,20 @@ impl Run {
     }
 }
 
-/// A graph with its dense layers prepared for many inferences.
+/// A graph that is prepared for many inferences.
 pub struct Interpreter<'g> {
     graph: &'g QGraph,
-    /// Per node, its prepared weights where it has any.
-    products: Vec<Option<Product>>,
+    /// Per node.
+    prepared: Vec<Prepared>,
 }
 
 impl<'g> Interpreter<'g> {
     /// Prepares `graph`.
     pub fn new(graph: &'g QGraph) -> Self {
-        let products = graph.nodes.iter().map(|n| ops::prepare(graph, n));
+        let prepared = graph.nodes.iter().map(|n| Prepared::new(graph, n));
         Self {
             graph,
-            products: products.collect(),
+            prepared: prepared.collect(),
         }
     }
 
@@ -69,12 +69,12 @@ impl<'g> Interpreter<'g> {
     fn evaluate(&self, mut tensors: Vec<Option<Value>>) -> Result<Run, ReferenceError> {
         let graph = self.graph;
         let mut saturations = Vec::with_capacity(graph.nodes.len());
-        for (node, product) in graph.nodes.iter().zip(&self.products) {
+        for (node, prepared) in graph.nodes.iter().zip(&self.prepared) {
             let cx = Context {
                 graph,
                 node,
                 tensors: &tensors,
-                product: product.as_ref(),
+                prepared,
             };
             let output = ops::eval(&cx)?;
             check_value(graph, node.output.0, &output.value)?;

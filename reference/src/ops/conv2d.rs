@@ -8,6 +8,7 @@ use ndarray::ArrayView3;
 use super::{Context, Output, window};
 use crate::dot::Rows;
 use crate::error::ReferenceError;
+use crate::prepare::Prepared;
 use crate::product::{BLOCK, Product, biased};
 
 pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> {
@@ -21,7 +22,7 @@ pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> 
     cx.expect("output channels", op.out_channels, channels)?;
     rows.check(cx, channels, depth)?;
 
-    if let Some(product) = cx.product {
+    if let Prepared::Product(product) = cx.prepared {
         return dense(cx, op, product);
     }
     let (group_in, group_out) = (op.group_channels(), channels / op.groups);

@@ -5,10 +5,11 @@ use macforge_quant::FullyConnected;
 use super::{Context, Output};
 use crate::dot::Rows;
 use crate::error::ReferenceError;
+use crate::prepare::Prepared;
 use crate::product::biased;
 
 pub(super) fn eval(cx: &Context, op: &FullyConnected) -> Result<Output, ReferenceError> {
-    if let Some(product) = cx.product {
+    if let Prepared::Product(product) = cx.prepared {
         let mut x: Vec<u8> = cx.input(0)?.iter().map(|&q| biased(q)).collect();
         cx.expect("input features", op.in_features, x.len())?;
         x.resize(product.stride(), 0);

@@ -16,12 +16,12 @@ mod table;
 mod window;
 
 use macforge_numeric::AffineParams;
-use macforge_quant::{DType, QGraph, QNode, QOp, TensorId, Window};
+use macforge_quant::{DType, QGraph, QNode, QOp, TensorId};
 use ndarray::{ArrayD, ArrayView3, IxDyn};
 
 use crate::dot::Elements;
 use crate::error::ReferenceError;
-use crate::product::Product;
+use crate::prepare::Prepared;
 use crate::run::check_dtype;
 use crate::value::Value;
 
@@ -37,39 +37,8 @@ pub(crate) struct Context<'a> {
     pub graph: &'a QGraph,
     pub node: &'a QNode,
     pub tensors: &'a [Option<Value>],
-    /// What [`prepare`] made of the node.
-    pub product: Option<&'a Product>,
-}
-
-/// A dense layer's weights in the form for fast products; `None` for other nodes and for layers
-/// that are evaluated plainly.
-pub(crate) fn prepare(graph: &QGraph, node: &QNode) -> Option<Product> {
-    let zero_point = graph.tensor(*node.inputs.first()?).quant?.zero_point;
-    let symmetric = |zero_points: &[i32]| zero_points.iter().all(|&z| z == 0);
-    match &node.op {
-        QOp::Conv2d(c) if c.groups == 1 && symmetric(&c.weight_zero_points) => Product::new(
-            &c.weights,
-            [c.out_channels, kernel(&c.window) * c.in_channels],
-            &c.bias,
-            &c.requant,
-            zero_point,
-            c.lower_is_activation,
-        ),
-        QOp::FullyConnected(f) if symmetric(&f.weight_zero_points) => Product::new(
-            &f.weights,
-            [f.out_channels, f.in_features],
-            &f.bias,
-            &f.requant,
-            zero_point,
-            f.lower_is_activation,
-        ),
-        _ => None,
-    }
-}
-
-/// Positions of a kernel.
-fn kernel(window: &Window) -> usize {
-    window.kernel.iter().product()
+    /// The node's prepared form.
+    pub prepared: &'a Prepared,
 }
 
 /// Evaluates one node.
