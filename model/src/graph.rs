@@ -195,6 +195,15 @@ pub struct PoolOptions {
     pub activation: Activation,
 }
 
+/// Options of [`OpKind::Lstm`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LstmOptions {
+    /// Bound of the cell state in real numbers; 0 where it is not clipped.
+    pub cell_clip: f32,
+    /// Tensor whose quantization the hidden state has before it is stored.
+    pub hidden: usize,
+}
+
 /// What an operator computes. Operand order is the order of [`Operator::inputs`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OpKind {
@@ -220,6 +229,12 @@ pub enum OpKind {
         /// Factor on the input.
         beta: f32,
     },
+    /// A long short-term memory over a whole sequence, its state reset before the first step, with
+    /// float gates nowhere. Inputs, in TFLite's order: activation `[1, T, I]`; weights `[U, I]` of the
+    /// input, forget, cell and output gate; recurrent weights `[U, U]` of the same; three peepholes left
+    /// out; bias `[U]` of each gate; two operands of a projection left out; hidden state (int8) and cell
+    /// state (int16), `U` elements each.
+    Lstm(LstmOptions),
     /// float32 or int8 to int8.
     Quantize,
     /// int8 to float32.
@@ -298,6 +313,12 @@ impl Model {
             return 0;
         };
         let out = &self.tensors[output].shape;
+        if let OpKind::Lstm(_) = op.kind {
+            let weights = op.inputs.iter().flatten().map(|&t| &self.tensors[t]);
+            let matrices = weights.filter(|t| t.data.is_some() && t.shape.len() == 2);
+            let per_step: u64 = matrices.map(|t| t.elements() as u64).sum();
+            return per_step.saturating_mul(out.get(1).map_or(0, |&steps| steps as u64));
+        }
         let repeats = match (op.name.as_str(), out.as_slice()) {
             ("CONV_2D" | "DEPTHWISE_CONV_2D", &[n, h, w, _]) => {
                 n.saturating_mul(h).saturating_mul(w)

@@ -17,8 +17,8 @@ use std::path::Path;
 
 pub use error::ModelError;
 pub use graph::{
-    Activation, ConstData, Conv2dOptions, ElementType, Format, Model, OpKind, Operator, Padding,
-    PoolOptions, Quantization, Tensor, Unsupported,
+    Activation, ConstData, Conv2dOptions, ElementType, Format, LstmOptions, Model, OpKind,
+    Operator, Padding, PoolOptions, Quantization, Tensor, Unsupported,
 };
 pub use imported::{Imported, Source};
 

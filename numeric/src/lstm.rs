@@ -1,7 +1,9 @@
 //! TFLite's fully integer LSTM: int8 input, weights and hidden state, int16 gates and cell state.
 
 use crate::error::{NumericError, Result};
-use crate::fixed::{quantize_multiplier, rounding_divide_by_pot};
+use crate::fixed::{
+    multiply_double_rounding, multiply_single_rounding, quantize_multiplier, rounding_divide_by_pot,
+};
 use crate::format::{Clamp, Semantics};
 use crate::requant::{RequantRule, Requantizer};
 use crate::transcendental::{logistic, tanh};
@@ -27,6 +29,60 @@ impl Gate {
 /// Integer bits of a gate's sum before its activation function (Q3.12).
 pub const GATE_INTEGER_BITS: u32 = 3;
 
+/// A TFLite multiplier and its rounding: `x * multiplier * 2^(shift - 31)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// In `2^30..2^31`, or 0.
+    pub multiplier: i32,
+    /// In -31..=30; positive shifts left, before the product.
+    pub shift: i32,
+    /// One rounding after the full product instead of gemmlowp's two.
+    pub single_rounding: bool,
+}
+
+impl Factor {
+    /// The product with an int32, rounded.
+    pub fn apply(self, x: i64) -> i64 {
+        if self.single_rounding {
+            multiply_single_rounding(x, self.multiplier, self.shift)
+        } else {
+            multiply_double_rounding(x, self.multiplier, self.shift)
+        }
+    }
+
+    /// The requantizer that rounds the same way, zero point 0, for [`crate::LaneConstants`].
+    pub fn requantizer(self) -> Requantizer {
+        let (multiplier, shift) = (self.multiplier, self.shift);
+        Requantizer {
+            rule: if self.single_rounding {
+                RequantRule::TfliteSingle { multiplier, shift }
+            } else {
+                RequantRule::TfliteDouble { multiplier, shift }
+            },
+            zero_point: 0,
+            clamp: Clamp::INT8,
+        }
+    }
+
+    fn tflite(semantics: Semantics, real: f32) -> Result<Self> {
+        let (multiplier, shift) = quantize_multiplier(real.into())?;
+        if shift > 30 {
+            return Err(NumericError::MultiplierRange {
+                found: real.into(),
+                semantics: OPERATOR,
+                wanted: "below 2^30",
+            });
+        }
+        Ok(Self {
+            multiplier,
+            shift,
+            single_rounding: semantics == Semantics::TfliteSingle,
+        })
+    }
+}
+
+const OPERATOR: &str = "tflite UNIDIRECTIONAL_SEQUENCE_LSTM";
+
 /// The arithmetic of one LSTM step (TFLite `LstmStepInteger8x8_16`; no projection, peephole, layer
 /// normalization or coupled gates).
 ///
@@ -45,15 +101,17 @@ pub const GATE_INTEGER_BITS: u32 = 3;
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmRule {
     /// Factor of `wx`, per gate.
-    pub input: [RequantRule; 4],
+    pub input: [Factor; 4],
     /// Factor of `wh`, per gate.
-    pub recurrent: [RequantRule; 4],
+    pub recurrent: [Factor; 4],
     /// `m`, in 0..=6.
     pub cell_integer_bits: u32,
     /// Bound of the cell state's magnitude, at least 1; `None` where it is not clipped.
     pub cell_clip: Option<i16>,
-    /// `o * tanh(c)` (Q0.30) to the hidden state.
-    pub output: Requantizer,
+    /// Factor of `o * tanh(c)` (Q0.30).
+    pub output: Factor,
+    /// Zero point of the hidden state.
+    pub output_zero_point: i32,
 }
 
 /// Real scales that an [`LstmRule`] is made from.
@@ -85,21 +143,10 @@ impl LstmRule {
     /// # Errors
     /// The cell's scale is no power of two in `2^-15..=2^-9`; a multiplier is out of range.
     pub fn tflite(semantics: Semantics, scales: &LstmScales) -> Result<Self> {
-        let factor = |real: f32| match (quantize_multiplier(f64::from(real))?, semantics) {
-            ((_, shift), _) if shift > 30 => Err(NumericError::MultiplierRange {
-                found: f64::from(real),
-                semantics: "tflite UNIDIRECTIONAL_SEQUENCE_LSTM",
-                wanted: "below 2^30",
-            }),
-            ((multiplier, shift), Semantics::TfliteSingle) => {
-                Ok(RequantRule::TfliteSingle { multiplier, shift })
-            }
-            ((multiplier, shift), _) => Ok(RequantRule::TfliteDouble { multiplier, shift }),
-        };
         // Products and quotients in float32, as TFLite has them; dividing by 2^-12 is exact.
         let unit = 2f32.powi(GATE_INTEGER_BITS as i32 - 15);
-        let factors = |weights: [f32; 4], x: f32| -> Result<[RequantRule; 4]> {
-            let [i, f, g, o] = weights.map(|w| factor(w * x / unit));
+        let factors = |weights: [f32; 4], x: f32| -> Result<[Factor; 4]> {
+            let [i, f, g, o] = weights.map(|w| Factor::tflite(semantics, w * x / unit));
             Ok([i?, f?, g?, o?])
         };
         Ok(Self {
@@ -109,11 +156,11 @@ impl LstmRule {
             // Truncated; a bound that becomes 0 switches the clip off, as in TFLite.
             cell_clip: Some((scales.cell_clip / scales.cell).min(32767.0) as i16)
                 .filter(|&clip| clip > 0),
-            output: Requantizer {
-                rule: factor((2f64.powi(-30) / f64::from(scales.hidden)) as f32)?,
-                zero_point: scales.hidden_zero_point,
-                clamp: Clamp::INT8,
-            },
+            output: Factor::tflite(
+                semantics,
+                (2f64.powi(-30) / f64::from(scales.hidden)) as f32,
+            )?,
+            output_zero_point: scales.hidden_zero_point,
         })
     }
 
@@ -148,7 +195,7 @@ impl LstmRule {
     /// The hidden state before its clamp, from the output gate and the cell state.
     pub fn hidden_unclamped(&self, output_gate: i16, cell: i16) -> i64 {
         let product = i64::from(output_gate) * i64::from(self.cell_tanh(cell));
-        self.output.unclamped(product)
+        self.output.apply(product) + i64::from(self.output_zero_point)
     }
 }
 
@@ -159,7 +206,7 @@ fn cell_integer_bits(scale: f32) -> Result<u32> {
         .find(|&m| scale == 2f32.powi(m as i32 - 15))
         .ok_or(NumericError::MultiplierRange {
             found: scale.into(),
-            semantics: "tflite UNIDIRECTIONAL_SEQUENCE_LSTM",
+            semantics: OPERATOR,
             wanted: "a cell state's scale that is a power of two in 2^-15..=2^-9",
         })
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Tie, nearest, pow2, tflite_double};
-use macforge_numeric::lstm::{Gate, LstmScales};
-use macforge_numeric::{LstmRule, NumericError, RequantRule, Semantics};
+use macforge_numeric::lstm::{Factor, Gate, LstmScales};
+use macforge_numeric::{LstmRule, NumericError, Semantics};
 use proptest::prelude::*;
 
 const SCALES: LstmScales = LstmScales {
@@ -21,11 +21,9 @@ fn rule() -> LstmRule {
     LstmRule::tflite(Semantics::TfliteDouble, &SCALES).unwrap()
 }
 
-fn double(rule: &RequantRule) -> (i32, i32) {
-    match rule {
-        RequantRule::TfliteDouble { multiplier, shift } => (*multiplier, *shift),
-        other => panic!("{other:?}"),
-    }
+fn double(factor: Factor) -> (i32, i32) {
+    assert!(!factor.single_rounding);
+    (factor.multiplier, factor.shift)
 }
 
 fn clamp16(x: i128) -> i128 {
@@ -36,7 +34,7 @@ proptest! {
     #[test]
     fn a_gates_sum_saturates_after_each_product(gate in 0usize..4, wx in -1i64 << 24..1 << 24, wh in -1i64 << 24..1 << 24) {
         let rule = rule();
-        let scaled = |r, acc: i64| {
+        let scaled = |r: Factor, acc: i64| {
             let (multiplier, shift) = double(r);
             tflite_double(acc.into(), multiplier, shift)
         };
@@ -63,7 +61,7 @@ proptest! {
     #[test]
     fn the_hidden_state_is_the_product_requantized(o in 0i16.., cell: i16) {
         let rule = rule();
-        let (multiplier, shift) = double(&rule.output.rule);
+        let (multiplier, shift) = double(rule.output);
         let product = i128::from(o) * i128::from(rule.cell_tanh(cell));
         let wanted = tflite_double(product, multiplier, shift) - 5;
         prop_assert_eq!(i128::from(rule.hidden_unclamped(o, cell)), wanted);
@@ -74,11 +72,11 @@ proptest! {
 fn scales_become_tflites_multipliers() {
     let rule = rule();
     // 0.0118 * 0.004 / 2^-12 = 0.1933312
-    let (multiplier, shift) = double(&rule.input[3]);
+    let (multiplier, shift) = double(rule.input[3]);
     assert_eq!(shift, -2);
     let real = f64::from(multiplier) / 2f64.powi(31 - shift);
     assert!((real - 0.193_331_2).abs() < 1e-7, "{real}");
-    let (multiplier, shift) = double(&rule.output.rule);
+    let (multiplier, shift) = double(rule.output);
     let real = f64::from(multiplier) / 2f64.powi(31 - shift);
     assert!((real * 0.0078 * 2f64.powi(30) - 1.0).abs() < 1e-7, "{real}");
     assert_eq!(rule.cell_integer_bits, 3);

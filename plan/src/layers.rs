@@ -210,7 +210,8 @@ impl Pass<'_> {
             | QOp::Concat(_)
             | QOp::Slice { .. }
             | QOp::Pad { .. }
-            | QOp::Resize { .. } => {
+            | QOp::Resize { .. }
+            | QOp::Lstm(_) => {
                 return Err(unsupported(
                     &node.source,
                     format!("{} has no hardware", node.op.kind()),

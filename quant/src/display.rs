@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use macforge_numeric::{BinaryFunction, RequantRule, Requantizer};
+use macforge_numeric::lstm::Factor;
+use macforge_numeric::{BinaryFunction, LstmRule, RequantRule, Requantizer};
 
-use crate::graph::{DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
+use crate::graph::{DType, Lstm, QGraph, QNode, QOp, QTensor, TensorId, Window};
 
 impl fmt::Display for QGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +84,7 @@ fn detail(node: &QNode) -> Option<String> {
             (format!("{}{groups}, ", c.window), &c.weights, &c.bias)
         }
         QOp::FullyConnected(f) => (String::new(), &f.weights, &f.bias),
+        QOp::Lstm(l) => return Some(lstm_weights(l)),
         _ => return None,
     };
     let weight_hash = fnv1a(weights.iter().map(|w| w.cast_unsigned()));
@@ -92,6 +94,41 @@ fn detail(node: &QNode) -> Option<String> {
         weights.len(),
         bias.len()
     ))
+}
+
+/// Weights of the four gates.
+fn lstm_weights(lstm: &Lstm) -> String {
+    let weights = lstm
+        .gates
+        .iter()
+        .flat_map(|g| g.input_weights.iter().chain(&g.recurrent_weights));
+    let weight_hash = fnv1a(weights.map(|w| w.cast_unsigned()));
+    let bias = lstm.gates.iter().flat_map(|g| &g.bias);
+    let bias_hash = fnv1a(bias.flat_map(|b| b.to_le_bytes()));
+    format!(
+        "{} units, {} inputs, weights {} fnv {weight_hash:016x}, bias {} fnv {bias_hash:016x}",
+        lstm.units,
+        lstm.inputs,
+        lstm.weights(),
+        4 * lstm.units
+    )
+}
+
+/// Scales of an LSTM, gate by gate.
+fn lstm_rule(rule: &LstmRule) -> String {
+    let factors = |rules: [Factor; 4]| rules.map(factor).join(", ");
+    let clip = rule
+        .cell_clip
+        .map_or(String::new(), |c| format!(" clip {c}"));
+    format!(
+        "input {}; recurrent {}; cell Q{}.{}{clip}; output {} {:+}",
+        factors(rule.input),
+        factors(rule.recurrent),
+        rule.cell_integer_bits,
+        15 - rule.cell_integer_bits,
+        factor(rule.output),
+        rule.output_zero_point
+    )
 }
 
 /// The rounding rule of a node.
@@ -140,6 +177,7 @@ fn rule(node: &QNode) -> Option<String> {
             "multiplier {} << {}, differences from {}",
             r.multiplier, r.left_shift, r.diff_min
         )),
+        QOp::Lstm(l) => Some(lstm_rule(&l.rule)),
         QOp::Reshape | QOp::Quantize | QOp::Dequantize => None,
     }
 }
@@ -191,6 +229,10 @@ fn activated(lower_is_activation: bool) -> &'static str {
     } else {
         ""
     }
+}
+
+fn factor(factor: Factor) -> String {
+    format!("* {} << {}", factor.multiplier, factor.shift)
 }
 
 fn requantizer(r: &Requantizer) -> String {

@@ -4,7 +4,7 @@
 //! rules of `macforge-numeric`; everything before it deals with file formats and real numbers.
 
 use macforge_numeric::{
-    AffineParams, AveragePoolRule, BinaryRule, Clamp, Requantizer, Semantics, SoftmaxRule,
+    AffineParams, AveragePoolRule, BinaryRule, Clamp, LstmRule, Requantizer, Semantics, SoftmaxRule,
 };
 
 /// Index of a tensor in [`QGraph::tensors`].
@@ -129,6 +129,41 @@ impl Conv2d {
     }
 }
 
+/// One gate of an [`Lstm`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct LstmGate {
+    /// Weights of the input, `[units, inputs]` row-major, symmetric.
+    pub input_weights: Vec<i8>,
+    /// Weights of the hidden state, `[units, units]` row-major, symmetric.
+    pub recurrent_weights: Vec<i8>,
+    /// Bias in units of the input's accumulator, one per unit.
+    pub bias: Vec<i32>,
+}
+
+/// A long short-term memory over a sequence `[T, inputs]`; the output is `[T, units]`, the hidden state
+/// after every step.
+///
+/// One inference is one whole sequence: hidden and cell state start as real zero, the hidden state at
+/// the output's zero point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lstm {
+    /// Length of an input vector.
+    pub inputs: usize,
+    /// Length of the hidden and of the cell state.
+    pub units: usize,
+    /// Weights of the gates, in the order of [`macforge_numeric::lstm::Gate::ALL`].
+    pub gates: [LstmGate; 4],
+    /// Scaling, activation functions and state update.
+    pub rule: LstmRule,
+}
+
+impl Lstm {
+    /// All weights.
+    pub fn weights(&self) -> usize {
+        4 * self.units * (self.inputs + self.units)
+    }
+}
+
 /// A matrix product of two computed operands: `[.., M, K] x [.., K, N]` to `[.., M, N]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatMul {
@@ -188,6 +223,8 @@ pub enum QOp {
     Table(Box<[i8; 256]>),
     /// Softmax over the last dimension.
     Softmax(SoftmaxRule),
+    /// A recurrent layer over the first dimension.
+    Lstm(Box<Lstm>),
     /// float32 to int8 with the output tensor's parameters; only at the graph input.
     Quantize,
     /// int8 to float32 with the input tensor's parameters; only at a graph output.
@@ -222,6 +259,7 @@ impl QOp {
             QOp::Reshape => "RESHAPE",
             QOp::Table(_) => "TABLE",
             QOp::Softmax(_) => "SOFTMAX",
+            QOp::Lstm(_) => "UNIDIRECTIONAL_SEQUENCE_LSTM",
             QOp::Quantize => "QUANTIZE",
             QOp::Dequantize => "DEQUANTIZE",
         }
@@ -307,6 +345,7 @@ impl QGraph {
                 (h * w * c.weights.len()) as u64
             }
             QOp::FullyConnected(f) => f.weights.len() as u64,
+            QOp::Lstm(l) => (self.tensor(node.output).hwc()[1] * l.weights()) as u64,
             QOp::MatMul(_) => {
                 let inner = self.tensor(node.inputs[0]).shape.last().copied();
                 (self.tensor(node.output).elements() * inner.unwrap_or(1)) as u64

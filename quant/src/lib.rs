@@ -20,7 +20,8 @@ use macforge_numeric::Semantics;
 
 pub use error::QuantError;
 pub use graph::{
-    Conv2d, DType, FullyConnected, MatMul, QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
+    Conv2d, DType, FullyConnected, Lstm, LstmGate, MatMul, QGraph, QNode, QOp, QState, QTensor,
+    TensorId, Window,
 };
 
 /// Lowers a model to integers, and verifies the result.

@@ -1,9 +1,10 @@
 //! Reachable values: of every tensor, and of the accumulators that feed the requantizers.
 
+use macforge_numeric::lstm::Factor;
 use macforge_numeric::{Clamp, Interval, accumulator_interval, partial_sum_interval};
 
 use crate::QuantError;
-use crate::graph::{QGraph, QNode, QOp};
+use crate::graph::{Lstm, QGraph, QNode, QOp};
 
 /// What an int32 accumulator holds.
 const INT32: Interval = Interval {
@@ -54,8 +55,55 @@ impl QGraph {
                 .map(|q| Interval::point(table[usize::from(q as u8)].into()))
                 .reduce(Interval::union)
                 .unwrap_or(Clamp::INT8.interval()),
+            QOp::Lstm(lstm) => {
+                self.lstm_ranges(node, lstm, input)?;
+                Clamp::INT8.interval()
+            }
             QOp::Softmax(_) | QOp::Quantize | QOp::Dequantize => Clamp::INT8.interval(),
         })
+    }
+
+    /// For every gate and unit of an LSTM, the ranges of `sum(W (x - zx)) + bias` and
+    /// `sum(R (h - zh))` when the input's values lie in `input` and the hidden state anywhere in int8.
+    ///
+    /// # Errors
+    /// [`QuantError::Invalid`] where a sum, a partial sum in any order of addition, or a sum shifted
+    /// left for its product can leave int32.
+    pub fn lstm_ranges(
+        &self,
+        node: &QNode,
+        lstm: &Lstm,
+        input: Interval,
+    ) -> Result<[Vec<[Interval; 2]>; 4], QuantError> {
+        let zero_point = |id| self.tensor(id).quant.map_or(0, |q| q.zero_point);
+        let (zx, zh) = (zero_point(node.inputs[0]), zero_point(node.output));
+        let hidden = Clamp::INT8.interval();
+        let mut ranges = [const { Vec::new() }; 4];
+        for (index, (gate, ranges)) in lstm.gates.iter().zip(&mut ranges).enumerate() {
+            let own = gate.input_weights.chunks_exact(lstm.inputs);
+            let back = gate.recurrent_weights.chunks_exact(lstm.units);
+            for (unit, ((own, back), &bias)) in own.zip(back).zip(&gate.bias).enumerate() {
+                let bias = i64::from(bias);
+                let own_sums = partial_sum_interval(own, input, zx, bias, false);
+                let back_sums = partial_sum_interval(back, hidden, zh, 0, false);
+                let fits = shifted_fits(lstm.rule.input[index], own_sums)
+                    && shifted_fits(lstm.rule.recurrent[index], back_sums);
+                if !fits {
+                    return Err(QuantError::Invalid {
+                        place: format!("{} ({})", node.name, node.source),
+                        what: format!(
+                            "gate {index}, unit {unit} can accumulate {own_sums} and {back_sums}, which \
+                             with its multiplier's left shift is beyond int32"
+                        ),
+                    });
+                }
+                ranges.push([
+                    accumulator_interval(own, input, zx, bias, false),
+                    accumulator_interval(back, hidden, zh, 0, false),
+                ]);
+            }
+        }
+        Ok(ranges)
     }
 
     /// Hull over the channels; requantizers are monotone, so the ends are reached at the ends.
@@ -119,4 +167,14 @@ fn clamped(clamp: Clamp, range: Interval) -> Interval {
         lo: clamp.apply(range.lo).into(),
         hi: clamp.apply(range.hi).into(),
     }
+}
+
+/// Whether sums stay in int32, also after the left shift that their multiplier asks for.
+fn shifted_fits(factor: Factor, sums: Interval) -> bool {
+    let left = factor.shift.clamp(0, 31);
+    INT32.encloses(sums)
+        && INT32.encloses(Interval {
+            lo: sums.lo << left,
+            hi: sums.hi << left,
+        })
 }

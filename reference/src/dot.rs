@@ -9,7 +9,7 @@ use crate::ops::Context;
 const CHUNK: usize = 1 << 15;
 
 /// `sum(w * x)`, exact. `x` holds inputs less their zero point, -255..=255.
-fn dot(weights: &[i8], x: &[i16]) -> i64 {
+pub(crate) fn dot(weights: &[i8], x: &[i16]) -> i64 {
     weights
         .chunks(CHUNK)
         .zip(x.chunks(CHUNK))

@@ -130,6 +130,15 @@ fn depthwise_networks_outputs_equal_tflites() {
     check_outputs(model, name, name, 2);
 }
 
+/// The LSTM starts from a reset state in every sample.
+#[test]
+#[ignore = "needs ../shared/models"]
+fn mnist_lstm_outputs_and_hidden_states_equal_tflites() {
+    let (name, model) = ("tflm_mnist_lstm_int8_A", "tflite/A/mnist_lstm_int8.tflite");
+    check_outputs(model, name, &format!("{name}_tfl214ref"), 32);
+    check_layers(model, &format!("{name}_layers"), None, &[23, 24]);
+}
+
 /// Accuracy on the labelled samples; TFLite's reference kernels reach the same.
 #[test]
 #[ignore = "needs ../shared/models"]

@@ -3,6 +3,8 @@
 mod builtin;
 #[cfg(feature = "test-writer")]
 pub mod corrupt;
+#[cfg(feature = "test-writer")]
+pub mod lstm_writer;
 mod ops;
 mod reader;
 mod schema;
@@ -110,11 +112,13 @@ fn read_operator(
     })?;
     let inputs = optional_tensors(&table, schema::operator::INPUTS, tensors.len())?;
     let outputs = required_tensors(&table, schema::operator::OUTPUTS, tensors.len())?;
+    let intermediates = optional_tensors(&table, schema::operator::INTERMEDIATES, tensors.len())?;
     let context = OpContext {
         name: &name,
         table,
         inputs: &inputs,
         outputs: &outputs,
+        intermediates: &intermediates,
         tensors,
     };
     let (kind, refused) = match ops::import(&context) {

@@ -65,6 +65,7 @@ fields! {
         OUTPUTS = 2 "outputs",
         OPTIONS_TYPE = 3 "builtin_options_type",
         OPTIONS = 4 "builtin_options",
+        INTERMEDIATES = 8 "intermediates",
     }
     /// `table Conv2DOptions`
     conv2d_options {
@@ -102,6 +103,13 @@ fields! {
     softmax_options {
         BETA = 0 "beta",
     }
+    /// `table UnidirectionalSequenceLSTMOptions`
+    unidirectional_sequence_lstm_options {
+        ACTIVATION = 0 "fused_activation_function",
+        CELL_CLIP = 1 "cell_clip",
+        TIME_MAJOR = 3 "time_major",
+        DIAGONAL_RECURRENT = 5 "diagonal_recurrent_tensors",
+    }
     /// `table AddOptions`
     add_options {
         ACTIVATION = 0 "fused_activation_function",
@@ -116,6 +124,7 @@ pub(crate) mod options_type {
     pub(crate) const FULLY_CONNECTED: u8 = 8;
     pub(crate) const SOFTMAX: u8 = 9;
     pub(crate) const ADD: u8 = 11;
+    pub(crate) const UNIDIRECTIONAL_SEQUENCE_LSTM: u8 = 71;
 }
 
 /// Schema version that TFLite files have had since 2017.

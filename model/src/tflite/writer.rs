@@ -17,6 +17,8 @@ pub mod element {
     pub const I32: i8 = 2;
     /// Unsigned 8-bit integer.
     pub const U8: i8 = 3;
+    /// Signed 16-bit integer.
+    pub const I16: i8 = 7;
     /// Signed 8-bit integer.
     pub const I8: i8 = 9;
 }
@@ -96,6 +98,13 @@ pub enum Options {
     Add(Fused),
     /// `SoftmaxOptions`, with beta.
     Softmax(f32),
+    /// `UnidirectionalSequenceLSTMOptions`, batch major.
+    Lstm {
+        /// Bound of the cell state.
+        cell_clip: f32,
+        /// Tensor for all five intermediates.
+        hidden: i32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -313,6 +322,10 @@ fn operator(
     let inputs = fbb.create_vector(&spec.inputs);
     let outputs = fbb.create_vector(&spec.outputs);
     let options = options(fbb, spec.options);
+    let intermediates = match spec.options {
+        Options::Lstm { hidden, .. } => Some(fbb.create_vector(&[hidden; 5])),
+        _ => None,
+    };
     let start = fbb.start_table();
     put(fbb, schema::operator::OPCODE_INDEX, opcode_index);
     put(fbb, schema::operator::INPUTS, inputs);
@@ -320,6 +333,9 @@ fn operator(
     if let Some((kind, options)) = options {
         put(fbb, schema::operator::OPTIONS_TYPE, kind);
         put(fbb, schema::operator::OPTIONS, options);
+    }
+    if let Some(intermediates) = intermediates {
+        put(fbb, schema::operator::INTERMEDIATES, intermediates);
     }
     fbb.end_table(start)
 }
@@ -381,6 +397,12 @@ fn options(
         Options::Add(fused) => {
             put(fbb, schema::add_options::ACTIVATION, fused as i8);
             options_type::ADD
+        }
+        Options::Lstm { cell_clip, .. } => {
+            use schema::unidirectional_sequence_lstm_options as f;
+            put(fbb, f::ACTIVATION, 4i8);
+            put(fbb, f::CELL_CLIP, cell_clip);
+            options_type::UNIDIRECTIONAL_SEQUENCE_LSTM
         }
         Options::Softmax(beta) => {
             put(fbb, schema::softmax_options::BETA, beta);

@@ -7,6 +7,7 @@
 mod activation;
 mod add;
 mod affine;
+mod lstm;
 mod names;
 mod pool;
 mod quantize;
@@ -114,6 +115,7 @@ impl Pass<'_> {
         self.weight_bytes += match &op {
             QOp::Conv2d(c) => c.weights.len(),
             QOp::FullyConnected(f) => f.weights.len(),
+            QOp::Lstm(l) => l.weights(),
             _ => 0,
         };
         if self.weight_bytes > MAX_WEIGHT_BYTES {
@@ -182,6 +184,7 @@ impl Node<'_> {
             }
             OpKind::Activation(activation) => self.activation(activation),
             OpKind::Softmax { beta } => self.softmax(beta),
+            OpKind::Lstm(options) => self.lstm(options),
             OpKind::Quantize => self.quantize(),
             OpKind::Dequantize => Ok(QOp::Dequantize),
             OpKind::Unsupported => unreachable!("refused before lowering"),

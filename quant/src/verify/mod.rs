@@ -1,5 +1,6 @@
 //! The invariants of a [`QGraph`], checked after every pass.
 
+mod lstm;
 mod movement;
 mod ops;
 

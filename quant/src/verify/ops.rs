@@ -2,8 +2,8 @@
 
 use macforge_numeric::{AffineParams, Clamp, Requantizer, SoftmaxRule};
 
-use super::movement;
 use super::{invalid, place};
+use super::{lstm, movement};
 use crate::QuantError;
 use crate::graph::{Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QTensor, Window};
 
@@ -56,6 +56,7 @@ pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
         QOp::Reshape => check.fail("input and output differ in size"),
         QOp::Table(_) | QOp::Quantize | QOp::Dequantize => check.same_shape(check.input),
         QOp::Softmax(_) => check.softmax(),
+        QOp::Lstm(op) => lstm::verify(&check, op),
     }
 }
 
@@ -182,14 +183,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn clamp(&self, clamp: Clamp) -> Result<(), QuantError> {
+    pub(super) fn clamp(&self, clamp: Clamp) -> Result<(), QuantError> {
         match Clamp::new(clamp.lo, clamp.hi) {
             Ok(_) => Ok(()),
             Err(error) => self.fail(error.to_string()),
         }
     }
 
-    fn zero_point(&self, found: i32) -> Result<(), QuantError> {
+    pub(super) fn zero_point(&self, found: i32) -> Result<(), QuantError> {
         if self.output.quant.is_some_and(|q| q.zero_point == found) {
             return Ok(());
         }

@@ -6,6 +6,7 @@ mod conv2d;
 mod conv_transpose2d;
 mod dequantize;
 mod fully_connected;
+mod lstm;
 mod matmul;
 mod max_pool;
 mod movement;
@@ -59,6 +60,7 @@ pub(crate) fn eval(cx: &Context) -> Result<Output, ReferenceError> {
         QOp::Reshape => reshape::eval(cx),
         QOp::Table(table) => table::eval(cx, table),
         QOp::Softmax(rule) => softmax::eval(cx, rule),
+        QOp::Lstm(op) => lstm::eval(cx, op),
         QOp::Quantize => quantize::eval(cx),
         QOp::Dequantize => dequantize::eval(cx),
     }

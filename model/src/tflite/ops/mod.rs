@@ -7,6 +7,7 @@ mod add;
 mod conv2d;
 mod depthwise_conv2d;
 mod fully_connected;
+mod lstm;
 mod pool2d;
 mod quantize;
 mod relu;
@@ -59,6 +60,7 @@ pub(super) struct OpContext<'a> {
     pub table: Table<'a>,
     pub inputs: &'a [Option<usize>],
     pub outputs: &'a [usize],
+    pub intermediates: &'a [Option<usize>],
     pub tensors: &'a [Tensor],
 }
 
@@ -78,13 +80,14 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
         "RELU_N1_TO_1" => relu::import(op, Activation::ReluN1To1),
         "RESHAPE" => reshape::import(op),
         "SOFTMAX" => softmax::import(op),
+        "UNIDIRECTIONAL_SEQUENCE_LSTM" => lstm::import(op),
         _ => unsupported(
             None,
             "no importer for this operator",
             format!(
                 "a lowering of {} to integer hardware; supported are ADD, AVERAGE_POOL_2D, CONV_2D, \
                  DEPTHWISE_CONV_2D, DEQUANTIZE, FULLY_CONNECTED, MAX_POOL_2D, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, \
-                 RESHAPE, SOFTMAX",
+                 RESHAPE, SOFTMAX, UNIDIRECTIONAL_SEQUENCE_LSTM",
                 op.name
             ),
         ),
