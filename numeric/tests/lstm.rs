@@ -38,8 +38,8 @@ proptest! {
             let (multiplier, shift) = double(r);
             tflite_double(acc.into(), multiplier, shift)
         };
-        let own = clamp16(scaled(&rule.input[gate], wx));
-        let wanted = clamp16(own + scaled(&rule.recurrent[gate], wh));
+        let own = clamp16(scaled(rule.input[gate], wx));
+        let wanted = clamp16(own + scaled(rule.recurrent[gate], wh));
         prop_assert_eq!(i128::from(rule.gate_sum(Gate::ALL[gate], wx, wh)), wanted);
     }
 
