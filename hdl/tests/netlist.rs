@@ -7,7 +7,7 @@
 //! requantizer lane.
 
 use macforge_hdl::VerilogModule;
-use macforge_hdl::blocks::{RequantLane, add_lane, packed_mac, softmax_unit};
+use macforge_hdl::blocks::{RequantLane, add_lane, channel_mul, packed_mac, softmax_unit};
 use macforge_numeric::Semantics;
 use std::fmt::Write;
 use std::fs;
@@ -218,6 +218,16 @@ fn the_residual_adder_needs_no_dsp() {
             ("lower_is_activation", 1),
         ],
         outputs: &[("q_q", 8), ("saturated_q", 1)],
+    };
+    assert_eq!(compare(&dut), 0);
+}
+
+#[test]
+fn the_channel_multiplier_needs_no_dsp() {
+    let dut = Dut {
+        modules: vec![channel_mul::build()],
+        inputs: &[("x", 8), ("w", 8)],
+        outputs: &[("product_q", 16), ("carry_q", 1)],
     };
     assert_eq!(compare(&dut), 0);
 }

@@ -4,12 +4,15 @@
 //! | block | computes |
 //! | --- | --- |
 //! | [`packed_mac`] | two int8 multiply-accumulates in one DSP48E1 |
+//! | [`channel_mul`] | product of two int8 values in LUTs |
 //! | [`requant_lane`] | accumulator to int8 ([`macforge_numeric::LaneConstants`]) |
 //! | [`add_lane`] | residual addition ([`macforge_numeric::MulAdd`]) |
 //! | [`quantize_f32`], [`dequantize_f32`] | float32 to int8 and back ([`AffineParams`]) |
 //! | [`softmax_unit`] | softmax of a vector ([`SoftmaxRule`]) |
 
 pub mod add_lane;
+mod booth;
+pub mod channel_mul;
 mod clamp;
 pub mod dequantize_f32;
 pub mod packed_mac;
@@ -33,8 +36,10 @@ pub struct Selection {
     pub acc_bits: u32,
     /// Bits of a bias.
     pub bias_bits: u32,
-    /// Pooling.
-    pub channel: bool,
+    /// Maximum over a window.
+    pub max: bool,
+    /// Depthwise convolution.
+    pub depthwise: bool,
     /// Residual addition.
     pub add: bool,
     /// Softmax.
@@ -63,8 +68,11 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         bias_bits,
     };
     let mut modules = vec![packed_mac::build(), cells::lane_split(), lane.build()?];
-    if selection.channel {
+    if selection.max {
         modules.push(cells::pool_max());
+    }
+    if selection.depthwise {
+        modules.push(channel_mul::build());
     }
     if selection.add {
         modules.push(add_lane::build());
