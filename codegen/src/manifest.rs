@@ -90,8 +90,10 @@ pub struct ProofEntry {
     pub thresholds: usize,
     /// Reachable accumulators, bias included.
     pub accumulator: [i64; 2],
-    /// Reachable low lanes of the packed chains; the lane holds -65536..=65535.
-    pub low_lane: [i64; 2],
+    /// Reachable low lanes of the packed chains; the lane holds -65536..=65535. Only in layers that
+    /// run on the dot array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low_lane: Option<[i64; 2]>,
 }
 
 /// The layers' entries.
@@ -102,7 +104,12 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
             name: layer.name.clone(),
             op: layer.op.clone(),
             source: layer.source.clone(),
-            precision: if layer.is_dot() { "w8a8" } else { "a8" }.to_string(),
+            precision: if layer.weighted().is_some() {
+                "w8a8"
+            } else {
+                "a8"
+            }
+            .to_string(),
             module: if layer.is_dot() {
                 "dot_array"
             } else if layer.is_channel() {
@@ -123,14 +130,12 @@ fn proof(plan: &HwPlan, layer: usize) -> Option<ProofEntry> {
     let first = channels.first()?;
     let reach = channels.iter().fold(first.reach, |r, c| r.union(c.reach));
     let lanes = channels.iter().filter_map(|c| c.low_lane);
-    let low = lanes
-        .reduce(|a, b| a.union(b))
-        .expect("channel 0 has a low lane");
+    let low = lanes.reduce(|a, b| a.union(b));
     Some(ProofEntry {
         channels: channels.len(),
         thresholds: channels.iter().map(|c| c.steps).sum(),
         accumulator: [reach.lo, reach.hi],
-        low_lane: [low.lo, low.hi],
+        low_lane: low.map(|low| [low.lo, low.hi]),
     })
 }
 

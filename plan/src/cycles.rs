@@ -11,6 +11,8 @@ pub mod latency {
     pub const DOT: usize = 4 + 3 + 1 + 1;
     /// Channel array.
     pub const CHANNEL: usize = 1;
+    /// Its multipliers and their operand registers.
+    pub const CHANNEL_MUL: usize = 3;
     /// Drain in front of the lanes (capture, two multiplexer stages).
     pub const DRAIN: usize = 3;
     /// Sequencer, from a layer's end to the next layer's first step, and from write to end.
@@ -33,22 +35,26 @@ impl LayerCycles {
     }
 }
 
-/// Cycles of a feeder layer: `drain_cycles` per pixel group in the drain, `lane_path` from the
-/// lanes' inputs to the write, `reduce` sums the pixel lanes at the end.
-pub fn estimate(
-    shape: &Shape,
-    loops: &Loops,
-    drain_cycles: usize,
-    channel_mode: bool,
-    lane_path: usize,
-    reduce: bool,
-) -> LayerCycles {
+/// What a layer's results pass through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pipeline {
+    /// Cycles from the arrays' operands to the accumulators.
+    pub array: usize,
+    /// Cycles from the lanes' inputs to the write.
+    pub lane_path: usize,
+    /// The pixel lanes are summed at the end.
+    pub reduce: bool,
+}
+
+/// Cycles of a feeder layer.
+pub fn estimate(shape: &Shape, loops: &Loops, pipeline: Pipeline) -> LayerCycles {
+    let Pipeline {
+        array,
+        lane_path,
+        reduce,
+    } = pipeline;
+    let drain_cycles = shape.p * loops.drain_groups;
     let group = loops.steps().max(drain_cycles);
-    let array = if channel_mode {
-        latency::CHANNEL
-    } else {
-        latency::DOT + shape.tree_levels()
-    };
     let held = drain_cycles.saturating_sub(loops.steps());
     let reduction = if reduce {
         shape.p.next_power_of_two().trailing_zeros() as usize

@@ -17,7 +17,7 @@ impl fmt::Display for HwPlan {
              {} words",
             self.shape.p,
             self.act_depth,
-            self.shape.word_bytes(),
+            self.shape.word,
             self.weights.len(),
             self.params.len()
         )?;

@@ -5,9 +5,10 @@ use crate::allocate::{self, Placements};
 use crate::error::PlanError;
 use crate::hwplan::{self, Options};
 use crate::layers::{self, Layers};
-use crate::layout::{self, Layout};
+use crate::layout::{self, Layout, gcd};
 use crate::loops::Loops;
-use crate::resources::{self, Budget, Estimate, Features};
+use crate::params;
+use crate::resources::{self, Estimate, Features};
 use crate::shape::Shape;
 use crate::{cycles, input, memories};
 use macforge_quant::QGraph;
@@ -28,23 +29,20 @@ const OUT_CHANNELS: [usize; 11] = [2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128];
 const IN_CHANNELS: [usize; 13] = [1, 2, 3, 4, 6, 8, 9, 10, 12, 16, 18, 24, 32];
 const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 
-/// The user's shape with the best number of lanes, or the best shape of all.
+/// Activation words in multiples of what the array and the lanes need.
+const WORD_MULTIPLES: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
+
+/// The user's shape with the best lanes and word, or the best shape of all.
 pub fn resolve_shape(
     graph: &QGraph,
     layers: &Layers,
     options: &Options,
 ) -> Result<Shape, PlanError> {
-    let features = hwplan::features(layers);
+    let explorer = Explorer::new(graph, layers, options);
     let Some(asked) = options.shape else {
         // one lane of everything; what has no place there has no place anywhere
-        let smallest = Shape {
-            p: 1,
-            oc: 2,
-            ic: 1,
-            lanes: 1,
-        };
-        place(graph, layers, &smallest)?;
-        let best = explore(graph, layers, options).into_iter().next();
+        place(graph, layers, &simplest(1, 2, 1))?;
+        let best = explorer.explore().into_iter().next();
         return best.map(|c| c.shape).ok_or_else(|| {
             PlanError::NoFit(format!(
                 "{} needs more than {:?}",
@@ -52,18 +50,26 @@ pub fn resolve_shape(
             ))
         });
     };
-    let with_lanes = |lanes: usize| Shape { lanes, ..asked };
-    let single = with_lanes(1);
-    check_shape(layers, &single, features)?;
+    let single = simplest(asked.p, asked.oc, asked.ic);
+    check_shape(layers, &single)?;
     place(graph, layers, &single)?;
-    let legal = |shape: &Shape| check_shape(layers, shape, features).is_ok();
-    let judged = LANES
-        .iter()
-        .map(|&lanes| with_lanes(lanes))
-        .filter(legal)
-        .filter_map(|shape| judge(graph, layers, options, features, shape))
+    let judged = explorer
+        .variants([asked.p, asked.oc, asked.ic])
+        .into_iter()
+        .filter_map(|(_, shape)| explorer.judge(shape))
         .min_by_key(|c| (!c.estimate.fits(&options.budget), c.cycles, c.estimate.lut));
     Ok(judged.map_or(single, |c| c.shape))
+}
+
+/// A shape with one lane.
+fn simplest(p: usize, oc: usize, ic: usize) -> Shape {
+    Shape {
+        p,
+        oc,
+        ic,
+        lanes: 1,
+        word: ic,
+    }
 }
 
 /// Geometry and addresses on a shape, or why there are none.
@@ -79,19 +85,16 @@ fn place(
 }
 
 /// Whether the layers can run on the shape at all.
-pub fn check_shape(layers: &Layers, shape: &Shape, features: Features) -> Result<(), PlanError> {
+pub fn check_shape(layers: &Layers, shape: &Shape) -> Result<(), PlanError> {
     shape.check()?;
-    if features.channel && shape.ic > shape.oc {
-        let pooling = layers
-            .layers
-            .iter()
-            .find(|l| l.is_channel())
-            .expect("the feature says so");
+    let depthwise = layers.layers.iter().find(|l| l.is_depthwise());
+    if let Some(layer) = depthwise.filter(|_| shape.word > shape.oc * shape.ic) {
         return Err(PlanError::Shape {
             shape: shape.to_string(),
             reason: format!(
-                "IC > OC, but {} needs IC accumulators per pixel",
-                pooling.source
+                "{} needs a weight for each of the {} channels of an activation word, more than \
+                 OC x IC",
+                layer.source, shape.word
             ),
         });
     }
@@ -103,103 +106,189 @@ pub fn check_shape(layers: &Layers, shape: &Shape, features: Features) -> Result
 /// # Errors
 /// The graph has an operator that the engine cannot run.
 pub fn candidates(graph: &QGraph, options: &Options) -> Result<Vec<Candidate>, PlanError> {
-    Ok(explore(graph, &layers::lower(graph)?, options))
+    Ok(Explorer::new(graph, &layers::lower(graph)?, options).explore())
 }
 
-/// All shapes that fit, best first.
-fn explore(graph: &QGraph, layers: &Layers, options: &Options) -> Vec<Candidate> {
-    let features = hwplan::features(layers);
-    let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
-    let mut shapes = legal_shapes(layers, features, &options.budget);
-    shapes.sort_by_key(|s| std::cmp::Reverse(s.macs_per_cycle()));
-    let mut found: Vec<Candidate> = Vec::new();
-    let mut best = u64::MAX;
-    for shape in shapes {
-        // no shape is faster than its peak; slower than twice the best is of no interest
-        if macs / shape.macs_per_cycle() > best.saturating_mul(2) {
-            break;
-        }
-        if let Some(candidate) = judge(graph, layers, options, features, shape)
-            && candidate.estimate.fits(&options.budget)
-        {
-            best = best.min(candidate.cycles);
-            found.push(candidate);
+/// What all shapes are judged by.
+struct Explorer<'a> {
+    graph: &'a QGraph,
+    layers: &'a Layers,
+    options: &'a Options,
+    features: Features,
+    outputs: Vec<[usize; 3]>,
+    /// Most channels of a depthwise layer.
+    widest: usize,
+}
+
+impl<'a> Explorer<'a> {
+    fn new(graph: &'a QGraph, layers: &'a Layers, options: &'a Options) -> Self {
+        let outputs: Vec<[usize; 3]> = (layers.layers.iter())
+            .map(|l| graph.tensor(l.output).hwc())
+            .collect();
+        let depthwise = layers.layers.iter().zip(&outputs);
+        let widest = depthwise
+            .filter(|(l, _)| l.is_depthwise())
+            .map(|(_, out)| out[2]);
+        Explorer {
+            graph,
+            layers,
+            options,
+            features: hwplan::features(layers),
+            widest: widest.max().unwrap_or(0),
+            outputs,
         }
     }
-    found.sort_by_key(|c| (c.cycles, c.estimate.lut, c.shape));
-    found
-}
 
-fn legal_shapes(layers: &Layers, features: Features, budget: &Budget) -> Vec<Shape> {
-    let mut shapes = Vec::new();
-    for p in PIXELS {
-        for oc in OUT_CHANNELS {
-            for ic in IN_CHANNELS {
-                for lanes in LANES {
-                    let shape = Shape { p, oc, ic, lanes };
-                    if resources::dsps(&shape, features) as u64 <= budget.dsp
-                        && check_shape(layers, &shape, features).is_ok()
+    /// All shapes that fit, each with its best lanes and word, best first.
+    fn explore(&self) -> Vec<Candidate> {
+        let macs: u64 = (0..self.graph.nodes.len())
+            .map(|n| self.graph.macs(n))
+            .sum();
+        let mut found: Vec<Candidate> = Vec::new();
+        let mut best = u64::MAX;
+        for shape in self.arrays() {
+            // no shape is faster than its peak; slower than twice the best is of no interest
+            let [p, oc, ic] = shape;
+            if macs / (p * oc * ic) as u64 > best.saturating_mul(2) {
+                break;
+            }
+            if let Some(candidate) = self.best_variant(shape, best.saturating_mul(2)) {
+                best = best.min(candidate.cycles);
+                found.push(candidate);
+            }
+        }
+        found.sort_by_key(|c| (c.cycles, c.estimate.lut, c.shape));
+        found
+    }
+
+    /// Arrays `[P, OC, IC]` that the DSPs suffice for, largest first.
+    fn arrays(&self) -> Vec<[usize; 3]> {
+        let mut arrays = Vec::new();
+        for p in PIXELS {
+            for oc in OUT_CHANNELS {
+                for ic in IN_CHANNELS {
+                    let shape = simplest(p, oc, ic);
+                    if resources::dsps(&shape, self.features) as u64 <= self.options.budget.dsp
+                        && check_shape(self.layers, &shape).is_ok()
                     {
-                        shapes.push(shape);
+                        arrays.push([p, oc, ic]);
                     }
                 }
             }
         }
+        arrays.sort_by_key(|[p, oc, ic]| std::cmp::Reverse(p * oc * ic));
+        arrays
     }
-    shapes
-}
 
-/// Estimates one shape; `None` if the layers cannot be laid out on it.
-fn judge(
-    graph: &QGraph,
-    layers: &Layers,
-    options: &Options,
-    features: Features,
-    shape: Shape,
-) -> Option<Candidate> {
-    let (layout, placements) = place(graph, layers, &shape).ok()?;
-    let act_depth = placements.values().map(|p| p.base + p.size()).max()?;
-    let (mut total, mut weight_words, mut param_words) = (0, 0, 0);
-    for (index, layer) in layers.layers.iter().enumerate() {
-        let [rows, _, channels] = graph.tensor(layer.output).hwc();
-        if layer.is_softmax() {
-            total += cycles::softmax_cycles(channels, options.latencies.softmax_fixed).total();
-            continue;
+    /// The fastest variant of an array that fits, if it takes less than `limit` cycles.
+    fn best_variant(&self, array: [usize; 3], limit: u64) -> Option<Candidate> {
+        let mut best: Option<Candidate> = None;
+        for (bound, shape) in self.variants(array) {
+            if bound > best.map_or(limit, |c| c.cycles) {
+                break;
+            }
+            if let Some(candidate) = self.judge(shape)
+                && candidate.estimate.fits(&self.options.budget)
+                && best.is_none_or(|b| {
+                    (candidate.cycles, candidate.estimate.lut) < (b.cycles, b.estimate.lut)
+                })
+            {
+                best = Some(candidate);
+            }
         }
-        let view = &layout.views[index];
-        let l = Loops::new(
-            &shape,
-            layer,
-            view.window.kernel,
-            layout.storages[&layer.input].hwc[2],
-            rows * view.enum_cols,
-            channels,
-        );
-        let drain = shape.p * l.drain_groups;
-        let lane_path = hwplan::lane_path(&options.latencies, features, layer);
-        total += cycles::estimate(
-            &shape,
-            &l,
-            drain,
-            layer.is_channel(),
-            lane_path,
-            view.reduce,
-        )
-        .total();
-        if layer.is_dot() {
-            weight_words += l.tiles * l.steps();
-            param_words += l.tiles * l.drain_groups;
-        } else {
-            param_words += 1;
-        }
+        best
     }
-    // the program word is close to this for all networks seen
-    let program_bits = 420 + 45 * shape.p;
-    let words = [act_depth, weight_words, param_words];
-    let (_, estimate) = memories::choose(&shape, features, program_bits, words, &options.budget);
-    Some(Candidate {
-        shape,
-        cycles: total,
-        estimate,
-    })
+
+    /// Lanes and words for an array, with a bound that no layout undercuts, lowest first.
+    fn variants(&self, [p, oc, ic]: [usize; 3]) -> Vec<(u64, Shape)> {
+        let mut variants = Vec::new();
+        for lanes in LANES {
+            let least = ic / gcd(ic, lanes) * lanes;
+            for multiple in WORD_MULTIPLES {
+                let word = least * multiple;
+                let shape = Shape {
+                    p,
+                    oc,
+                    ic,
+                    lanes,
+                    word,
+                };
+                // channels beyond the widest layer's would be idle
+                let useful = multiple == 1 || word < self.widest + least;
+                let dsps = resources::dsps(&shape, self.features) as u64;
+                if useful
+                    && dsps <= self.options.budget.dsp
+                    && check_shape(self.layers, &shape).is_ok()
+                {
+                    variants.push((self.bound(&shape), shape));
+                }
+            }
+        }
+        variants.sort_unstable();
+        variants
+    }
+
+    /// Cycles without the columns that a layout adds and without the pipelines' lengths.
+    fn bound(&self, shape: &Shape) -> u64 {
+        let layers = self.layers.layers.iter().zip(&self.outputs);
+        layers
+            .filter(|(layer, _)| !layer.is_softmax())
+            .map(|(layer, &[rows, columns, channels])| {
+                let tiles = channels.div_ceil(shape.tile(layer));
+                let groups = (rows * columns).div_ceil(shape.p);
+                let drain = shape.p * Loops::drain_groups(shape, layer, channels);
+                // weights per output channel; the first layer's may share steps
+                let weights = layer.weighted().map_or(0, |w| w.weights.len() / channels);
+                let steps = layer.passes()
+                    * if layer.is_dot() {
+                        weights.div_ceil(shape.ic)
+                    } else {
+                        weights
+                    };
+                (tiles * groups * drain.max(steps)) as u64
+            })
+            .sum()
+    }
+
+    /// Estimates one shape; `None` if the layers cannot be laid out on it.
+    fn judge(&self, shape: Shape) -> Option<Candidate> {
+        let Explorer {
+            layers,
+            options,
+            features,
+            ..
+        } = *self;
+        let (layout, placements) = place(self.graph, layers, &shape).ok()?;
+        let act_depth = placements.values().map(|p| p.base + p.size()).max()?;
+        let (mut total, mut weight_words, mut param_words) = (0, 0, 0);
+        for (index, layer) in layers.layers.iter().enumerate() {
+            let out = self.outputs[index];
+            if layer.is_softmax() {
+                let fixed = options.latencies.softmax_fixed;
+                total += cycles::softmax_cycles(out[2], fixed).total();
+                continue;
+            }
+            let l = Loops::new(&shape, layer, &layout, index, out);
+            let pipeline = cycles::Pipeline {
+                array: hwplan::array_latency(&shape, layer, features),
+                lane_path: hwplan::lane_path(&options.latencies, features, layer),
+                reduce: layout.views[index].reduce,
+            };
+            total += cycles::estimate(&shape, &l, pipeline).total();
+            if layer.weighted().is_some() {
+                weight_words += l.tiles * l.steps();
+            }
+            param_words += params::word_count(layer, &l);
+        }
+        // the program word is close to this for all networks seen
+        let program_bits = 420 + 45 * shape.p;
+        let words = [act_depth, weight_words, param_words];
+        let (_, estimate) =
+            memories::choose(&shape, features, program_bits, words, &options.budget);
+        Some(Candidate {
+            shape,
+            cycles: total,
+            estimate,
+        })
+    }
 }

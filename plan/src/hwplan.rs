@@ -2,12 +2,13 @@
 
 use crate::allocate::{self, Placements};
 use crate::bits::BitWord;
-use crate::cycles::{self, LayerCycles, softmax_cycles};
+use crate::cycles::{self, LayerCycles, Pipeline, latency, softmax_cycles};
 use crate::error::PlanError;
 use crate::explore;
 use crate::input::{self, InputMode};
-use crate::layers::{self, HwLayer, Layers};
+use crate::layers::{self, HwLayer, LayerKind, Layers};
 use crate::layout::{self, Layout};
+use crate::loops::Loops;
 use crate::memories::{self, Memories};
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
@@ -125,7 +126,7 @@ fn build_with_shape(
     options: &Options,
 ) -> Result<HwPlan, PlanError> {
     let features = features(&layers);
-    explore::check_shape(&layers, &shape, features)?;
+    explore::check_shape(&layers, &shape)?;
     let input_mode = input::choose(graph, &layers, &shape);
     let layout = layout::arrange(graph, &layers, &input_mode, &shape)?;
     let placements = allocate::place(&layers, &layout)?;
@@ -135,6 +136,9 @@ fn build_with_shape(
         .max()
         .expect("the input is stored");
     let geometry = geometry(graph, &layers);
+    let loops: Vec<Loops> = (layers.layers.iter().enumerate())
+        .map(|(i, layer)| Loops::new(&shape, layer, &layout, i, geometry.out_hwc[i]))
+        .collect();
     let (weight_words, weight_bases) = weights::pack(&layers, &layout, &input_mode, &shape);
     let constants: Vec<Vec<ChannelConstants>> = layers
         .layers
@@ -144,13 +148,15 @@ fn build_with_shape(
         .collect::<Result<_, _>>()?;
     let mut param_words = Vec::new();
     let mut param_bases = Vec::new();
-    for (layer, of_layer) in layers.layers.iter().zip(&constants) {
+    for (index, layer) in layers.layers.iter().enumerate() {
         param_bases.push(param_words.len());
-        param_words.extend(params::words(layer, of_layer, &shape));
+        let words = params::words(layer, &constants[index], &loops[index], shape.lanes);
+        param_words.extend(words);
     }
     let cx = Context {
         shape: &shape,
         layout: &layout,
+        loops: &loops,
         placements: &placements,
         weight_bases: &weight_bases,
         param_bases: &param_bases,
@@ -159,7 +165,7 @@ fn build_with_shape(
         out_hwc: &geometry.out_hwc,
     };
     let memory = [act_depth, weight_words.len(), param_words.len()];
-    let widths = program::widths(&cx, &layers.layers, memory, layers.tables.len());
+    let widths = program::widths(&cx, memory, layers.tables.len());
     let program: Vec<LayerProgram> = (0..layers.layers.len())
         .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
         .collect();
@@ -175,7 +181,7 @@ fn build_with_shape(
         memories::choose(&shape, features, program_bits, memory, &options.budget);
     Ok(HwPlan {
         name: graph.name.clone(),
-        channel_bits: channel_bits(&layers),
+        channel_bits: channel_bits(&layers, &constants, &proofs),
         latencies: options.latencies,
         shape,
         features,
@@ -202,6 +208,8 @@ pub fn features(layers: &Layers) -> Features {
         add: layers.layers.iter().any(|l| l.residual.is_some()),
         tables: layers.tables.len(),
         channel: layers.layers.iter().any(|l| l.is_channel()),
+        max: layers.layers.iter().any(|l| l.is_max()),
+        depthwise: layers.layers.iter().any(|l| l.is_depthwise()),
         softmax: layers.layers.iter().any(|l| l.is_softmax()),
     }
 }
@@ -215,6 +223,17 @@ pub fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer
         } else {
             0
         }
+}
+
+/// Cycles from the arrays' operands to the accumulators.
+pub fn array_latency(shape: &Shape, layer: &HwLayer, features: Features) -> usize {
+    if layer.is_dot() {
+        latency::DOT + shape.tree_levels()
+    } else if features.depthwise {
+        latency::CHANNEL + latency::CHANNEL_MUL
+    } else {
+        latency::CHANNEL
+    }
 }
 
 fn layer_cycles(
@@ -232,15 +251,12 @@ fn layer_cycles(
             if layer.is_softmax() {
                 softmax_cycles(p.value("softmax_length") as usize, latencies.softmax_fixed)
             } else {
-                let lane_path = lane_path(latencies, features, layer);
-                cycles::estimate(
-                    shape,
-                    &p.loops,
-                    p.drain_cycles,
-                    layer.is_channel(),
-                    lane_path,
-                    p.value("reduce") == 1,
-                )
+                let pipeline = Pipeline {
+                    array: array_latency(shape, layer, features),
+                    lane_path: lane_path(latencies, features, layer),
+                    reduce: p.value("reduce") == 1,
+                };
+                cycles::estimate(shape, &p.loops, pipeline)
             }
         })
         .collect()
@@ -264,21 +280,33 @@ fn prove_all(
         .collect()
 }
 
-/// Bits of the widest window sum; a maximum needs eight.
-fn channel_bits(layers: &Layers) -> usize {
-    let widest = layers
-        .layers
-        .iter()
-        .filter_map(|l| match &l.kind {
-            layers::LayerKind::Average(w, _) => Some(w.kernel[0] * w.kernel[1]),
-            _ => None,
-        })
-        .max()
-        .unwrap_or(1);
-    (8 + widest.next_power_of_two().trailing_zeros() as usize).max(9)
+/// Bits of the channel array's widest sum, at least those of a product and its carry.
+fn channel_bits(layers: &Layers, constants: &[Vec<ChannelConstants>], proofs: &[Proofs]) -> usize {
+    let sums = layers.layers.iter().enumerate().map(|(i, layer)| {
+        let of_channels = proofs[i].channels.iter().zip(&constants[i]);
+        match &layer.kind {
+            LayerKind::Average(w, _) => 128 * (w.kernel[0] * w.kernel[1]) as u64,
+            // the reach has the bias, which the sum has not
+            LayerKind::Depthwise { .. } => of_channels
+                .map(|(proof, c)| {
+                    let (lo, hi) = (proof.reach.lo - c.bias, proof.reach.hi - c.bias);
+                    lo.unsigned_abs().max(hi.unsigned_abs())
+                })
+                .max()
+                .unwrap_or(0),
+            _ => 0,
+        }
+    });
+    let widest = sums.max().unwrap_or(0);
+    (64 - widest.leading_zeros() as usize + 1).max(17)
 }
 
 impl HwPlan {
+    /// Accumulators that the drain takes per pixel.
+    pub fn accumulators_per_pixel(&self) -> usize {
+        self.shape.accumulators(self.features)
+    }
+
     /// Sum of the layers' estimates.
     pub fn estimated_cycles(&self) -> u64 {
         self.cycles.iter().map(LayerCycles::total).sum()

@@ -1,6 +1,7 @@
 //! Pass 1: graph nodes to hardware layers. Reshapes become aliases, activation tables and residual
 //! adds move into the drain of the layer before them, the boundary's float conversions leave.
 
+use crate::convolution;
 use crate::error::PlanError;
 use macforge_numeric::{AveragePoolRule, Clamp, MulAdd, Requantizer, SoftmaxRule};
 use macforge_quant::{DType, QGraph, QNode, QOp, TensorId, Window};
@@ -19,12 +20,42 @@ pub enum LayerKind {
         /// Requantizer per output channel.
         requant: Vec<Requantizer>,
     },
+    /// Channel array: each channel has a kernel of its own.
+    Depthwise {
+        /// Kernel geometry.
+        window: Window,
+        /// Weights less their zero point, `[C, KH, KW]`.
+        weights: Vec<i16>,
+        /// Bias per channel, before the zero-point term is folded in.
+        bias: Vec<i32>,
+        /// Requantizer per channel.
+        requant: Vec<Requantizer>,
+    },
     /// Channel array: maximum over a window (a 1x1 window copies).
     Max(Window, Clamp),
     /// Channel array: average over a window.
     Average(Window, AveragePoolRule),
     /// Softmax unit.
     Softmax(SoftmaxRule),
+}
+
+/// What a dot layer and a depthwise one have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighted<'a> {
+    /// Weights, output channel first.
+    pub weights: &'a [i16],
+    /// Bias per output channel.
+    pub bias: &'a [i32],
+    /// Requantizer per output channel.
+    pub requant: &'a [Requantizer],
+}
+
+impl Weighted<'_> {
+    /// Weights of one output channel.
+    pub fn of_channel(&self, channel: usize) -> &[i16] {
+        let each = self.weights.len() / self.bias.len();
+        &self.weights[channel * each..(channel + 1) * each]
+    }
 }
 
 /// The residual operand of a fused add.
@@ -155,22 +186,11 @@ impl Pass<'_> {
         self.check_form(node)?;
         match &node.op {
             QOp::Conv2d(c) => {
-                if c.groups != 1 {
-                    return Err(unsupported(
-                        &node.source,
-                        format!("{} groups", c.groups),
-                        "the engine takes dense convolutions",
-                    ));
-                }
-                let kind = LayerKind::Dot {
-                    window: c.window,
-                    weights: self.centred(node, &c.weights, &c.weight_zero_points)?,
-                    bias: c.bias.clone(),
-                    requant: c.requant.clone(),
-                };
+                let kind = convolution::kind(c, &node.source)?;
                 self.push(index, input, kind, c.lower_is_activation);
             }
             QOp::FullyConnected(f) => {
+                convolution::check_output(f.requant.len(), &node.source)?;
                 let [h, w, _] = self.graph.tensor(input).hwc();
                 let window = Window {
                     kernel: [h, w],
@@ -178,7 +198,7 @@ impl Pass<'_> {
                 };
                 let kind = LayerKind::Dot {
                     window,
-                    weights: self.centred(node, &f.weights, &f.weight_zero_points)?,
+                    weights: convolution::centred(&f.weights, &f.weight_zero_points, &node.source)?,
                     bias: f.bias.clone(),
                     requant: f.requant.clone(),
                 };
@@ -264,28 +284,6 @@ impl Pass<'_> {
             "an average pool whose window reaches into the padding".into(),
             "use VALID padding, or a depthwise convolution",
         ))
-    }
-
-    /// Weights less the zero point of their output channel.
-    fn centred(
-        &self,
-        node: &QNode,
-        weights: &[i8],
-        zero_points: &[i32],
-    ) -> Result<Vec<i16>, PlanError> {
-        let per_channel = (weights.len() / zero_points.len()).max(1);
-        let channels = weights.chunks_exact(per_channel).zip(zero_points);
-        let centred: Vec<i16> = channels
-            .flat_map(|(row, &zero)| row.iter().map(move |&w| i16::from(w) - zero as i16))
-            .collect();
-        match centred.iter().find(|w| w.abs() > 254) {
-            None => Ok(centred),
-            Some(weight) => Err(unsupported(
-                &node.source,
-                format!("a weight of {weight} above its zero point"),
-                "the array multiplies -254..=254; choose a zero point inside the weights' range",
-            )),
-        }
     }
 
     fn push(&mut self, index: usize, input: TensorId, kind: LayerKind, lower_is_activation: bool) {
@@ -433,19 +431,19 @@ impl HwLayer {
     /// The window that the feeder walks; 1x1 for the softmax unit.
     pub fn window(&self) -> Window {
         match &self.kind {
-            LayerKind::Dot { window, .. } | LayerKind::Max(window, _) => *window,
-            LayerKind::Average(window, _) => *window,
+            LayerKind::Dot { window, .. } | LayerKind::Depthwise { window, .. } => *window,
+            LayerKind::Max(window, _) | LayerKind::Average(window, _) => *window,
             LayerKind::Softmax(_) => unit_window(),
         }
     }
 
     /// How often the array walks a kernel position: twice where a weight needs more than the
-    /// multiplier's symmetric eight bits (see [`crate::weights::part`]).
+    /// multiplier takes at once (see [`crate::weights::part`]).
     pub fn passes(&self) -> usize {
+        let beyond = |least: i16, weights: &[i16]| weights.iter().any(|&w| w < least || w > 127);
         match &self.kind {
-            LayerKind::Dot { weights, .. } => {
-                1 + usize::from(weights.iter().any(|w| w.abs() > 127))
-            }
+            LayerKind::Dot { weights, .. } => 1 + usize::from(beyond(-127, weights)),
+            LayerKind::Depthwise { weights, .. } => 1 + usize::from(beyond(-128, weights)),
             _ => 1,
         }
     }
@@ -457,7 +455,43 @@ impl HwLayer {
 
     /// Runs on the channel array.
     pub fn is_channel(&self) -> bool {
-        matches!(self.kind, LayerKind::Max(..) | LayerKind::Average(..))
+        matches!(
+            self.kind,
+            LayerKind::Max(..) | LayerKind::Average(..) | LayerKind::Depthwise { .. }
+        )
+    }
+
+    /// Runs on the channel array with weights.
+    pub fn is_depthwise(&self) -> bool {
+        matches!(self.kind, LayerKind::Depthwise { .. })
+    }
+
+    /// Compares the values of a window; a window of one value is copied by the sum.
+    pub fn is_max(&self) -> bool {
+        matches!(&self.kind, LayerKind::Max(window, _) if window.kernel != [1, 1])
+    }
+
+    /// Weights, bias and requantizer of every output channel, in layers that have them.
+    pub fn weighted(&self) -> Option<Weighted<'_>> {
+        match &self.kind {
+            LayerKind::Dot {
+                weights,
+                bias,
+                requant,
+                ..
+            }
+            | LayerKind::Depthwise {
+                weights,
+                bias,
+                requant,
+                ..
+            } => Some(Weighted {
+                weights,
+                bias,
+                requant,
+            }),
+            _ => None,
+        }
     }
 
     /// Runs on the softmax unit.

@@ -23,7 +23,7 @@ pub struct Storage {
     pub hwc: [usize; 3],
     /// Distance of two rows in pixels.
     pub pitch: usize,
-    /// Channel words (of `word_bytes` channels each).
+    /// Channel words (of the shape's `word` channels each).
     pub words: usize,
     /// Bank words of one channel word: ceil(H * pitch / P).
     pub plane: usize,
@@ -53,9 +53,9 @@ impl Placement {
         channel: usize,
     ) -> (usize, usize, usize) {
         let flat = y * self.storage.pitch + x;
-        let word = channel / shape.word_bytes();
+        let word = channel / shape.word;
         let address = self.base + word * self.storage.plane + flat / shape.p;
-        (flat % shape.p, address, channel % shape.word_bytes())
+        (flat % shape.p, address, channel % shape.word)
     }
 
     /// Bank words in use.
@@ -88,7 +88,8 @@ pub struct View {
     pub reduce: bool,
 }
 
-fn gcd(a: usize, b: usize) -> usize {
+/// Greatest common divisor.
+pub fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
@@ -118,7 +119,7 @@ pub fn arrange(
                 tensor,
                 hwc,
                 pitch,
-                words: channels.div_ceil(shape.word_bytes()),
+                words: channels.div_ceil(shape.word),
                 plane: (hwc[0] * pitch).div_ceil(shape.p),
             },
         );
@@ -185,12 +186,13 @@ fn global_average(positions: usize, p: usize) -> View {
 
 /// The drain writes whole tiles, so the last tile's unused channels need room as well.
 fn written_channels(layers: &Layers, shape: &Shape, tensor: TensorId, channels: usize) -> usize {
-    let by_dot = layers
-        .layers
-        .iter()
-        .any(|l| l.output == tensor && l.is_dot());
-    let step = if by_dot { shape.oc } else { shape.ic };
-    channels.div_ceil(step) * step
+    let writer = layers.layers.iter().find(|l| l.output == tensor);
+    let tile = writer.map_or(shape.word, |layer| shape.tile(layer));
+    if channels <= tile {
+        channels
+    } else {
+        channels.div_ceil(tile) * tile
+    }
 }
 
 /// The pitch in `W..W+P` for which the readers of the tensor compute the fewest unused columns.

@@ -7,6 +7,7 @@
 
 mod allocate;
 mod bits;
+mod convolution;
 mod cycles;
 mod display;
 mod error;

@@ -1,12 +1,13 @@
 //! Loop bounds: how many tiles, pixel groups and steps a layer takes on a shape.
 
 use crate::layers::HwLayer;
+use crate::layout::Layout;
 use crate::shape::Shape;
 
 /// Loop bounds of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loops {
-    /// Output-channel tiles (channel chunks in channel mode).
+    /// Output-channel tiles (activation words in channel mode).
     pub tiles: usize,
     /// Pixel groups per tile.
     pub groups: usize,
@@ -21,32 +22,34 @@ pub struct Loops {
 }
 
 impl Loops {
-    /// Bounds of a layer that reads `in_channels` stored channels and enumerates `pixels`.
+    /// Bounds of layer `index`, whose output is `[rows, columns, channels]`.
     pub fn new(
         shape: &Shape,
         layer: &HwLayer,
-        kernel: [usize; 2],
-        in_channels: usize,
-        pixels: usize,
-        channels: usize,
+        layout: &Layout,
+        index: usize,
+        [rows, _, channels]: [usize; 3],
     ) -> Self {
+        let view = &layout.views[index];
+        let in_channels = layout.storages[&layer.input].hwc[2];
         let dot = layer.is_dot();
         Loops {
-            tiles: channels.div_ceil(if dot { shape.oc } else { shape.ic }),
-            groups: pixels.div_ceil(shape.p),
-            kernel,
+            tiles: channels.div_ceil(shape.tile(layer)),
+            groups: (rows * view.enum_cols).div_ceil(shape.p),
+            kernel: view.window.kernel,
             passes: layer.passes(),
             chunks: if dot {
                 in_channels.div_ceil(shape.ic)
             } else {
                 1
             },
-            drain_groups: if dot {
-                shape.oc / shape.lanes
-            } else {
-                (shape.ic / shape.lanes).max(1)
-            },
+            drain_groups: Self::drain_groups(shape, layer, channels),
         }
+    }
+
+    /// Groups of lanes per pixel in the drain; a single tile ends with its last channel.
+    pub fn drain_groups(shape: &Shape, layer: &HwLayer, channels: usize) -> usize {
+        shape.tile(layer).min(channels).div_ceil(shape.lanes)
     }
 
     /// Steps per pixel group.

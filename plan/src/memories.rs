@@ -37,7 +37,7 @@ fn list(shape: &Shape, words: [usize; 3], choice: &Memories) -> Vec<Memory> {
         weight(weights - choice.weight_tail, Place::Block),
         weight(choice.weight_tail, Place::LutRom),
         Memory {
-            width: shape.ic.min(shape.lanes) * 8,
+            width: shape.lanes * 8,
             depth: activations,
             count: 2 * shape.p * shape.segments(),
             place: if activations <= LUT_RAM_WORDS {

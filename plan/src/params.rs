@@ -1,10 +1,10 @@
 //! Pass 6: requantizer constants. One word holds the constants of the D channels that the drain
-//! handles in one cycle; dot layers have one word per group of channels, others a single word.
+//! handles in one cycle; layers with weights have one word per group of channels, others a single word.
 
 use crate::bits::BitWord;
 use crate::error::PlanError;
 use crate::layers::{HwLayer, LayerKind};
-use crate::shape::Shape;
+use crate::loops::Loops;
 use macforge_numeric::{Clamp, Interval, LaneConstants, NumericError, RequantRule, Requantizer};
 
 /// Bits of the bias field.
@@ -36,24 +36,19 @@ pub fn constants(
         layer: layer.source.clone(),
         source,
     };
-    match &layer.kind {
-        LayerKind::Dot {
-            weights,
-            bias,
-            requant,
-            ..
-        } => {
-            let per_channel = weights.len() / bias.len();
-            (0..bias.len())
-                .map(|oc| {
-                    let kernel = &weights[oc * per_channel..(oc + 1) * per_channel];
-                    Ok(ChannelConstants {
-                        bias: folded_bias(kernel, bias[oc], input_zero_point),
-                        lane: LaneConstants::from_requantizer(&requant[oc]).map_err(numeric)?,
-                    })
+    if let Some(weighted) = layer.weighted() {
+        return (0..weighted.bias.len())
+            .map(|oc| {
+                let bias = weighted.bias[oc];
+                Ok(ChannelConstants {
+                    bias: folded_bias(weighted.of_channel(oc), bias, input_zero_point),
+                    lane: LaneConstants::from_requantizer(&weighted.requant[oc])
+                        .map_err(numeric)?,
                 })
-                .collect()
-        }
+            })
+            .collect();
+    }
+    match &layer.kind {
         LayerKind::Max(_, clamp) => Ok(vec![ChannelConstants {
             bias: 0,
             lane: copy(*clamp).map_err(numeric)?,
@@ -67,7 +62,7 @@ pub fn constants(
             let lane = rule.lane(count as u32, reach).map_err(numeric)?;
             Ok(vec![ChannelConstants { bias: 0, lane }])
         }
-        LayerKind::Softmax(_) => Ok(Vec::new()),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -91,28 +86,33 @@ pub fn lane_bounds(constants: &[ChannelConstants]) -> (i32, Clamp) {
 }
 
 /// Parameter words of a layer.
-pub fn words(layer: &HwLayer, constants: &[ChannelConstants], shape: &Shape) -> Vec<BitWord> {
-    let lane = |index: usize| -> Option<&ChannelConstants> {
-        if layer.is_dot() {
-            constants.get(index)
-        } else {
-            constants.first()
-        }
-    };
-    let groups = match layer.kind {
-        LayerKind::Dot { .. } => constants.len().div_ceil(shape.oc) * (shape.oc / shape.lanes),
-        LayerKind::Softmax(_) => 0,
-        _ => 1,
-    };
+pub fn words(
+    layer: &HwLayer,
+    constants: &[ChannelConstants],
+    loops: &Loops,
+    lanes: usize,
+) -> Vec<BitWord> {
+    let per_channel = layer.weighted().is_some();
+    let groups = word_count(layer, loops);
     (0..groups)
         .map(|group| {
             let mut word = BitWord::default();
-            for d in 0..shape.lanes {
-                push(&mut word, lane(group * shape.lanes + d));
+            for d in 0..lanes {
+                let index = if per_channel { group * lanes + d } else { 0 };
+                push(&mut word, constants.get(index));
             }
             word
         })
         .collect()
+}
+
+/// How many parameter words a layer has.
+pub fn word_count(layer: &HwLayer, loops: &Loops) -> usize {
+    if layer.weighted().is_some() {
+        loops.tiles * loops.drain_groups
+    } else {
+        usize::from(!layer.is_softmax())
+    }
 }
 
 /// An unused channel multiplies by zero, so its output is the zero point.

@@ -93,6 +93,8 @@ pub struct Context<'a> {
     pub shape: &'a Shape,
     /// Rows and pitches.
     pub layout: &'a Layout,
+    /// Loop bounds of each layer.
+    pub loops: &'a [Loops],
     /// Addresses.
     pub placements: &'a Placements,
     /// First weight word of each layer.
@@ -107,29 +109,13 @@ pub struct Context<'a> {
     pub out_hwc: &'a [[usize; 3]],
 }
 
-fn loops(cx: &Context, index: usize, layer: &HwLayer) -> Loops {
-    let [rows, _, channels] = cx.out_hwc[index];
-    let view = &cx.layout.views[index];
-    let in_channels = cx.layout.storages[&layer.input].hwc[2];
-    let pixels = rows * view.enum_cols;
-    Loops::new(
-        cx.shape,
-        layer,
-        view.window.kernel,
-        in_channels,
-        pixels,
-        channels,
-    )
-}
-
 /// Widths that hold every value of every layer.
-pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usize) -> Widths {
+pub fn widths(cx: &Context, memory: [usize; 3], tables: usize) -> Widths {
     let [act_depth, weight_words, param_words] = memory;
     let mut counter = 1;
     let mut coordinate = 1;
     let mut pixels = 1;
-    for (index, layer) in layers.iter().enumerate() {
-        let l = loops(cx, index, layer);
+    for (index, l) in cx.loops.iter().enumerate() {
         let View {
             window,
             in_hw: [h, w],
@@ -152,7 +138,7 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
             l.chunks,
             l.drain_groups,
             hold,
-            cx.shape.oc.max(cx.shape.ic),
+            cx.shape.oc.max(cx.shape.word),
         ]
         .into_iter()
         .fold(counter, usize::max);
@@ -209,7 +195,7 @@ impl Fields {
 
 /// The program of layer `index`.
 pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) -> LayerProgram {
-    let l = loops(cx, index, layer);
+    let l = &cx.loops[index];
     let steps = l.steps();
     let drain_cycles = cx.shape.p * l.drain_groups;
     let mut f = Fields {
@@ -217,11 +203,9 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
         offset: 0,
     };
     f.add("channel_mode", 1, i64::from(layer.is_channel()));
-    f.add(
-        "sum_mode",
-        1,
-        i64::from(matches!(layer.kind, LayerKind::Average(..))),
-    );
+    f.add("max_mode", 1, i64::from(layer.is_max()));
+    f.add("weighted", 1, i64::from(layer.is_depthwise()));
+    f.add("shared_params", 1, i64::from(layer.weighted().is_none()));
     f.add("reduce", 1, i64::from(cx.layout.views[index].reduce));
     f.add("softmax", 1, i64::from(layer.is_softmax()));
     f.add("tiles_m1", w.counter, l.tiles - 1);
@@ -232,12 +216,7 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("two_passes", 1, i64::from(l.passes == 2));
     f.add("hold", w.counter, drain_cycles.saturating_sub(steps));
     f.add("drain_groups_m1", w.counter, l.drain_groups - 1);
-    let tile = if layer.is_dot() {
-        cx.shape.oc
-    } else {
-        cx.shape.ic
-    };
-    let final_channels = cx.out_hwc[index][2] - (l.tiles - 1) * tile;
+    let final_channels = cx.out_hwc[index][2] - (l.tiles - 1) * cx.shape.tile(layer);
     f.add("final_channels", w.counter, final_channels);
     input_fields(&mut f, cx, w, index, layer);
     lane_fields(&mut f, cx, w, index);
@@ -245,7 +224,7 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     residual_fields(&mut f, cx, w, index, layer);
     LayerProgram {
         fields: f.fields,
-        loops: l,
+        loops: l.clone(),
         drain_cycles,
     }
 }

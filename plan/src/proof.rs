@@ -3,7 +3,7 @@
 //! chain of packed products overflows its low lane.
 
 use crate::error::PlanError;
-use crate::layers::{HwLayer, LayerKind};
+use crate::layers::HwLayer;
 use crate::params::ChannelConstants;
 use crate::shape::Shape;
 use crate::weights::StoredKernel;
@@ -21,14 +21,15 @@ pub struct ChannelProof {
     pub reach: Interval,
     /// Steps of the requantizer's staircase that were compared (at most 255).
     pub steps: usize,
-    /// Reachable values of the low lane of a chain (even channels; the high lane is wide enough).
+    /// Reachable values of the low lane of a chain (even channels of a dot layer; the high
+    /// lane is wide enough).
     pub low_lane: Option<Interval>,
 }
 
 /// Proofs of one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proofs {
-    /// One record per output channel of a dot layer; empty otherwise (their lanes are proved when
+    /// One record per output channel of a layer with weights; empty otherwise (their lanes are proved when
     /// the constants are made).
     pub channels: Vec<ChannelProof>,
 }
@@ -53,24 +54,16 @@ pub fn prove(
     kernel: Option<&StoredKernel>,
     shape: &Shape,
 ) -> Result<Proofs, PlanError> {
-    let (
-        LayerKind::Dot {
-            weights, requant, ..
-        },
-        Some(kernel),
-    ) = (&layer.kind, kernel)
-    else {
+    let Some(weighted) = layer.weighted() else {
         return Ok(Proofs {
             channels: Vec::new(),
         });
     };
-    let per_channel = weights.len() / requant.len();
     let mut channels = Vec::new();
-    for (oc, rule) in requant.iter().enumerate() {
-        let of_channel = &weights[oc * per_channel..(oc + 1) * per_channel];
+    for (oc, rule) in weighted.requant.iter().enumerate() {
         let bias = constants[oc].bias;
         // the zero-point term is in the bias, and padding is passed as an ordinary value
-        let sum = accumulator_interval(of_channel, activations(), 0, 0, false);
+        let sum = accumulator_interval(weighted.of_channel(oc), activations(), 0, 0, false);
         let reach = sum + Interval::point(bias);
         let limit = 1i64 << (ACC_BITS - 1);
         let fits = |i: Interval| i.lo >= -limit && i.hi < limit;
@@ -87,10 +80,9 @@ pub fn prove(
         }
         let proof = prove_equal(rule, &constants[oc].lane, reach)
             .map_err(|counterexample| unproved(layer, oc, counterexample.to_string()))?;
-        let low_lane = if oc % 2 == 0 {
-            Some(low_lane(layer, kernel, shape, oc)?)
-        } else {
-            None
+        let low_lane = match kernel {
+            Some(kernel) if oc % 2 == 0 => Some(low_lane(layer, kernel, shape, oc)?),
+            _ => None,
         };
         channels.push(ChannelProof {
             reach,

@@ -111,6 +111,10 @@ pub struct Features {
     pub tables: usize,
     /// Channel array.
     pub channel: bool,
+    /// Its maxima.
+    pub max: bool,
+    /// Its multipliers.
+    pub depthwise: bool,
     /// Softmax unit.
     pub softmax: bool,
 }
@@ -170,12 +174,15 @@ pub fn estimate(
     program_bits: usize,
     memories: &[Memory],
 ) -> Estimate {
-    let Shape { p, oc, ic, lanes } = *shape;
+    let Shape {
+        p, ic, lanes, word, ..
+    } = *shape;
+    let acc = shape.accumulators(features);
     let (dot_lut, dot_ff) = dot_array(shape);
     let lane_bits = p * ic * 8;
     // rotator: P banks x 2 buffers x chunks per word onto each lane bit, three inputs per LUT
-    let rotator = lane_bits * (2 * p * shape.chunks_per_word()).div_ceil(3);
-    let drain_mux = oc * ACC * p.div_ceil(2) + lanes * ACC * (oc / lanes).div_ceil(2);
+    let rotator = p * word * 8 * (2 * p).div_ceil(3) + lane_bits * (word / ic - 1).div_ceil(2);
+    let drain_mux = acc * ACC * p.div_ceil(2) + lanes * ACC * (acc / lanes).div_ceil(2);
     let pick = |on: bool, value: usize| if on { value } else { 0 };
     let lut = cost::BASE_LUT
         + dot_lut
@@ -186,18 +193,20 @@ pub fn estimate(
         + program_bits / 2
         + features.tables * 32 * lanes
         + pick(features.add, lanes * cost::ADD_LUT)
-        + pick(features.channel, p * ic * 30 + p * oc * 10)
+        + pick(features.channel, p * word * 30)
+        + pick(features.depthwise, p * word * 55)
         + pick(features.softmax, cost::SOFTMAX_LUT)
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
         + dot_ff
         + lanes * cost::LANE_FF
         + 2 * lane_bits
-        + (p + 1) * oc * ACC
+        + (p + 1) * acc * ACC
         + lanes * ACC
         + 2 * program_bits
         + pick(features.add, lanes * cost::ADD_FF)
-        + pick(features.channel, p * ic * 18)
+        + pick(features.channel, p * word * 20)
+        + pick(features.depthwise, p * word * 50)
         + pick(features.softmax, cost::SOFTMAX_FF)
         + memories.iter().map(Memory::output_registers).sum::<usize>();
     Estimate {

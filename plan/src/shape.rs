@@ -1,6 +1,8 @@
 //! The shape of the engine.
 
 use crate::error::PlanError;
+use crate::layers::HwLayer;
+use crate::resources::Features;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,25 +17,31 @@ pub struct Shape {
     pub ic: usize,
     /// Requantizer lanes of the drain: output channels written per cycle.
     pub lanes: usize,
+    /// Channels of an activation word, which the channel array takes per pixel and cycle.
+    pub word: usize,
 }
 
 /// Longest chain of packed DSPs whose low lane cannot overflow (see `numeric::packing`).
 pub const CHAIN: usize = 4;
 
 impl Shape {
-    /// Bytes of one activation word: both the feeder's chunk and the drain's group divide it.
-    pub fn word_bytes(&self) -> usize {
-        self.ic.max(self.lanes)
-    }
-
     /// Separately written segments of an activation word.
     pub fn segments(&self) -> usize {
-        self.word_bytes() / self.ic.min(self.lanes)
+        self.word / self.lanes
     }
 
-    /// Feeder chunks of an activation word.
-    pub fn chunks_per_word(&self) -> usize {
-        self.word_bytes() / self.ic
+    /// Accumulators that the drain takes per pixel.
+    pub fn accumulators(&self, features: Features) -> usize {
+        if features.channel {
+            self.oc.max(self.word)
+        } else {
+            self.oc
+        }
+    }
+
+    /// Output channels of a tile of `layer`.
+    pub fn tile(&self, layer: &HwLayer) -> usize {
+        if layer.is_dot() { self.oc } else { self.word }
     }
 
     /// DSP chain length: a shorter array has shorter chains.
@@ -59,17 +67,23 @@ impl Shape {
 
     /// Why these numbers cannot form an engine, if so.
     pub fn check(&self) -> Result<(), PlanError> {
-        let Shape { p, oc, ic, lanes } = *self;
-        let reason = if p == 0 || oc == 0 || ic == 0 || lanes == 0 {
+        let Shape {
+            p,
+            oc,
+            ic,
+            lanes,
+            word,
+        } = *self;
+        let reason = if p == 0 || oc == 0 || ic == 0 || lanes == 0 || word == 0 {
             "every number must be at least 1".to_string()
-        } else if p > 64 || oc > 512 || ic > 128 {
+        } else if p > 64 || oc > 512 || ic > 128 || word > 512 {
             "larger than 64x512x128".to_string()
         } else if oc % 2 != 0 {
             format!("OC = {oc} is odd, but two weights share one DSP")
         } else if oc % lanes != 0 {
             format!("{lanes} requantizer lanes do not divide OC = {oc}")
-        } else if ic % lanes != 0 && lanes % ic != 0 {
-            format!("IC = {ic} and {lanes} requantizer lanes do not divide one another")
+        } else if word % ic != 0 || word % lanes != 0 {
+            format!("IC = {ic} and {lanes} requantizer lanes do not divide a word of {word} bytes")
         } else {
             return Ok(());
         };
@@ -86,7 +100,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// `PxOCxIC` as the user writes it; the number of lanes is chosen by the planner.
+/// `PxOCxIC` as the user writes it; lanes and word are chosen by the planner.
 impl FromStr for Shape {
     type Err = PlanError;
 
@@ -104,6 +118,7 @@ impl FromStr for Shape {
             oc: *oc,
             ic: *ic,
             lanes: 1,
+            word: *ic,
         })
     }
 }

@@ -1,5 +1,6 @@
-//! Pass 5: weight words. One word holds OC x IC weights for one step; the words of a tile follow
-//! in step order (kernel row, kernel column, pass, channel chunk), the tiles of a layer one another.
+//! Pass 5: weight words. One word holds OC x IC weights for one step of the dot array, or in its low
+//! bytes one weight per channel for one step of the channel array; the words of a tile follow in
+//! step order (kernel row, kernel column, pass, channel chunk), the tiles of a layer one another.
 
 use crate::bits::BitWord;
 use crate::input::InputMode;
@@ -20,11 +21,16 @@ pub struct StoredKernel<'a> {
     pub passes: usize,
 }
 
-/// The part of a weight that a pass multiplies: as much as fits -127..=127, then the rest.
+/// The part of a weight that a pass multiplies: all of it in a single pass, otherwise as much as
+/// fits -127..=127, then the rest.
 ///
-/// Both fit as long as the weight lies in -254..=254, which [`crate::layers`] sees to.
-fn part(weight: i16, pass: usize) -> i8 {
-    let first = weight.clamp(-127, 127);
+/// Both fit as long as the weight lies in -254..=254, which [`crate::convolution`] sees to.
+fn part(weight: i16, pass: usize, passes: usize) -> i8 {
+    let first = if passes == 1 {
+        weight
+    } else {
+        weight.clamp(-127, 127)
+    };
     let part = if pass == 0 { first } else { weight - first };
     i8::try_from(part).expect("a weight of at most 254")
 }
@@ -40,6 +46,7 @@ impl StoredKernel<'_> {
         part(
             self.values[((oc * kh + ky) * kw + kx) * channels + channel],
             pass,
+            self.passes,
         )
     }
 }
@@ -82,6 +89,14 @@ pub fn pack(
     let mut bases = Vec::new();
     for index in 0..layers.layers.len() {
         bases.push(words.len());
+        if let LayerKind::Depthwise {
+            window, weights, ..
+        } = &layers.layers[index].kind
+        {
+            let [kh, kw] = window.kernel;
+            let passes = layers.layers[index].passes();
+            words.extend(depthwise_words(weights, [kh * kw, passes], shape.word));
+        }
         let Some(kernel) = kernel(layers, layout, mode, index) else {
             continue;
         };
@@ -99,6 +114,21 @@ pub fn pack(
         }
     }
     (words, bases)
+}
+
+/// Words of a depthwise layer; `weights` is `[C, positions]`, a tile has `word` channels.
+fn depthwise_words(weights: &[i16], [positions, passes]: [usize; 2], word: usize) -> Vec<BitWord> {
+    let mut words = Vec::new();
+    for tile in weights.chunks(word * positions) {
+        for (position, pass) in (0..positions * passes).map(|i| (i / passes, i % passes)) {
+            let mut word = BitWord::default();
+            for channel in tile.chunks(positions) {
+                word.push(part(channel[position], pass, passes).into(), 8);
+            }
+            words.push(word);
+        }
+    }
+    words
 }
 
 fn word(

@@ -293,7 +293,8 @@ fn proofs(report: &Report) -> Table {
                 p.channels.to_string(),
                 p.thresholds.to_string(),
                 format!("{}..={}", p.accumulator[0], p.accumulator[1]),
-                format!("{}..={}", p.low_lane[0], p.low_lane[1]),
+                p.low_lane
+                    .map_or("-".into(), |[lo, hi]| format!("{lo}..={hi}")),
             ]);
         }
     }

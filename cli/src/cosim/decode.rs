@@ -23,7 +23,7 @@ pub fn probe_hierarchy(buffer: usize, bank: usize, segment: usize) -> String {
 
 /// Bytes of a segment.
 pub fn segment_bytes(shape: &Shape) -> usize {
-    shape.word_bytes() / shape.segments()
+    shape.word / shape.segments()
 }
 
 /// Beats of the output stream.

@@ -14,18 +14,17 @@ pub(super) struct Term {
 }
 
 /// The term of the digit `-2*high + middle + low`; `x` is a signed signal.
-pub(super) fn term(
-    m: &mut Module,
-    name: &str,
-    x: &Expr,
-    [high, middle, low]: [&Expr; 3],
-) -> Term {
+pub(super) fn term(m: &mut Module, name: &str, x: &Expr, [high, middle, low]: [&Expr; 3]) -> Term {
     let width = x.ty().width + 1;
     let once = x.extend(width).as_unsigned();
     let twice = x.shifted_left(1).as_unsigned();
     let odd = middle.xor(low);
     let two = high.xor(middle).and(&odd.not());
-    let size = mux(&odd, &once, &mux(&two, &twice, &constant(unsigned(width), 0)));
+    let size = mux(
+        &odd,
+        &once,
+        &mux(&two, &twice, &constant(unsigned(width), 0)),
+    );
     let value = size.xor(&repeat(high, width));
     Term {
         value: m.wire(name, &value.as_signed()),

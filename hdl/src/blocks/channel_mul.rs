@@ -29,7 +29,11 @@ pub fn module() -> Module {
     m.section("1: terms of the weight's four digits, two and two");
     let terms: Vec<Term> = (0..OPERAND / 2)
         .map(|k| {
-            let low = if k == 0 { zero.clone() } else { w.bit(2 * k - 1) };
+            let low = if k == 0 {
+                zero.clone()
+            } else {
+                w.bit(2 * k - 1)
+            };
             let bits = [&w.bit(2 * k + 1), &w.bit(2 * k), &low];
             booth::term(&mut m, &format!("term{k}"), &x, bits)
         })

@@ -7,8 +7,7 @@
 module drain #(
     parameter P     = 3,
     parameter RW    = 2,
-    parameter OC    = 16,
-    parameter IC    = 8,
+    parameter AC    = 16,    // accumulators per pixel
     parameter D     = 8,
     parameter WB    = 8,
     parameter NSEG  = 1,
@@ -30,7 +29,7 @@ module drain #(
     input  wire                 rst,
     input  wire                 start,
     // layer program
-    input  wire                 channel_mode,
+    input  wire                 shared_params,
     input  wire [NW-1:0]        drain_groups_m1,
     input  wire [NW-1:0]        tiles_m1,
     input  wire [NW-1:0]        final_channels,
@@ -61,7 +60,7 @@ module drain #(
     input  wire signed [7:0]    add_clamp_hi,
     input  wire                 add_lower_is_activation,
     // finished tiles
-    input  wire [P*OC*ACCW-1:0] acc,
+    input  wire [P*AC*ACCW-1:0] acc,
     input  wire                 acc_done,
     input  wire                 acc_tile_last,
     input  wire                 acc_layer_last,
@@ -90,7 +89,7 @@ module drain #(
     localparam SEG_LAST      = NSEG - 1;
 
     // ---- capture ------------------------------------------------------------------------------
-    reg [P*OC*ACCW-1:0] capture_q;
+    reg [P*AC*ACCW-1:0] capture_q;
     reg          draining_q, tile_last_q, layer_last_q;
     reg [RW-1:0] pixel_q;
     reg [NW-1:0] group_q;
@@ -149,12 +148,11 @@ module drain #(
         .quot_q(res_quot),
         .rem_q(res_rem)
     );
-    // one word holds several groups where D < IC, or several channel-mode tiles where IC < D
-    wire sub_last  = (D > IC && !channel_mode) || sub_q == SEG_LAST[SUBW-1:0];
+    wire sub_last  = sub_q == SEG_LAST[SUBW-1:0];
     wire [SUBW-1:0] sub_next = sub_last ? {SUBW{1'b0}} : sub_q + 1'b1;
     wire [AW-1:0] out_word_next = sub_last ? out_word_q + out_plane : out_word_q;
     wire [AW-1:0] res_word_next = sub_last ? res_word_q + res_plane : res_word_q;
-    wire [PAW-1:0] param_next = channel_mode ? param_q : param_q + 1'b1;
+    wire [PAW-1:0] param_next = shared_params ? param_q : param_q + 1'b1;
 
     always @(posedge clk) begin
         if (start) begin
@@ -199,49 +197,46 @@ module drain #(
     integer n;
     always @* begin
         for (n = 0; n < NSEG; n = n + 1)
-            seg[n] = (D > IC && !channel_mode) || sub_q == n[SUBW-1:0];
+            seg[n] = sub_q == n[SUBW-1:0];
     end
 
     // ---- lanes that hold a channel of the tensor: the last tile may have fewer than the array -----
-    wire [D-1:0] add_used;
+    reg  [NW-1:0] tile_q, left_q;    // left: channels of a last tile from this group on
+    wire [D-1:0]  used, lane_used, add_used;
+    wire          final_tile = tile_q == tiles_m1;
+    genvar u;
+    always @(posedge clk) begin
+        if (start) tile_q <= 0;
+        else if (octile_end) tile_q <= tile_q + 1'b1;
+        if (start || (draining_q && group_end)) left_q <= final_channels;
+        else if (draining_q) left_q <= left_q > D[NW-1:0] ? left_q - D[NW-1:0] : {NW{1'b0}};
+    end
     generate
-        if (HAS_ADD) begin : gen_used
-            reg [NW-1:0] tile_q, left_q;    // left: channels of a last tile from this group on
-            wire [D-1:0] used;
-            wire         final_tile = tile_q == tiles_m1;
-            genvar u;
-            always @(posedge clk) begin
-                if (start) tile_q <= 0;
-                else if (octile_end) tile_q <= tile_q + 1'b1;
-                if (start || (draining_q && group_end)) left_q <= final_channels;
-                else if (draining_q) left_q <= left_q > D[NW-1:0] ? left_q - D[NW-1:0] : {NW{1'b0}};
-            end
-            for (u = 0; u < D; u = u + 1) begin : gen_lane_used
-                localparam WRAPPED = u % IC;
-                wire [NW-1:0] place = (channel_mode && D > IC) ? WRAPPED[NW-1:0] : u[NW-1:0];
-                assign used[u] = !final_tile || left_q > place;
-            end
-            delay_line #(.WIDTH(D), .STAGES(TO_ADD_IN+ADD_LATENCY)) u_used (
-                .clk(clk), .in(used), .out(add_used)
+        for (u = 0; u < D; u = u + 1) begin : gen_used
+            assign used[u] = !final_tile || left_q > u[NW-1:0];
+        end
+        if (HAS_ADD) begin : gen_add_used
+            delay_line #(.WIDTH(D), .STAGES(TABLE_LATENCY+ADD_LATENCY)) u_used (
+                .clk(clk), .in(lane_used), .out(add_used)
             );
-        end else begin : gen_all_used
-            wire unused_channels = &{1'b0, tiles_m1, final_channels};
-            assign add_used = {D{1'b1}};
+        end else begin : gen_no_add_used
+            assign add_used = {D{1'b0}};
         end
     endgenerate
+    delay_line #(.WIDTH(D), .STAGES(TO_LANE_OUT)) u_used (.clk(clk), .in(used), .out(lane_used));
 
     // ---- accumulators to lanes (2 cycles), parameters in step ---------------------------------
-    reg [OC*ACCW-1:0] pixel_acc, pixel_acc_q;
+    reg [AC*ACCW-1:0] pixel_acc, pixel_acc_q;
     reg [D*ACCW-1:0]  lane_acc, lane_acc_q;
     reg [NW-1:0]      group_d1_q;
     integer pm, gm;
     always @* begin
-        pixel_acc = {OC*ACCW{1'b0}};
+        pixel_acc = {AC*ACCW{1'b0}};
         for (pm = 0; pm < P; pm = pm + 1)
             pixel_acc = pixel_acc
-                | (capture_q[pm*OC*ACCW +: OC*ACCW] & {OC*ACCW{pixel_q == pm[RW-1:0]}});
+                | (capture_q[pm*AC*ACCW +: AC*ACCW] & {AC*ACCW{pixel_q == pm[RW-1:0]}});
         lane_acc = {D*ACCW{1'b0}};
-        for (gm = 0; gm < OC / D; gm = gm + 1)
+        for (gm = 0; gm < AC / D; gm = gm + 1)
             lane_acc = lane_acc
                 | (pixel_acc_q[gm*D*ACCW +: D*ACCW] & {D*ACCW{group_d1_q == gm[NW-1:0]}});
     end
@@ -369,10 +364,9 @@ module drain #(
     assign write_data = {(WB/D){result}};
 
     // ---- saturation counter -------------------------------------------------------------------
-    wire           lane_valid;
-    wire [NSEG-1:0] lane_seg;
-    delay_line #(.WIDTH(1+NSEG), .STAGES(TO_LANE_OUT)) u_lane_valid (
-        .clk(clk), .in({in_image && !rst, seg}), .out({lane_valid, lane_seg})
+    wire       lane_valid;
+    delay_line #(.WIDTH(1), .STAGES(TO_LANE_OUT)) u_lane_valid (
+        .clk(clk), .in(in_image && !rst), .out(lane_valid)
     );
     reg [31:0] lane_count, add_count, count_q;
     integer sc;
@@ -380,10 +374,8 @@ module drain #(
         lane_count = 0;
         add_count  = 0;
         for (sc = 0; sc < D; sc = sc + 1) begin
-            lane_count = lane_count + {31'd0, lane_saturated[sc] && lane_valid
-                                              && (D <= IC || lane_seg[(sc / IC) % NSEG])};
-            add_count  = add_count + {31'd0, add_saturated[sc] && write_valid
-                                             && (D <= IC || write_seg[(sc / IC) % NSEG])};
+            lane_count = lane_count + {31'd0, lane_saturated[sc] && lane_used[sc] && lane_valid};
+            add_count  = add_count + {31'd0, add_saturated[sc] && write_valid};
         end
     end
     always @(posedge clk) begin

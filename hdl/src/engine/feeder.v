@@ -1,6 +1,7 @@
 // Purpose   feeder: walks output-channel tile > pixel group > kernel row > kernel column > pass >
 //           channel chunk (two passes where weights need more than eight bits) and issues, per cycle, P activation addresses (one per bank) and one weight
 //           address; afterwards it rotates the P bank words to the P pixel lanes and pads.
+//           The dot array takes IC channels of a word per step, the channel array whole words.
 // Latency   READ_LATENCY = 6 cycles from issue to `act`, the flags travel along.
 // Initiation interval 1. `hold` bubbles follow a pixel group whose steps are fewer than the cycles
 // that the Drain needs for it, so nothing downstream can be overrun and no stall exists.
@@ -58,7 +59,8 @@ module feeder #(
     // weight memory: data arrives with `act`
     output wire [WAW-1:0]    weight_addr,
     // to the arrays
-    output reg  [P*IC*8-1:0] act_q,
+    output reg  [P*IC*8-1:0] act_q,         // the step's channels
+    output reg  [P*WB*8-1:0] act_word_q,    // all channels of the word
     output wire              step_valid,
     output wire              step_first,
     output wire              step_last,
@@ -76,8 +78,8 @@ module feeder #(
     reg [AW-1:0]   kernel_quot_q;
     reg [RW-1:0]   kernel_rem_q;
     reg [XW-1:0]   kernel_y_q, kernel_x_q;
-    reg [AW-1:0]   chunk_addr_q, tile_chunk_addr_q;
-    reg [SUBW-1:0] sub_q, tile_sub_q;
+    reg [AW-1:0]   chunk_addr_q;
+    reg [SUBW-1:0] sub_q;
     reg [WAW-1:0]  weight_addr_q, weight_tile_q;
 
     wire issue       = running_q && !holding_q;
@@ -102,7 +104,6 @@ module feeder #(
         .carry(rem_carry)
     );
     wire        sub_last = sub_q == SUB_LAST[SUBW-1:0];
-    wire        tile_sub_last = tile_sub_q == SUB_LAST[SUBW-1:0];
 
     always @(posedge clk) begin
         if (rst) begin
@@ -154,22 +155,12 @@ module feeder #(
                 kernel_rem_q  <= rem_next;
             end
         end
-        // address of the channel chunk; in channel mode the tile is the chunk
-        if (start) begin
-            tile_chunk_addr_q <= 0;
-            tile_sub_q        <= 0;
-        end else if (channel_mode && group_end && group_last) begin
-            tile_sub_q <= tile_sub_last ? {SUBW{1'b0}} : tile_sub_q + 1'b1;
-            if (tile_sub_last) tile_chunk_addr_q <= tile_chunk_addr_q + plane;
-        end
+        // word and place in it of the channel chunk; in channel mode the tile is a word
         if (start) begin
             chunk_addr_q <= 0;
             sub_q        <= 0;
         end else if (channel_mode) begin
-            if (group_end && group_last) begin
-                sub_q <= tile_sub_last ? {SUBW{1'b0}} : tile_sub_q + 1'b1;
-                if (tile_sub_last) chunk_addr_q <= tile_chunk_addr_q + plane;
-            end
+            if (group_end && group_last) chunk_addr_q <= chunk_addr_q + plane;
         end else if (issue) begin
             if (chunk_last) begin
                 chunk_addr_q <= 0;
@@ -251,26 +242,35 @@ module feeder #(
     wire [SUBW-1:0] rot_sub;
     wire [P-1:0]    pad_inside;
     delay_line #(.WIDTH(P*RW), .STAGES(3)) u_rot_bank (.clk(clk), .in(lane_bank), .out(rot_bank));
-    delay_line #(.WIDTH(SUBW), .STAGES(4)) u_rot_sub (.clk(clk), .in(sub_q), .out(rot_sub));
+    delay_line #(.WIDTH(SUBW), .STAGES(5)) u_rot_sub (.clk(clk), .in(sub_q), .out(rot_sub));
     delay_line #(.WIDTH(P), .STAGES(3)) u_inside (.clk(clk), .in(lane_inside), .out(pad_inside));
 
     wire [P*WB*8-1:0] word = in_buffer ? bank_data[P*WB*8 +: P*WB*8] : bank_data[0 +: P*WB*8];
-    reg  [P*IC*8-1:0] rotated, rotated_q;
-    integer rl, rb, rs;
+    reg  [P*WB*8-1:0] rotated, rotated_q;
+    integer rl, rb;
     always @* begin
-        rotated = {P*IC*8{1'b0}};
+        rotated = {P*WB*8{1'b0}};
         for (rl = 0; rl < P; rl = rl + 1)
             for (rb = 0; rb < P; rb = rb + 1)
-                for (rs = 0; rs < RSUB; rs = rs + 1)
-                    rotated[rl*IC*8 +: IC*8] = rotated[rl*IC*8 +: IC*8]
-                        | (word[(rb*WB + rs*IC)*8 +: IC*8]
-                           & {IC*8{(rot_bank[rl*RW +: RW] == rb[RW-1:0])
-                                   && (rot_sub == rs[SUBW-1:0])}});
+                rotated[rl*WB*8 +: WB*8] = rotated[rl*WB*8 +: WB*8]
+                    | (word[rb*WB*8 +: WB*8] & {WB*8{rot_bank[rl*RW +: RW] == rb[RW-1:0]}});
+    end
+    reg  [P*IC*8-1:0] chunk;
+    integer cl, cs;
+    always @* begin
+        chunk = {P*IC*8{1'b0}};
+        for (cl = 0; cl < P; cl = cl + 1)
+            for (cs = 0; cs < RSUB; cs = cs + 1)
+                chunk[cl*IC*8 +: IC*8] = chunk[cl*IC*8 +: IC*8]
+                    | (rotated_q[(cl*WB + cs*IC)*8 +: IC*8] & {IC*8{rot_sub == cs[SUBW-1:0]}});
     end
     integer al;
     always @(posedge clk) begin
         rotated_q <= rotated;
-        for (al = 0; al < P; al = al + 1)
-            act_q[al*IC*8 +: IC*8] <= pad_inside[al] ? rotated_q[al*IC*8 +: IC*8] : {IC{pad_value}};
+        for (al = 0; al < P; al = al + 1) begin
+            act_q[al*IC*8 +: IC*8]      <= pad_inside[al] ? chunk[al*IC*8 +: IC*8] : {IC{pad_value}};
+            act_word_q[al*WB*8 +: WB*8] <= pad_inside[al] ? rotated_q[al*WB*8 +: WB*8]
+                                                          : {WB{pad_value}};
+        end
     end
 endmodule

@@ -2,7 +2,7 @@
 //!
 //! The modules below are parametric Verilog with generate loops; [`Engine::render`] adds the
 //! top module, which binds them to one shape, one program format and one set of optional blocks.
-//! Compute cells (`packed_mac`, `lane_split`, `pool_max`, `requant_lane`, `add_lane`,
+//! Compute cells (`packed_mac`, `lane_split`, `pool_max`, `channel_mul`, `requant_lane`, `add_lane`,
 //! `softmax_unit`, `quantize_f32`, `dequantize_f32`) come from [`crate::blocks`] and
 //! [`crate::cells`].
 //!
@@ -13,7 +13,7 @@
 //! | `activation_buffer`, `act_ram` | banked activation memory |
 //! | `feeder`, `lane_agu` | addresses, rotator, padding |
 //! | `dot_array`, `mac_column`, `sum_tree` | packed MACs and accumulators |
-//! | `channel_array` | pooling |
+//! | `channel_array` | pooling, depthwise convolution |
 //! | `drain` | requantizer lanes, table, residual add, write back |
 //! | `softmax_port` | softmax unit on the buffers |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
@@ -83,9 +83,11 @@ pub struct Engine {
     pub oc: usize,
     /// Input channels per step.
     pub ic: usize,
+    /// Accumulators that the drain takes per pixel.
+    pub ac: usize,
     /// Requantizer lanes.
     pub d: usize,
-    /// Bytes of an activation word.
+    /// Bytes of an activation word; channels of the channel array.
     pub wb: usize,
     /// Segments of an activation word.
     pub nseg: usize,
@@ -135,8 +137,12 @@ pub struct Engine {
     pub float_output: bool,
     /// Channel array present.
     pub has_channel: bool,
-    /// Width of the channel array's sums.
+    /// Width of the channel array's sums, at least 17.
     pub channel_width: usize,
+    /// The channel array takes maxima.
+    pub has_max: bool,
+    /// The channel array multiplies.
+    pub has_depthwise: bool,
     /// Activation tables.
     pub tables: usize,
     /// Residual add present.
@@ -218,13 +224,15 @@ impl Engine {
 
     fn context(&self) -> Result<Context, tera::Error> {
         let mut context = Context::from_serialize(self)?;
-        context.insert("subw", &index_bits(self.wb / self.ic.min(self.d)));
+        context.insert("subw", &index_bits(self.nseg.max(self.wb / self.ic)));
         context.insert("lane_levels", &self.p.next_power_of_two().trailing_zeros());
         context.insert("quantize_latency", &quantize_f32::LATENCY);
         context.insert("dequantize_latency", &dequantize_f32::LATENCY);
         context.insert("liw", &index_bits(self.layers));
         context.insert("dw", &self.fields.iter().map(|f| f.width).sum::<usize>());
         context.insert("has_table_bit", &u8::from(self.tables > 0));
+        context.insert("has_max_bit", &u8::from(self.has_max));
+        context.insert("has_depthwise_bit", &u8::from(self.has_depthwise));
         context.insert("has_add_bit", &u8::from(self.has_add));
         context.insert("table_index_width", &index_bits(self.tables));
         context.insert("softmax_lane_width", &index_bits(self.wb));

@@ -1,0 +1,90 @@
+//! Which array computes a convolution: dense ones run on the dot array, depthwise ones on the
+//! channel array; what lies between becomes dense, with zeros for the channels of other groups.
+
+use crate::error::PlanError;
+use crate::layers::LayerKind;
+use macforge_quant::Conv2d;
+
+/// Most weights of a grouped convolution after its expansion.
+const MAX_DENSE: usize = 1 << 24;
+
+/// The kind of a convolution's layer; `source` names the node in messages.
+pub fn kind(conv: &Conv2d, source: &str) -> Result<LayerKind, PlanError> {
+    let unsupported = |found: String, remedy: &str| PlanError::Unsupported {
+        layer: source.into(),
+        found,
+        remedy: remedy.into(),
+    };
+    check_output(conv.requant.len(), source)?;
+    let weights = centred(&conv.weights, &conv.weight_zero_points, source)?;
+    let (window, bias, requant) = (conv.window, conv.bias.clone(), conv.requant.clone());
+    if conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels {
+        return Ok(LayerKind::Depthwise {
+            window,
+            weights,
+            bias,
+            requant,
+        });
+    }
+    let dense = conv.weights.len().saturating_mul(conv.groups);
+    if dense > MAX_DENSE {
+        return Err(unsupported(
+            format!("{} groups with {dense} weights when dense", conv.groups),
+            "the engine takes dense and depthwise convolutions, and others as long as they are small",
+        ));
+    }
+    Ok(LayerKind::Dot {
+        window,
+        weights: dense_weights(conv, weights),
+        bias,
+        requant,
+    })
+}
+
+/// The engine has no int32 outputs.
+pub fn check_output(requantizers: usize, source: &str) -> Result<(), PlanError> {
+    if requantizers > 0 {
+        return Ok(());
+    }
+    Err(PlanError::Unsupported {
+        layer: source.into(),
+        found: "an int32 output".into(),
+        remedy: "the engine requantizes every accumulator".into(),
+    })
+}
+
+/// Weights less the zero point of their output channel.
+pub fn centred(weights: &[i8], zero_points: &[i32], source: &str) -> Result<Vec<i16>, PlanError> {
+    let per_channel = (weights.len() / zero_points.len()).max(1);
+    let channels = weights.chunks_exact(per_channel).zip(zero_points);
+    let centred: Vec<i16> = channels
+        .flat_map(|(row, &zero)| row.iter().map(move |&w| i16::from(w) - zero as i16))
+        .collect();
+    match centred.iter().find(|w| w.abs() > 254) {
+        None => Ok(centred),
+        Some(weight) => Err(PlanError::Unsupported {
+            layer: source.into(),
+            found: format!("a weight of {weight} above its zero point"),
+            remedy:
+                "the array multiplies -254..=254; choose a zero point inside the weights' range"
+                    .into(),
+        }),
+    }
+}
+
+/// `[OC, KH, KW, IC / groups]` to `[OC, KH, KW, IC]`.
+fn dense_weights(conv: &Conv2d, weights: Vec<i16>) -> Vec<i16> {
+    if conv.groups == 1 {
+        return weights;
+    }
+    let each = conv.in_channels / conv.groups;
+    let positions = conv.window.kernel[0] * conv.window.kernel[1];
+    let outputs = conv.out_channels / conv.groups;
+    let mut dense = vec![0; conv.out_channels * positions * conv.in_channels];
+    for (from, values) in weights.chunks(each).enumerate() {
+        let group = from / positions / outputs;
+        let to = from * conv.in_channels + group * each;
+        dense[to..to + each].copy_from_slice(values);
+    }
+    dense
+}
