@@ -1,8 +1,8 @@
 //! Pass 1: graph nodes to hardware layers. Reshapes become aliases, activation tables and residual
 //! adds move into the drain of the layer before them, the boundary's float conversions leave.
 
-use crate::convolution;
 use crate::error::PlanError;
+use crate::{constant_channels, convolution};
 use macforge_numeric::{AveragePoolRule, Clamp, MulAdd, Requantizer, SoftmaxRule};
 use macforge_quant::{DType, QGraph, QNode, QOp, TensorId, Window};
 
@@ -134,6 +134,10 @@ pub fn lower(graph: &QGraph) -> Result<Layers, PlanError> {
     };
     for index in 0..graph.nodes.len() {
         pass.node(index)?;
+    }
+    for layer in &mut pass.layers {
+        let input = graph.tensor(layer.input).quant;
+        constant_channels::replace(layer, input.map_or(0, |q| q.zero_point));
     }
     let is_float = |t: TensorId| graph.tensor(t).dtype == DType::F32;
     if pass.layers.is_empty() {

@@ -93,6 +93,16 @@ pub fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// The window without strides that are never taken: those of a single row or column.
+fn steps_taken(mut window: Window, outputs: [usize; 2]) -> Window {
+    for (stride, outputs) in window.stride.iter_mut().zip(outputs) {
+        if outputs == 1 {
+            *stride = 1;
+        }
+    }
+    window
+}
+
 /// Smallest `We >= columns` with `sy*pitch = sx*We (mod p)`; always below `columns + p`.
 fn enumerated(p: usize, sy: usize, sx: usize, pitch: usize, columns: usize) -> usize {
     (columns..columns + p)
@@ -141,7 +151,8 @@ fn view(
     let layer = &layers.layers[index];
     let input = &storages[&layer.input];
     let [h, w, _] = input.hwc;
-    let window = mode.stored_window(index, layer.window());
+    let [rows, columns, _] = graph.tensor(layer.output).hwc();
+    let window = steps_taken(mode.stored_window(index, layer.window()), [rows, columns]);
     let [sy, sx] = window.stride;
     if gcd(sx, shape.p) != 1 {
         return Err(PlanError::Shape {
@@ -149,7 +160,6 @@ fn view(
             reason: format!("stride {sx} of {} shares a factor with P", layer.source),
         });
     }
-    let [rows, columns, _] = graph.tensor(layer.output).hwc();
     let global = matches!(layer.kind, LayerKind::Average(..)) && window.kernel == [h, w];
     if global && shape.p > 1 && (input.pitch == w || h == 1) {
         return Ok(global_average(h * w, shape.p));
@@ -214,8 +224,9 @@ fn choose_pitch(
         readers
             .iter()
             .map(|(index, layer)| {
-                let [sy, sx] = mode.stored_window(*index, layer.window()).stride;
                 let [rows, columns, _] = graph.tensor(layer.output).hwc();
+                let window = mode.stored_window(*index, layer.window());
+                let [sy, sx] = steps_taken(window, [rows, columns]).stride;
                 if rows == 1 || gcd(sx, shape.p) != 1 {
                     0
                 } else {

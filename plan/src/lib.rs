@@ -7,6 +7,7 @@
 
 mod allocate;
 mod bits;
+mod constant_channels;
 mod convolution;
 mod cycles;
 mod display;

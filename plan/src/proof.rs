@@ -43,8 +43,14 @@ fn unproved(layer: &HwLayer, channel: usize, reason: String) -> PlanError {
 }
 
 /// Every int8 value; padding is one of them.
-fn activations() -> Interval {
+pub fn activations() -> Interval {
     Interval { lo: -128, hi: 127 }
+}
+
+/// Whether the accumulators hold every value of a range.
+pub fn fits_accumulator(range: Interval) -> bool {
+    let limit = 1i64 << (ACC_BITS - 1);
+    range.lo >= -limit && range.hi < limit
 }
 
 /// Proves one layer, or says which channel fails and why.
@@ -65,9 +71,10 @@ pub fn prove(
         // the zero-point term is in the bias, and padding is passed as an ordinary value
         let sum = accumulator_interval(weighted.of_channel(oc), activations(), 0, 0, false);
         let reach = sum + Interval::point(bias);
-        let limit = 1i64 << (ACC_BITS - 1);
-        let fits = |i: Interval| i.lo >= -limit && i.hi < limit;
-        if !fits(sum) || !fits(reach) || bias.abs() >= limit {
+        if ![sum, reach, Interval::point(bias)]
+            .into_iter()
+            .all(fits_accumulator)
+        {
             return Err(unproved(
                 layer,
                 oc,

@@ -136,6 +136,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
             oc: 8 * pairs,
             ic,
             lanes: 1,
+            word: ic,
         })
 }
 
@@ -192,6 +193,7 @@ const SHAPE: Shape = Shape {
     oc: 16,
     ic: 8,
     lanes: 1,
+    word: 8,
 };
 
 #[test]
@@ -229,6 +231,10 @@ fn an_accumulator_beyond_25_bits_is_refused() {
         unreachable!()
     };
     conv.bias[5] = 1 << 24;
+    conv.requant[5].rule = RequantRule::TfliteDouble {
+        multiplier: 1 << 30,
+        shift: -19,
+    };
     let error = build(&graph, &options(SHAPE)).unwrap_err();
     assert!(
         matches!(&error, PlanError::Unproved { channel: 5, .. }),
@@ -245,6 +251,7 @@ fn a_shape_that_cannot_work_says_why() {
                 oc: 7,
                 ic: 4,
                 lanes: 1,
+                word: 4,
             },
             "odd",
         ),
@@ -254,6 +261,7 @@ fn a_shape_that_cannot_work_says_why() {
                 oc: 8,
                 ic: 4,
                 lanes: 1,
+                word: 4,
             },
             "at least 1",
         ),
@@ -263,6 +271,7 @@ fn a_shape_that_cannot_work_says_why() {
                 oc: 8,
                 ic: 4,
                 lanes: 1,
+                word: 4,
             },
             "larger",
         ),
@@ -294,4 +303,40 @@ fn a_device_that_is_too_small_is_an_error() {
 fn the_plan_prints_the_same_text_each_time() {
     let [a, b] = [0, 1].map(|_| plan(SMALL, SHAPE).unwrap().to_string());
     assert_eq!(a, b);
+}
+
+/// The small graph, its first channel with these weights, bias and multiplier.
+fn nearly_dead(weight: i8, bias: i32, multiplier: i32, shift: i32) -> QGraph {
+    let mut graph = SMALL.graph();
+    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else {
+        unreachable!()
+    };
+    let each = conv.weights.len() / conv.out_channels;
+    conv.weights[..each].fill(weight);
+    conv.bias[0] = bias;
+    conv.requant[0].rule = RequantRule::TfliteDouble { multiplier, shift };
+    graph
+}
+
+#[test]
+fn a_channel_with_a_bias_beyond_the_accumulator_is_built_if_it_has_one_value_or_two() {
+    let dead = nearly_dead(0, 1 << 30, 1_500_000_000, -24);
+    let plan = build(&dead, &options(SHAPE)).unwrap();
+    // 2^30 * 1.5e9 / 2^31 / 2^24 = 44.7
+    let reach = plan.proofs[0].channels[0].reach;
+    assert_eq!((reach.lo, reach.hi), (45, 45));
+
+    // (3 * 2^24) * 2^30 / 2^31 / 2^24 = 1.5: the sums decide between 1 and 2
+    let stepping = nearly_dead(1, 3 << 24, 1 << 30, -24);
+    let plan = build(&stepping, &options(SHAPE)).unwrap();
+    assert_eq!(plan.proofs[0].channels[0].steps, 1);
+
+    let steep = nearly_dead(1, 3 << 24, 1 << 30, -8);
+    let constant = build(&steep, &options(SHAPE)).unwrap();
+    let reach = constant.proofs[0].channels[0].reach;
+    assert!(reach.lo == reach.hi && reach.lo > 255, "saturated: {reach}");
+
+    let several = nearly_dead(127, 1 << 25, 1 << 30, -19);
+    let error = build(&several, &options(SHAPE)).unwrap_err();
+    assert!(error.to_string().contains("more than 25 bits"), "{error}");
 }
