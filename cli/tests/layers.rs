@@ -120,6 +120,72 @@ fn strides_and_dilations_skip_the_right_pixels() {
 }
 
 #[test]
+fn depthwise_kernels_of_any_form_keep_the_channels_apart() {
+    // channels that fill no word, exactly one, or several
+    for (case, channels) in [("5 channels", 5), ("16 channels", 16), ("37 channels", 37)] {
+        let (mut net, x) = Net::new(40, [11, 9, channels]);
+        let x = net.depthwise(x, 1, k(3, 3));
+        let x = net.depthwise(x, 1, k(1, 4).fused(Fused::Relu6));
+        let x = net.depthwise(x, 1, k(3, 2).stride(2, 1));
+        let y = net.depthwise(x, 1, k(5, 1).valid());
+        assert_exact(case, &["3x8x4", "7x6x3", "1x8x8"], &net.finish(y));
+    }
+    let (mut net, x) = Net::new(41, [13, 14, 6]);
+    let x = net.depthwise(x, 1, k(3, 3).dilation(2, 3));
+    let x = net.depthwise(x, 1, k(2, 2).dilation(3, 1).valid());
+    let y = net.depthwise(x, 1, k(3, 3).stride(2, 2).valid());
+    assert_exact("dilations", &["5x16x4", "3x16x16"], &net.finish(y));
+}
+
+#[test]
+fn depthwise_layers_stand_between_all_others() {
+    let (mut net, x) = Net::new(42, [10, 7, 3]);
+    let x = net.conv(x, 12, k(3, 3).stride(2, 2));
+    let d = net.depthwise(x, 1, k(3, 3));
+    let d = net.add(d, x, Fused::Relu);
+    let x = net.conv(d, 20, k(1, 1));
+    let x = net.depthwise(x, 1, k(3, 3));
+    let x = net.max_pool(x, pool(2, 1), Fused::None);
+    let x = net.element("RELU6", x);
+    let x = net.depthwise(x, 1, k(2, 2).valid());
+    let x = net.global_average(x);
+    let x = net.flatten(x);
+    let x = net.fully_connected(x, 9, Weighted::default());
+    let y = net.softmax(x, 1.0);
+    assert_exact("between", &["3x8x4", "5x16x4", "7x6x3"], &net.finish(y));
+}
+
+#[test]
+fn a_depth_multiplier_makes_several_outputs_of_a_channel() {
+    for (case, channels, multiplier) in [("1 to 8", 1, 8), ("3 to 6", 3, 2), ("7 to 21", 7, 3)] {
+        let (mut net, x) = Net::new(43, [9, 8, channels]);
+        let x = net.depthwise(x, multiplier, k(4, 3).stride(1, 1));
+        let y = net.depthwise(x, 1, k(3, 3));
+        assert_exact(case, &["3x8x4", "1x12x12"], &net.finish(y));
+    }
+}
+
+#[test]
+fn depthwise_weights_reach_the_ends_of_int8() {
+    let extremes = Weighted {
+        weights: Weights::Extremes,
+        ..Weighted::default()
+    };
+    let (mut net, x) = Net::with_zero_points(44, [8, 8, 9], &[-128, 127, 0]);
+    let x = net.depthwise(x, 1, k(3, 3).with(extremes));
+    let x = net.depthwise(x, 1, k(5, 5).with(extremes));
+    let y = net.depthwise(
+        x,
+        1,
+        k(3, 3).with(Weighted {
+            multiplier: Some(1.3),
+            ..extremes
+        }),
+    );
+    assert_exact("extremes", &["3x8x4", "2x4x8"], &net.finish(y));
+}
+
+#[test]
 fn a_stride_that_shares_a_factor_with_the_pixel_lanes_is_refused() {
     let two = chain(5, [8, 8, 4], &[(4, k(3, 3).stride(2, 2))]);
     assert_refused("4x8x2", &two, "stride");

@@ -2,12 +2,17 @@
 //! co-simulation must notice every one of them. What it would not notice here could be wrong in a
 //! design that it calls proved.
 
+#[allow(dead_code, reason = "one graph is all that is needed of it")]
+mod layers_support;
 mod mutants;
 mod support;
 
+use layers_support::{Net, Weighted, k, pool};
+use macforge_model::tflite::writer::Fused;
 use mutants::{Base, Change, MUTANTS, Mutant};
 use ndarray::{ArrayD, Axis, Slice, concatenate};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -104,10 +109,10 @@ fn apply(files: &Files, mutant: &Mutant) -> (String, String) {
 }
 
 /// Runs a mutant; what noticed it, or why it counts as not noticed.
-fn judge(base: &Files, mutant: &Mutant, input: &Path) -> Result<String, String> {
-    let (file, content) = apply(base, mutant);
+fn judge(base: &Original, mutant: &Mutant) -> Result<String, String> {
+    let (file, content) = apply(&base.files, mutant);
     let dir = tempfile::tempdir().expect("a temporary folder");
-    for (name, original) in base {
+    for (name, original) in &base.files {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().expect("below the folder")).expect("a new folder");
         let bytes = if *name == file {
@@ -117,10 +122,7 @@ fn judge(base: &Files, mutant: &Mutant, input: &Path) -> Result<String, String> 
         };
         fs::write(path, bytes).expect("a new file");
     }
-    verdict(&simulate(
-        dir.path(),
-        &[&"--layers", &"--stall", &"1", &"--input", &input],
-    ))
+    verdict(&base.simulate(dir.path()))
 }
 
 fn verdict(run: &Run) -> Result<String, String> {
@@ -140,34 +142,78 @@ fn verdict(run: &Run) -> Result<String, String> {
     }
 }
 
+/// A design that is mutated, with the samples that it computes.
+struct Original {
+    out: PathBuf,
+    files: Files,
+    options: Vec<String>,
+}
+
+impl Original {
+    fn new(model: &str, options: &[&str], out: PathBuf, samples: [&str; 2]) -> Self {
+        compile(model, "pynq-z2", options, &out);
+        let simulated = ["--layers", "--stall", "1"].iter().chain(&samples);
+        Original {
+            files: tree(&out),
+            out,
+            options: simulated.map(|s| s.to_string()).collect(),
+        }
+    }
+
+    fn simulate(&self, dir: &Path) -> Run {
+        let options: Vec<&dyn AsRef<OsStr>> = self
+            .options
+            .iter()
+            .map(|option| option as &dyn AsRef<OsStr>)
+            .collect();
+        simulate(dir, &options)
+    }
+}
+
+/// Two depthwise layers of more channels than a word has, the second one without neighbours, behind a
+/// convolution and in front of pooling.
+fn depthwise_model() -> Vec<u8> {
+    let (mut net, x) = Net::with_zero_points(7, [9, 8, 3], &[-3, 5, -20]);
+    let x = net.conv(x, 21, k(3, 3));
+    let x = net.depthwise(x, 1, k(3, 3).stride(2, 2));
+    let x = net.depthwise(x, 1, k(2, 1));
+    let x = net.average_pool(x, pool(2, 1), Fused::None);
+    let y = net.fully_connected(x, 5, Weighted::default());
+    net.finish(y)
+}
+
 /// The designs that are mutated.
-fn bases(dir: &Path) -> BTreeMap<Base, (PathBuf, Files)> {
-    let bases = [(Base::Int8, "int8"), (Base::Float, "float")];
-    bases
-        .into_iter()
-        .map(|(base, io)| {
-            let out = dir.join(io);
-            compile(
-                "fire-risk",
-                "pynq-z2",
-                &["--shape", SHAPE, "--io", io],
-                &out,
-            );
-            let files = tree(&out);
-            (base, (out, files))
-        })
-        .collect()
+fn bases(dir: &Path) -> BTreeMap<Base, Original> {
+    let input = dir.join("x.npz");
+    write_samples(&input);
+    let input = input.to_str().expect("a plain name");
+    let model = dir.join("depthwise.tflite");
+    fs::write(&model, depthwise_model()).expect("a new file");
+    let model = model.to_str().expect("a plain name");
+    let fire_risk = |io: &str| {
+        let options = ["--shape", SHAPE, "--io", io];
+        Original::new("fire-risk", &options, dir.join(io), ["--input", input])
+    };
+    let depthwise = Original::new(
+        model,
+        &["--shape", "3x8x4"],
+        dir.join("depthwise"),
+        ["--samples", "4"],
+    );
+    BTreeMap::from([
+        (Base::Int8, fire_risk("int8")),
+        (Base::Float, fire_risk("float")),
+        (Base::Depthwise, depthwise),
+    ])
 }
 
 #[test]
 fn every_deliberate_fault_is_noticed() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let input = dir.path().join("x.npz");
-    write_samples(&input);
     let bases = bases(dir.path());
     // without a fault everything passes
-    for (out, _) in bases.values() {
-        simulate(out, &[&"--layers", &"--stall", &"1", &"--input", &input]).passed();
+    for original in bases.values() {
+        original.simulate(&original.out).passed();
     }
     let next = AtomicUsize::new(0);
     let survivors = Mutex::new(Vec::new());
@@ -176,7 +222,7 @@ fn every_deliberate_fault_is_noticed() {
             scope.spawn(|| {
                 while let Some(mutant) = MUTANTS.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let started = Instant::now();
-                    let result = judge(&bases[&mutant.base].1, mutant, &input);
+                    let result = judge(&bases[&mutant.base], mutant);
                     let (Ok(by) | Err(by)) = &result;
                     println!(
                         "{:57} {:4.1} s  {by}",

@@ -113,6 +113,8 @@ fn depthwise_weights_are_grouped_by_output_channel() {
     let y = w.int8("y", &[1, 1, 3, 4], Y, 0);
     let options = Options::DepthwiseConv2d {
         stride: [2, 2],
+        dilation: [1, 1],
+        same: true,
         fused: Fused::None,
     };
     w.operator("DEPTHWISE_CONV_2D", &[x, k], &[y], options);

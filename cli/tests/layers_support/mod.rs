@@ -280,6 +280,28 @@ impl Net {
         y
     }
 
+    /// A convolution that keeps the channels apart, with `multiplier` outputs for each.
+    pub fn depthwise(&mut self, x: Tensor, multiplier: usize, c: Conv) -> Tensor {
+        let channels = x.hwc[2] * multiplier;
+        let size = |i: usize| {
+            output_size(x.hwc[i], c.kernel[i], c.stride[i], c.dilation[i], c.same)
+                .expect("the kernel fits")
+        };
+        let y = self.activation([size(0), size(1), channels], false);
+        let shape = [channels, c.kernel[0], c.kernel[1]];
+        let [weights, bias] = self.parameters(x, y, &shape, c.weighted);
+        let options = Options::DepthwiseConv2d {
+            stride: c.stride.map(|v| v as i32),
+            dilation: c.dilation.map(|v| v as i32),
+            same: c.same,
+            fused: c.weighted.fused,
+        };
+        let inputs = [x.index, weights, bias];
+        self.writer
+            .operator("DEPTHWISE_CONV_2D", &inputs, &[y.index], options);
+        y
+    }
+
     /// Takes images as well: the file format flattens them.
     pub fn fully_connected(&mut self, x: Tensor, channels: usize, weighted: Weighted) -> Tensor {
         let y = self.activation([1, 1, channels], true);
@@ -295,7 +317,8 @@ impl Net {
         y
     }
 
-    /// Indices of weights and bias; the scales make the wanted multiplier.
+    /// Indices of weights and bias; the scales make the wanted multiplier. Three dimensions are those
+    /// of a depthwise kernel, which the file has with its channels last.
     fn parameters(&mut self, x: Tensor, y: Tensor, shape: &[usize], w: Weighted) -> [i32; 2] {
         let fan_in: usize = shape[1..].iter().product();
         let data: Vec<i8> = (0..shape[0] * fan_in)
@@ -313,10 +336,18 @@ impl Net {
         let scales: Vec<f32> = (0..count)
             .map(|_| (scale * self.rng.real(0.4, 1.0)) as f32)
             .collect();
-        let shape: Vec<i32> = shape.iter().map(|&n| n as i32).collect();
-        let weights = self
-            .writer
-            .weights(&format!("w{}", y.index), &shape, &scales, &data);
+        let name = format!("w{}", y.index);
+        let as_i32 = |shape: &[usize]| -> Vec<i32> { shape.iter().map(|&n| n as i32).collect() };
+        let weights = if let &[channels, height, width] = shape {
+            let places = height * width;
+            let last: Vec<i8> = (0..data.len())
+                .map(|i| data[i % channels * places + i / channels])
+                .collect();
+            let shape = as_i32(&[1, height, width, channels]);
+            self.writer.weights_along(3, &name, &shape, &scales, &last)
+        } else {
+            self.writer.weights(&name, &as_i32(shape), &scales, &data)
+        };
         if !w.bias {
             return [weights, -1];
         }

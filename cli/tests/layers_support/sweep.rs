@@ -20,9 +20,8 @@ const SHAPES: [&str; 9] = [
 ];
 
 /// Reasons for which planning may refuse a random graph.
-const REASONS: [&str; 5] = [
+const REASONS: [&str; 4] = [
     "shares a factor with P",
-    "needs IC accumulators per pixel",
     "must lie in the same buffer",
     "hardware constants cannot be made exact",
     "needs more than 25 bits",
@@ -125,7 +124,7 @@ impl Walk {
 
     /// One of a few kinds of block behind `x`.
     fn step(&mut self, x: Tensor) -> Tensor {
-        match self.rng.within(0, 9) {
+        match self.rng.within(0, 11) {
             0..=3 => {
                 let channels = self.channels();
                 let conv = self.conv(x.hwc, true);
@@ -139,6 +138,12 @@ impl Walk {
                 self.net.element(name, x)
             }
             7 | 8 => self.pool(x),
+            9 | 10 => {
+                let multiplier = self.rng.pick(&[1, 1, 1, 2, 3]);
+                let conv = self.conv(x.hwc, true);
+                self.note(&format!("depthwise {multiplier} {conv:?}"));
+                self.net.depthwise(x, multiplier, conv)
+            }
             _ => self.fork(x),
         }
     }

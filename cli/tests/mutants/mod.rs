@@ -7,6 +7,8 @@ pub enum Base {
     Int8,
     /// float32 streams.
     Float,
+    /// Depthwise layers, several segments per word.
+    Depthwise,
 }
 
 /// One change of one file.
@@ -78,6 +80,24 @@ const fn float(
     }
 }
 
+const fn depthwise(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    Mutant {
+        name,
+        base: Base::Depthwise,
+        change: Change::Text {
+            file,
+            times: 1,
+            old,
+            new,
+        },
+    }
+}
+
 const fn bit(name: &'static str, image: &'static str, line: usize, bit: usize) -> Mutant {
     Mutant {
         name,
@@ -96,6 +116,10 @@ const fn field(name: &'static str, layer: usize, field: &'static str, bit: usize
 
 /// Bits of a lane's bias; the multiplier (31) and the shift (6) follow.
 const BIAS: usize = 25;
+
+/// Line of the weight image that belongs to the first depthwise layer: behind the 9 steps of two tiles
+/// of the convolution before it.
+const DEPTHWISE_WEIGHT: usize = 40;
 
 /// All faults. Where a term is switched off, `& 1'b0` keeps its signal in use, so that the mutant
 /// lints like the original.
@@ -139,9 +163,9 @@ pub const MUTANTS: &[Mutant] = &[
     int8("pad value off by one", "feeder",
         "{IC{pad_value}}", "{IC{pad_value ^ 8'h01}}"),
     int8("rotator takes the neighbour's bank", "feeder",
-        "(rot_bank[rl*RW +: RW] == rb[RW-1:0])", "(rot_bank[((rl+1)%P)*RW +: RW] == rb[RW-1:0])"),
+        "rot_bank[rl*RW +: RW] == rb[RW-1:0]", "rot_bank[((rl+1)%P)*RW +: RW] == rb[RW-1:0]"),
     int8("rotator ignores the channel chunk", "feeder",
-        "(rot_sub == rs[SUBW-1:0])", "((rot_sub & {SUBW{1'b0}}) == rs[SUBW-1:0])"),
+        "rot_sub == cs[SUBW-1:0]", "(rot_sub & {SUBW{1'b0}}) == cs[SUBW-1:0]"),
     int8("two lanes meet in a bank", "lane_agu",
         ".rem(lane_rem), .delta(kernel_rem)", ".rem(lane_rem == 1 ? {RW{1'b0}} : lane_rem), .delta(kernel_rem)"),
     int8("bank carry of a lane is dropped", "lane_agu",
@@ -167,23 +191,50 @@ pub const MUTANTS: &[Mutant] = &[
 
     // pooling
     int8("maximum starts with the window before", "channel_array",
-        "acc_q <= step_first ? x", "acc_q <= (step_first && sum_mode) ? x"),
+        "(max_mode && !acc_first) ?", "max_mode ?"),
     int8("average of one lane instead of all", "channel_array",
-        "(p == 0 && reduce) ?", "(p == 0 && reduce && !sum_mode) ?"),
+        "(p == 0 && reduce) ?", "(p == 0 && reduce && acc_first) ?"),
     int8("maximum becomes minimum", "pool_max",
         "less = a < b", "less = b < a"),
+
+    // depthwise convolution
+    depthwise("first product added to the window before", "channel_array",
+        "base = acc_first ?", "base = (acc_first & 1'b0) ?"),
+    depthwise("carry of the product is dropped", "channel_array",
+        "assign carry = carries[C-1:0];", "assign carry = carries[C-1:0] & {C{reduce}};"),
+    depthwise("weight bit 6 is dropped", "channel_array",
+        "weight_q <= weighted ? weight :", "weight_q <= weighted ? weight & {C{8'hbf}} :"),
+    depthwise("highest digit of a weight is never negative", "channel_mul",
+        "{9{w[7]}}", "{9{w[7] & 1'b0}}"),
+    depthwise("all channels have the first one's weight", "channel_array",
+        ".w(weight_q[c*8 +: 8])", ".w(weight_q[(c&0)*8 +: 8])"),
+    depthwise("pooling multiplies by the weights", "channel_array",
+        "weighted ? weight : {C{8'd1}}", "(weighted || 1'b1) ? weight : {C{8'd1}}"),
+    depthwise("accumulator flags of the channel array one cycle late", "channel_array",
+        "HAS_WEIGHTS ? 3 : 0", "HAS_WEIGHTS ? 4 : 0"),
+    depthwise("all tiles read the first word", "feeder",
+        "if (group_end && group_last) chunk_addr_q", "if (group_end && group_last && start) chunk_addr_q"),
+    depthwise("all channels have the first one's requantizer", "drain",
+        "shared_params ? param_q", "(shared_params || !draining_q || 1'b1) ? param_q"),
+    depthwise("lanes without a channel count as saturated", "drain",
+        "used[u] = !final_tile || left_q > u[NW-1:0];", "used[u] = !final_tile || left_q > u[NW-1:0] || u >= 0;"),
+    Mutant {
+        name: "a depthwise weight",
+        base: Base::Depthwise,
+        change: Change::Bit { image: "weights", line: DEPTHWISE_WEIGHT, bit: 3 },
+    },
 
     // drain and buffers
     int8("the last pixel of a tile is not written", "drain",
         "pixels_left_q != 0 && col_q", "pixels_left_q > 1 && col_q"),
     int8("results one cycle ahead of their data", "drain",
         ".STAGES(TO_ADD_IN)) u_write_lane", ".STAGES(TO_ADD_IN-1)) u_write_lane"),
-    int8("segments of a word are never left out", "drain",
-        "seg[n] = (D > IC && !channel_mode) ||", "seg[n] = D > IC ||"),
+    depthwise("the first segment of a word is always written", "drain",
+        "seg[n] = sub_q == n[SUBW-1:0];", "seg[n] = sub_q == n[SUBW-1:0] || n == 0;"),
     int8("saturation counter is not cleared between layers", "drain",
         "(rst || stats_clear)", "(rst && !stats_clear)"),
     int8("padded outputs are counted as saturated", "drain",
-        "lane_saturated[sc] && lane_valid", "lane_saturated[sc] && (lane_valid || sc < D)"),
+        "lane_used[sc] && lane_valid", "lane_used[sc] && (lane_valid || sc < D)"),
     int8("every bank is written", "activation_buffer",
         "we && (wbank == b)", "we && (wbank == b || b == 0)"),
     int8("auxiliary read selects the bank too early", "macforge_top",

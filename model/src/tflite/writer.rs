@@ -74,10 +74,14 @@ pub enum Options {
         /// Fused activation.
         fused: Fused,
     },
-    /// `DepthwiseConv2DOptions`, SAME padding without dilation.
+    /// `DepthwiseConv2DOptions`.
     DepthwiseConv2d {
         /// Strides.
         stride: [i32; 2],
+        /// Dilation factors.
+        dilation: [i32; 2],
+        /// True for SAME padding, false for VALID.
+        same: bool,
         /// Fused activation.
         fused: Fused,
     },
@@ -363,12 +367,19 @@ fn options(
             put(fbb, f::DILATION_H, dilation[0]);
             options_type::CONV_2D
         }
-        Options::DepthwiseConv2d { stride, fused } => {
+        Options::DepthwiseConv2d {
+            stride,
+            dilation,
+            same,
+            fused,
+        } => {
             use schema::depthwise_conv2d_options as f;
-            put(fbb, f::PADDING, padding(true));
+            put(fbb, f::PADDING, padding(same));
             put(fbb, f::STRIDE_W, stride[1]);
             put(fbb, f::STRIDE_H, stride[0]);
             put(fbb, f::ACTIVATION, fused as i8);
+            put(fbb, f::DILATION_W, dilation[1]);
+            put(fbb, f::DILATION_H, dilation[0]);
             options_type::DEPTHWISE_CONV_2D
         }
         Options::Pool {
