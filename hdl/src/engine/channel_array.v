@@ -10,7 +10,7 @@ module channel_array #(
     parameter C    = 8,
     parameter CW   = 16,
     parameter LEVELS = 2,
-    parameter HAS_MAX     = 1,
+    parameter HAS_MAX     = 0,
     parameter HAS_WEIGHTS = 0
 ) (
     input  wire                 clk,
