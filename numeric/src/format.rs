@@ -104,6 +104,26 @@ impl AffineParams {
         i64::from(n) + i64::from(self.zero_point)
     }
 
+    /// float32 to int8, as onnxruntime's QuantizeLinear: as [`Self::quantize`], but halves go to the
+    /// even neighbour.
+    pub fn quantize_even(self, value: f32) -> i8 {
+        Clamp::INT8.apply(self.quantize_as(Semantics::OrtX86, value)) as i8
+    }
+
+    /// float32 to int8 under the rules of a runtime, before the result is saturated: halves go to
+    /// the even neighbour for [`Semantics::OrtX86`], away from zero for the others.
+    pub fn quantize_as(self, semantics: Semantics, value: f32) -> i64 {
+        match semantics {
+            Semantics::OrtX86 => {
+                let n = (value / self.scale).round_ties_even() as i32;
+                i64::from(n) + i64::from(self.zero_point)
+            }
+            Semantics::TfliteDouble | Semantics::TfliteSingle | Semantics::Pow2 => {
+                self.quantize_unclamped(value)
+            }
+        }
+    }
+
     /// int8 to float32, as TFLite's DEQUANTIZE: `scale * (q - zero_point)`, one IEEE 754 binary32
     /// product of the scale and an integer of at most nine bits, round to nearest even.
     ///

@@ -17,6 +17,7 @@
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
 //! | [`binary`] | rules of two operands: TFLite's ADD, SUB, MUL, onnxruntime's, minimum and maximum |
 //! | [`mul_add`] | a weighted sum's proved form as one multiply-add |
+//! | [`float_functions`] | onnxruntime's float32 element-wise functions |
 //! | [`pool`] | average pooling |
 //! | [`transcendental`] | gemmlowp's exponential, logistic function and tanh on fixed point |
 //! | [`softmax`] | TFLite's int8 softmax |
@@ -26,6 +27,7 @@
 pub mod binary;
 pub mod error;
 pub mod fixed;
+pub mod float_functions;
 pub mod format;
 pub mod interval;
 pub mod lane;

@@ -1,36 +1,117 @@
 //! Average pooling.
 
 use crate::error::{NumericError, Result};
-use crate::format::Clamp;
+use crate::format::{AffineParams, Clamp, Semantics};
 use crate::interval::Interval;
 use crate::lane::LaneConstants;
+use crate::requant::Requantizer;
 use crate::staircase::prove_equal_functions;
 
-/// TFLite's int8 AVERAGE_POOL_2D: the mean of the raw values, rounded half away from zero, then
-/// clamped. Input and output share their affine parameters, so zero points cancel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Mean of int8 values, then clamped.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AveragePoolRule {
+    /// How the sum is divided and rounded.
+    pub mean: Mean,
     /// Output bounds, the activation included.
     pub clamp: Clamp,
 }
 
+/// How the sum of a window becomes its mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mean {
+    /// TFLite's int8 AVERAGE_POOL_2D: the mean of the raw values, rounded half away from zero.
+    /// Input and output share their affine parameters, so zero points cancel.
+    Tflite,
+    /// onnxruntime's QLinearGlobalAveragePool on x86-64.
+    OrtX86(OrtMean),
+}
+
+/// The mean with a change of scale: the sum, less its zero points, is requantized with the float32
+/// scale `x / (y * n)`, `n` the number of values (`MlasQLinearGlobalAveragePoolNchw`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OrtMean {
+    /// Parameters of the input.
+    pub input: AffineParams,
+    /// Parameters of the output.
+    pub output: AffineParams,
+    /// What to divide by where padding counts as zeros; otherwise the number of values.
+    pub divisor: Option<u32>,
+}
+
+impl OrtMean {
+    fn requantizer(&self, count: u32, clamp: Clamp) -> Result<Requantizer> {
+        let n = self.divisor.unwrap_or(count) as f32;
+        let scale = self.input.scale / (self.output.scale * n);
+        let zero_point = self.output.zero_point;
+        Requantizer::from_real(Semantics::OrtX86, scale.into(), zero_point, clamp)
+    }
+}
+
 impl AveragePoolRule {
-    /// The mean of `count` raw int8 values whose sum is `sum`; `count` is not zero.
-    pub fn apply(&self, sum: i64, count: u32) -> i8 {
-        let count = i64::from(count);
-        let half = count / 2;
-        // Integer division truncates towards zero, as in C.
-        let mean = if sum > 0 {
-            (sum + half) / count
-        } else {
-            (sum - half) / count
-        };
-        self.clamp.apply(mean) as i8
+    /// TFLite's rule.
+    pub fn tflite(clamp: Clamp) -> Self {
+        let mean = Mean::Tflite;
+        Self { mean, clamp }
     }
 
-    /// Lane constants that are proved equal to [`Self::apply`] on every sum of `range`.
+    /// onnxruntime's rule; `divisor` where padding counts.
     ///
-    /// The multiplier is `2^shift / count` rounded up to the next larger integer. Its excess
+    /// # Errors
+    /// The ratio of the scales is no normal float32 for one value, or for 2^24 of them.
+    pub fn ort(
+        input: AffineParams,
+        output: AffineParams,
+        divisor: Option<u32>,
+        clamp: Clamp,
+    ) -> Result<Self> {
+        let mean = OrtMean {
+            input,
+            output,
+            divisor,
+        };
+        mean.requantizer(1, clamp)?;
+        mean.requantizer(1 << 24, clamp)?;
+        Ok(Self {
+            mean: Mean::OrtX86(mean),
+            clamp,
+        })
+    }
+
+    /// The mean of `count` raw int8 values whose sum is `sum`; `count` is not zero and at most
+    /// 2^24.
+    pub fn apply(&self, sum: i64, count: u32) -> i8 {
+        match self.mean {
+            Mean::Tflite => {
+                let count = i64::from(count);
+                let half = count / 2;
+                // Integer division truncates towards zero, as in C.
+                let mean = if sum > 0 {
+                    (sum + half) / count
+                } else {
+                    (sum - half) / count
+                };
+                self.clamp.apply(mean) as i8
+            }
+            Mean::OrtX86(mean) => {
+                let requantizer = mean.requantizer(count, self.clamp);
+                let requantizer = requantizer.expect("the constructor has checked both ends");
+                requantizer.apply(sum + self.bias(count)) as i8
+            }
+        }
+    }
+
+    /// What the lane of [`Self::lane`] needs added to the sum of raw values.
+    pub fn bias(&self, count: u32) -> i64 {
+        match self.mean {
+            Mean::Tflite => 0,
+            Mean::OrtX86(mean) => -i64::from(mean.input.zero_point) * i64::from(count),
+        }
+    }
+
+    /// Lane constants that are proved equal to [`Self::apply`] on every sum of `range`; the lane's
+    /// accumulator is the sum plus [`Self::bias`].
+    ///
+    /// TFLite's multiplier is `2^shift / count` rounded up to the next larger integer. Its excess
     /// pushes exact ties away from zero, on both sides, and is too small to move anything else.
     ///
     /// # Errors
@@ -40,19 +121,27 @@ impl AveragePoolRule {
         if count == 0 || bound >= 1 << 31 || range.lo < -bound || range.hi > bound {
             return Err(NumericError::BadAverage { count, range });
         }
-        let shift = 30 + count.ilog2();
-        let multiplier = (1u64 << shift) / u64::from(count) + 1;
-        let lane = LaneConstants {
-            multiplier: multiplier as u32,
-            shift: shift as u8,
-            double_round: false,
-            tie_window: None,
-            zero_point: 0,
-            clamp: self.clamp,
+        let lane = match self.mean {
+            Mean::Tflite => {
+                let shift = 30 + count.ilog2();
+                let multiplier = (1u64 << shift) / u64::from(count) + 1;
+                LaneConstants {
+                    multiplier: multiplier as u32,
+                    shift: shift as u8,
+                    double_round: false,
+                    tie_window: None,
+                    zero_point: 0,
+                    clamp: self.clamp,
+                }
+            }
+            Mean::OrtX86(mean) => {
+                LaneConstants::from_requantizer(&mean.requantizer(count, self.clamp)?)?
+            }
         };
+        let bias = self.bias(count);
         prove_equal_functions(
             |sum| i32::from(self.apply(sum, count)),
-            |sum| lane.apply(sum),
+            |sum| lane.apply(sum + bias),
             range,
         )?;
         Ok(lane)

@@ -3,10 +3,14 @@
 mod common;
 
 use common::{Tie, nearest};
-use macforge_numeric::{AveragePoolRule, Clamp, Interval, NumericError};
+use macforge_numeric::pool::Mean;
+use macforge_numeric::{AffineParams, AveragePoolRule, Clamp, Interval, NumericError};
 use proptest::prelude::*;
 
-const RULE: AveragePoolRule = AveragePoolRule { clamp: Clamp::INT8 };
+const RULE: AveragePoolRule = AveragePoolRule {
+    mean: Mean::Tflite,
+    clamp: Clamp::INT8,
+};
 
 fn sums(count: u32) -> Interval {
     Interval::new(-128 * i64::from(count), 127 * i64::from(count))
@@ -38,9 +42,7 @@ fn lanes_are_proved_for_every_count_up_to_4096() {
 
 #[test]
 fn the_clamp_of_an_activation_is_part_of_the_rule() {
-    let rule = AveragePoolRule {
-        clamp: Clamp::new(-5, 60).unwrap(),
-    };
+    let rule = AveragePoolRule::tflite(Clamp::new(-5, 60).unwrap());
     assert_eq!((rule.apply(-1000, 4), rule.apply(1000, 4)), (-5, 60));
     let lane = rule.lane(4, sums(4)).unwrap();
     assert_eq!((lane.apply(-1000), lane.apply(1000)), (-5, 60));
@@ -66,4 +68,21 @@ proptest! {
         prop_assert_eq!(i128::from(RULE.apply(sum, count)), wanted);
         prop_assert_eq!(i128::from(RULE.lane(count, sums(count)).unwrap().apply(sum)), wanted);
     }
+}
+
+#[test]
+fn onnxruntimes_mean_requantizes_the_sum_and_has_a_lane() {
+    let input = AffineParams::new(0.0734, -128).unwrap();
+    let output = AffineParams::new(0.0198, -128).unwrap();
+    let rule = AveragePoolRule::ort(input, output, None, Clamp::INT8).unwrap();
+    // 64 values of 10 steps above zero: 0.734 real, 37.07 steps
+    assert_eq!(rule.apply(64 * -118, 64), -91);
+    let lane = rule.lane(64, sums(64)).unwrap();
+    for sum in sums(64).lo..=sums(64).hi {
+        let expected = i32::from(rule.apply(sum, 64));
+        assert_eq!(lane.apply(sum + rule.bias(64)), expected, "{sum}");
+    }
+    // padding that counts divides by the whole window
+    let padded = AveragePoolRule::ort(input, output, Some(128), Clamp::INT8).unwrap();
+    assert_eq!(padded.apply(64 * -118, 64), -109);
 }

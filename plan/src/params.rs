@@ -60,7 +60,10 @@ pub fn constants(
                 hi: 127 * count as i64,
             };
             let lane = rule.lane(count as u32, reach).map_err(numeric)?;
-            Ok(vec![ChannelConstants { bias: 0, lane }])
+            Ok(vec![ChannelConstants {
+                bias: rule.bias(count as u32),
+                lane,
+            }])
         }
         _ => Ok(Vec::new()),
     }

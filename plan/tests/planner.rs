@@ -34,6 +34,7 @@ fn tensor(name: &str, shape: [usize; 3]) -> QTensor {
             zero_point: -7,
         }),
         unsigned: false,
+        channels_first: false,
     }
 }
 

@@ -37,6 +37,9 @@ pub struct QTensor {
     /// The model's own type is uint8: values and zero point here are the model's less 128. Matters
     /// only where integers enter or leave the graph.
     pub unsigned: bool,
+    /// The model's own layout has the channels in front of the pixels, `[C, H, W]` or `[C, W]`.
+    /// Matters only where values enter or leave the graph.
+    pub channels_first: bool,
 }
 
 impl QTensor {

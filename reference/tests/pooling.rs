@@ -3,12 +3,16 @@
 mod common;
 
 use common::{eval, eval_error, graph, i8s, int8, window};
+use macforge_numeric::pool::Mean;
 use macforge_numeric::{AveragePoolRule, Clamp};
 use macforge_quant::{QOp, Window};
 use macforge_reference::ReferenceError;
 use proptest::prelude::*;
 
-const AVERAGE: AveragePoolRule = AveragePoolRule { clamp: Clamp::INT8 };
+const AVERAGE: AveragePoolRule = AveragePoolRule {
+    mean: Mean::Tflite,
+    clamp: Clamp::INT8,
+};
 
 #[test]
 fn two_by_two_windows_by_hand() {
@@ -45,7 +49,7 @@ fn clamps_apply_after_pooling() {
     let w = window([1, 2], [1, 1]);
     for op in [
         QOp::MaxPool(w, clamp),
-        QOp::AveragePool(w, AveragePoolRule { clamp }),
+        QOp::AveragePool(w, AveragePoolRule::tflite(clamp)),
     ] {
         let graph = graph(op, &[int8("x", &[1, 2, 2], 0)], int8("y", &[1, 1, 2], 0));
         assert_eq!(eval(&graph, std::slice::from_ref(&x)).0, [10, -10]);

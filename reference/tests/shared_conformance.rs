@@ -293,7 +293,7 @@ fn pools_equal_cmsis_nn() {
             pad,
         };
         let op = if name.starts_with("avg") {
-            QOp::AveragePool(window, AveragePoolRule { clamp: Clamp::INT8 })
+            QOp::AveragePool(window, AveragePoolRule::tflite(Clamp::INT8))
         } else {
             QOp::MaxPool(window, Clamp::INT8)
         };

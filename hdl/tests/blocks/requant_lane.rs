@@ -293,7 +293,7 @@ fn every_shift_works_with_the_smallest_and_the_largest_multiplier() {
 fn pooled_sums_are_averaged_exactly() {
     let mut dut = block(&[lane(Semantics::TfliteDouble).build().unwrap()]);
     for count in [1u32, 2, 3, 9, 16, 25, 49, 64] {
-        let rule = macforge_numeric::AveragePoolRule { clamp: Clamp::INT8 };
+        let rule = macforge_numeric::AveragePoolRule::tflite(Clamp::INT8);
         let reach = i64::from(count) * 128;
         let range = macforge_numeric::Interval {
             lo: -reach,

@@ -123,13 +123,7 @@ impl OnnxGraph {
 
     fn sliced(&self, node: &OnnxNode) -> Option<TensorData> {
         let x = self.constant(node, 0)?;
-        let types = self.given_types();
-        let known = super::infer::Known {
-            types: &types,
-            constants: &self.initializers,
-            opset: self.opset(),
-        };
-        let ranges = super::infer::slice_ranges(node, &known, &x.shape).ok()?;
+        let ranges = self.slice_of(node, &x.shape)?;
         let strides = strides(&x.shape);
         let counts: Vec<usize> = ranges.iter().map(|r| r.count).collect();
         let at = positions(&counts).map(|position| {

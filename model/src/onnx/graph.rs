@@ -45,6 +45,16 @@ pub struct OnnxNode {
 }
 
 impl OnnxNode {
+    /// No operator at all: stands for the graph's boundary in messages.
+    pub const EMPTY: OnnxNode = OnnxNode {
+        name: String::new(),
+        op_type: String::new(),
+        domain: String::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        attributes: BTreeMap::new(),
+    };
+
     /// A node of the standard operator set without attributes.
     pub fn new(op_type: &str, name: &str, inputs: &[&str], outputs: &[&str]) -> Self {
         let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();

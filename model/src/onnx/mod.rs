@@ -14,7 +14,7 @@ mod write;
 use crate::ModelError;
 
 pub use graph::{OnnxAttribute, OnnxDim, OnnxGraph, OnnxNode, OnnxValue, TensorType};
-pub use infer::{AutoPad, WindowSizes, window_sizes};
+pub use infer::{AutoPad, SliceRange, WindowSizes, window_sizes};
 pub(crate) use scan::is_onnx;
 pub use tensor::OnnxTensor;
 pub use types::{OnnxType, TensorData};

@@ -19,7 +19,7 @@ use macforge_numeric::{AffineParams, NumericError, Semantics};
 
 use crate::QuantError;
 use crate::graph::{DType, QGraph, QNode, QOp, QTensor, TensorId};
-use names::UniqueNames;
+pub(crate) use names::UniqueNames;
 
 /// Both TFLite builds: they differ only where a product is shifted right after rounding.
 const TFLITE: &[Semantics] = &[Semantics::TfliteDouble, Semantics::TfliteSingle];
@@ -98,6 +98,7 @@ impl Pass<'_> {
             dtype,
             quant,
             unsigned: false,
+            channels_first: false,
         });
         self.ids[index] = Some(id);
         Ok(id)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// Hands out each name once.
 #[derive(Default)]
-pub(super) struct UniqueNames {
+pub(crate) struct UniqueNames {
     taken: BTreeSet<String>,
 }
 

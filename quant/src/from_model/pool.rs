@@ -11,7 +11,7 @@ impl Node<'_> {
     pub(super) fn average_pool(&self, options: PoolOptions) -> Result<QOp, QuantError> {
         self.require(TFLITE)?;
         let clamp = self.clamp(options.activation, self.same_params()?)?;
-        let rule = AveragePoolRule { clamp };
+        let rule = AveragePoolRule::tflite(clamp);
         Ok(QOp::AveragePool(self.pool_window(options), rule))
     }
 

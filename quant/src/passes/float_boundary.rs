@@ -34,7 +34,12 @@ pub fn run(graph: &mut QGraph) {
 
 /// A new float32 tensor of the same shape.
 fn float_twin(graph: &mut QGraph, of: TensorId, suffix: &str) -> TensorId {
-    let QTensor { name, shape, .. } = graph.tensor(of).clone();
+    let QTensor {
+        name,
+        shape,
+        channels_first,
+        ..
+    } = graph.tensor(of).clone();
     let mut twin = format!("{name}:{suffix}");
     while graph.tensors.iter().any(|t| t.name == twin) {
         twin.push('_');
@@ -45,6 +50,7 @@ fn float_twin(graph: &mut QGraph, of: TensorId, suffix: &str) -> TensorId {
         dtype: DType::F32,
         quant: None,
         unsigned: false,
+        channels_first,
     });
     TensorId(graph.tensors.len() - 1)
 }

@@ -1,4 +1,4 @@
-//! QUANTIZE: float32 to int8 with the output's parameters.
+//! QUANTIZE: float32 to int8 with the output's parameters, rounded as the graph's semantics says.
 
 use macforge_numeric::Clamp;
 
@@ -12,7 +12,7 @@ pub(super) fn eval(cx: &Context) -> Result<Output, ReferenceError> {
         .input_f32(0)?
         .iter()
         .map(|&value| {
-            let q = params.quantize_unclamped(value);
+            let q = params.quantize_as(cx.graph.semantics, value);
             saturations += u64::from(Clamp::INT8.saturates(q, false));
             Clamp::INT8.apply(q) as i8
         })

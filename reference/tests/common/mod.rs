@@ -17,6 +17,7 @@ pub fn int8(name: &str, shape: &[usize], zero_point: i32) -> QTensor {
             zero_point,
         }),
         unsigned: false,
+        channels_first: false,
     }
 }
 

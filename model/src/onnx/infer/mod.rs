@@ -11,7 +11,8 @@ use super::tensor::{OnnxTensor, checked_elements};
 use super::types::OnnxType;
 use crate::ModelError;
 
-pub(super) use movement::{SliceRange, slice_ranges};
+pub use movement::SliceRange;
+pub(super) use movement::slice_ranges;
 pub use window::{AutoPad, WindowSizes, window_sizes};
 
 /// Why a node's outputs have no type.
@@ -86,6 +87,17 @@ impl OnnxGraph {
             self.infer_node(index, node, &mut types)?;
         }
         Ok(types)
+    }
+
+    /// What a Slice node takes of an input of `shape`, per dimension; `None` where its positions
+    /// are computed or make no sense.
+    pub fn slice_of(&self, node: &OnnxNode, shape: &[usize]) -> Option<Vec<SliceRange>> {
+        let known = Known {
+            types: &BTreeMap::new(),
+            constants: &self.initializers,
+            opset: self.opset(),
+        };
+        slice_ranges(node, &known, shape).ok()
     }
 
     /// Types of graph inputs and initializers.

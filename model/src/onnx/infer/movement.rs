@@ -172,9 +172,12 @@ fn slice(node: &OnnxNode, known: &Known) -> Types {
 
 /// What a Slice takes along one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SliceRange {
+pub struct SliceRange {
+    /// First element.
     pub start: i64,
+    /// Distance, not 0.
     pub step: i64,
+    /// Number of elements.
     pub count: usize,
 }
 

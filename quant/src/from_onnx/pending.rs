@@ -1,0 +1,146 @@
+//! Layers whose output scale a later QuantizeLinear states: sums of products, operations on two
+//! operands, averages, concatenations.
+
+use macforge_numeric::{AffineParams, AveragePoolRule, BinaryRule, Clamp, FloatOperation};
+
+use super::value::{Int, RealTable, Value};
+use super::{Node, Output, Pass};
+use crate::QuantError;
+use crate::graph::{Conv2d, FullyConnected, MatMul, QOp, Window};
+
+/// A layer without its output scale, and the real bounds that Relu and Clip put on its result.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    /// Index of the layer's node.
+    pub node: usize,
+    pub inputs: Vec<Int>,
+    pub layer: Layer,
+    /// Shape in ONNX of the result.
+    pub shape: Vec<usize>,
+    pub place: super::value::Place,
+    pub lower: f32,
+    pub upper: f32,
+}
+
+/// What the layer computes.
+#[derive(Clone, Debug)]
+pub(super) enum Layer {
+    /// Requantizers follow; with the weights' scale per output channel.
+    Conv(Conv2d, Vec<f32>),
+    /// The transposed convolution.
+    ConvTranspose(Conv2d, Vec<f32>),
+    /// Over the whole input.
+    FullyConnected(FullyConnected, Vec<f32>),
+    /// Of two computed operands.
+    MatMul { transpose_b: bool },
+    /// float32 operation of two operands.
+    Binary(FloatOperation),
+    /// Average over a window; the divisor where padding counts.
+    Average(Window, Option<u32>),
+    /// Parts with their real tables, along a dimension of ONNX.
+    Concat(Vec<RealTable>, usize),
+}
+
+impl Pending {
+    pub fn new(node: &Node, inputs: Vec<Int>, layer: Layer, shape: Vec<usize>) -> Self {
+        let place = super::place::image(&shape);
+        Pending {
+            node: node.index,
+            inputs,
+            layer,
+            shape,
+            place,
+            lower: f32::NEG_INFINITY,
+            upper: f32::INFINITY,
+        }
+    }
+
+    /// The same with results held inside `lower..=upper`.
+    pub fn bounded(mut self, lower: f32, upper: f32) -> Self {
+        self.lower = self.lower.max(lower).min(upper);
+        self.upper = self.upper.min(upper).max(lower);
+        self
+    }
+
+    /// Output bounds in integers: QuantizeLinear is monotone, so bounding before it or after it
+    /// with the bounds quantized is the same.
+    fn clamp(&self, out: AffineParams) -> Clamp {
+        Clamp {
+            lo: out.quantize_even(self.lower).into(),
+            hi: out.quantize_even(self.upper).into(),
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Builds the layer, now that its output's parameters are known, as the value `output`.
+    pub(super) fn settle(
+        &mut self,
+        node: &Node,
+        pending: Pending,
+        output: Output,
+    ) -> Result<(), QuantError> {
+        let layer_node = self.node(pending.node);
+        let y = output.params;
+        let clamp = pending.clamp(y);
+        // values below the bound are cut off by an activation, not by the type
+        let lower_is_activation = clamp.lo >= y.zero_point;
+        let inputs: Vec<_> = pending.inputs.iter().map(|i| i.tensor).collect();
+        let requantizers = |scales: &[f32]| {
+            let x = pending.inputs[0].params.scale;
+            self.requantizers(&layer_node, x, scales, y, clamp)
+        };
+        let op = match pending.layer {
+            Layer::Conv(conv, scales) => QOp::Conv2d(Conv2d {
+                requant: requantizers(&scales)?,
+                lower_is_activation,
+                ..conv
+            }),
+            Layer::ConvTranspose(conv, scales) => QOp::ConvTranspose2d(Conv2d {
+                requant: requantizers(&scales)?,
+                lower_is_activation,
+                ..conv
+            }),
+            Layer::FullyConnected(fc, scales) => QOp::FullyConnected(FullyConnected {
+                requant: requantizers(&scales)?,
+                lower_is_activation,
+                ..fc
+            }),
+            Layer::MatMul { transpose_b } => QOp::MatMul(MatMul {
+                transpose_b,
+                requant: requantizers(&[pending.inputs[1].params.scale])?.pop(),
+            }),
+            Layer::Binary(operation) => {
+                let [a, b] = [0, 1].map(|i| pending.inputs[i].params);
+                let rule = BinaryRule::float(operation, a, b, y)
+                    .map_err(|e| layer_node.rule("scales", e))?;
+                QOp::Binary(rule.clamped(clamp, lower_is_activation))
+            }
+            Layer::Average(window, divisor) => {
+                let x = pending.inputs[0].params;
+                let rule = AveragePoolRule::ort(x, y, divisor, clamp)
+                    .map_err(|e| layer_node.rule("scales", e))?;
+                QOp::AveragePool(window, rule)
+            }
+            Layer::Concat(tables, along) => {
+                let parts = pending.inputs.iter().zip(tables);
+                let same = parts
+                    .map(|(part, reals)| self.requantized(node, part, &reals, &output))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let name = output.name.clone();
+                let value = self.joined(&layer_node, &same, along, output)?;
+                self.set(&name, Value::Int(value));
+                return Ok(());
+            }
+        };
+        self.emit(
+            &layer_node,
+            op,
+            inputs,
+            pending.shape,
+            pending.place,
+            output,
+        );
+        Ok(())
+    }
+}
