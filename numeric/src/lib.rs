@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`mod@format`] | affine parameters, float32 to int8 and back, clamps, the names of the semantics |
 //! | [`interval`] | interval arithmetic and the reachable range of an accumulator |
+//! | [`dynamic`] | ONNX's DynamicQuantizeLinear |
 //! | [`fixed`] | gemmlowp's fixed-point primitives and TFLite's multiplier encoding |
 //! | [`requant`] | the requantizers: accumulator to int8 |
 //! | [`thresholds`] | any other non-decreasing accumulator function, given by its steps |
@@ -25,6 +26,7 @@
 //! | [`table`] | any unary int8 function as 256 entries |
 
 pub mod binary;
+pub mod dynamic;
 pub mod error;
 pub mod fixed;
 pub mod float_functions;

@@ -40,6 +40,16 @@ pub fn import(name: &str, bytes: &[u8]) -> Result<OnnxGraph, ModelError> {
     Ok(graph)
 }
 
+/// Reads a single tensor (a `TensorProto`, as in `.pb` files of test data).
+///
+/// # Errors
+/// As [`import`].
+pub fn import_tensor(bytes: &[u8]) -> Result<OnnxTensor, ModelError> {
+    let tensor = <proto::Tensor as prost::Message>::decode(bytes)
+        .map_err(|error| ModelError::malformed("tensor", error.to_string()))?;
+    tensor::read(&tensor)
+}
+
 impl OnnxGraph {
     /// Gives the first dimension of every graph input and output size 1 where it is symbolic.
     fn fix_batch(&mut self) {

@@ -136,6 +136,13 @@ impl<'a> Pass<'a> {
                     found: format!("`{}` without a fixed shape", input.name),
                     wanted: "fixed sizes (only the batch may be symbolic)".into(),
                 })?;
+            if place::tensor_shape(&of.shape, &place::image(&of.shape)).len() > 3 {
+                return Err(QuantError::Parameter {
+                    node: "graph input".into(),
+                    found: format!("`{}` of shape {:?}", input.name, of.shape),
+                    wanted: "batch 1 as the first dimension and at most three more".into(),
+                });
+            }
             match of.dtype {
                 OnnxType::F32 => {
                     let id = self.float_tensor(&input.name, &of.shape.clone());
@@ -183,7 +190,10 @@ impl<'a> Pass<'a> {
             };
             let value = self.values.get(&output.name).cloned();
             let id = match value {
-                Some(Value::Int(value)) => self.in_model_order(&boundary, &value)?.tensor,
+                Some(Value::Int(value)) => {
+                    let value = self.in_model_order(&boundary, &value)?;
+                    self.of_its_own(&boundary, &value)
+                }
                 Some(Value::Mapped(of, reals)) => {
                     let plain = self.plain(&boundary, &of, &reals)?;
                     let plain = self.in_model_order(&boundary, &plain)?;
@@ -197,15 +207,25 @@ impl<'a> Pass<'a> {
                     return Err(boundary.parameter(found, "a quantized layer's output"));
                 }
             };
-            if self.graph.outputs.contains(&id) || self.graph.inputs.contains(&id) {
-                return Err(boundary.parameter(
-                    "the same tensor as another input or output",
-                    "an output of its own",
-                ));
-            }
             self.graph.outputs.push(id);
         }
         Ok(())
+    }
+
+    /// The tensor of an output; a copy where it is an input or another output already.
+    fn of_its_own(&mut self, node: &Node, value: &Int) -> TensorId {
+        let id = value.tensor;
+        if !self.graph.outputs.contains(&id) && !self.graph.inputs.contains(&id) {
+            return id;
+        }
+        let output = Output {
+            name: self.fresh_tensor(value, "output"),
+            params: value.params,
+            unsigned: value.unsigned,
+        };
+        let (shape, place) = (value.shape.clone(), value.place.clone());
+        self.emit_inner(node, QOp::Reshape, vec![id], shape, place, output)
+            .tensor
     }
 
     /// A value whose tensor can be given out: ONNX's order or channels last.

@@ -15,10 +15,14 @@ pub(super) fn image(shape: &[usize]) -> Place {
     }
 }
 
-/// The layout in ONNX's own order, without a batch of 1.
+/// The layout in ONNX's own order, without a batch of 1; beyond three dimensions without any of 1.
 pub(super) fn plain(shape: &[usize]) -> Place {
     let first = usize::from(shape.len() > 1 && shape[0] == 1);
-    Place::Axes((first..shape.len()).collect())
+    let axes = first..shape.len();
+    if axes.len() <= 3 {
+        return Place::Axes(axes.collect());
+    }
+    Place::Axes(axes.filter(|&a| shape[a] != 1).collect())
 }
 
 /// Shape of the graph's tensor for an ONNX shape in a place; a scalar is `[1]`.
