@@ -15,6 +15,8 @@ pub enum Format {
 pub enum ElementType {
     /// IEEE single precision.
     F32,
+    /// Signed 4-bit integer, two to a byte, the first in the low half.
+    I4,
     /// Signed 8-bit integer.
     I8,
     /// Unsigned 8-bit integer.
@@ -38,6 +40,7 @@ impl ElementType {
     /// Bits per element; `None` where the size is not fixed.
     pub fn bits(self) -> Option<u32> {
         match self {
+            ElementType::I4 => Some(4),
             ElementType::I8 | ElementType::U8 => Some(8),
             ElementType::I16 => Some(16),
             ElementType::F32 | ElementType::I32 => Some(32),
@@ -51,6 +54,7 @@ impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ElementType::F32 => "float32",
+            ElementType::I4 => "int4",
             ElementType::I8 => "int8",
             ElementType::U8 => "uint8",
             ElementType::I16 => "int16",
@@ -97,13 +101,29 @@ impl Tensor {
         self.shape.iter().product()
     }
 
-    /// Constant content as int8; `None` for other types and for variables.
+    /// Constant content of int4, int8 or uint8 as int8; uint8 less 128. `None` for other types and
+    /// for variables.
     pub fn as_i8(&self) -> Option<Vec<i8>> {
-        let data = self
-            .data
-            .as_ref()
-            .filter(|_| self.dtype == ElementType::I8)?;
-        Some(data.0.iter().map(|&b| b.cast_signed()).collect())
+        let data = &self.data.as_ref()?.0;
+        match self.dtype {
+            ElementType::I8 => Some(data.iter().map(|&b| b.cast_signed()).collect()),
+            ElementType::U8 => Some(data.iter().map(|&b| (b ^ 0x80).cast_signed()).collect()),
+            ElementType::I4 => {
+                let halves = data.iter().flat_map(|&b| [b << 4, b]);
+                let signed = halves.map(|half| half.cast_signed() >> 4);
+                Some(signed.take(self.elements()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// Constant content of int32 or int64; `None` for other types and for variables.
+    pub fn as_integers(&self) -> Option<Vec<i64>> {
+        if self.dtype != ElementType::I64 {
+            return Some(self.as_i32()?.into_iter().map(i64::from).collect());
+        }
+        let (words, _) = self.data.as_ref()?.0.as_chunks::<8>();
+        Some(words.iter().map(|&w| i64::from_le_bytes(w)).collect())
     }
 
     /// Constant content as int32; `None` for other types and for variables.
@@ -204,8 +224,45 @@ pub struct LstmOptions {
     pub hidden: usize,
 }
 
+/// A function of two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryKind {
+    /// Sum.
+    Add,
+    /// First less second.
+    Sub,
+    /// Product.
+    Mul,
+    /// The smaller one.
+    Minimum,
+    /// The larger one.
+    Maximum,
+}
+
+/// A function of one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unary {
+    /// `1 / (1 + exp(-x))`
+    Logistic,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `x * relu6(x + 3) / 6`
+    HardSwish,
+}
+
+/// A regular selection of elements, per dimension of the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceOptions {
+    /// First element.
+    pub start: Vec<usize>,
+    /// Distance, at least 1.
+    pub step: Vec<usize>,
+    /// Number of elements, at least 1.
+    pub count: Vec<usize>,
+}
+
 /// What an operator computes. Operand order is the order of [`Operator::inputs`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum OpKind {
     /// Inputs: activation `[1, H, W, IC]`, weights `[OC, KH, KW, IC]`, optional bias `[OC]`.
     Conv2d(Conv2dOptions),
@@ -214,8 +271,60 @@ pub enum OpKind {
     DepthwiseConv2d(Conv2dOptions),
     /// Inputs: activation, weights `[OC, IC]`, optional bias `[OC]`.
     FullyConnected(Activation),
-    /// Inputs: two activations of the same shape.
-    Add(Activation),
+    /// Inputs: two operands that broadcast as in numpy, at most one of them a constant of one
+    /// element.
+    Binary(BinaryKind, Activation),
+    /// Inputs: activation and a constant slope that broadcasts to it.
+    Prelu,
+    /// `x` where positive, else `alpha * x`.
+    LeakyRelu {
+        /// Slope for negative values.
+        alpha: f32,
+    },
+    /// A function of one value.
+    Unary(Unary),
+    /// Mean over the axes, which may stay with size 1 or go. Axes are not negative.
+    Mean {
+        /// Dimensions that are averaged, in ascending order.
+        axes: Vec<usize>,
+    },
+    /// Inputs: any number of activations, one behind the other along an axis.
+    Concat {
+        /// Dimension.
+        axis: usize,
+    },
+    /// Output `i` holds the elements `start + n * step` of slice `i`, per dimension of the input;
+    /// dimensions may be dropped in the output.
+    Slices(Vec<SliceOptions>),
+    /// Input: activation; surrounded by its zero point, or by constant input 2 where given.
+    Pad {
+        /// Elements in front, per dimension.
+        before: Vec<usize>,
+    },
+    /// Output dimension `i` is input dimension `perm[i]`.
+    Transpose(Vec<usize>),
+    /// Nearest neighbour to the output's size, `[1, H, W, C]`.
+    ResizeNearest {
+        /// The corners' centres lie on each other.
+        align_corners: bool,
+        /// Coordinates are those of pixel centres.
+        half_pixel_centers: bool,
+    },
+    /// Inputs: output shape, weights `[OC, KH, KW, IC]`, activation `[1, H, W, IC]`, optional bias.
+    TransposeConv(Conv2dOptions),
+    /// Inputs: `[.., M, K]` and `[.., K, N]`; the second may be constant.
+    BatchMatMul {
+        /// The first operand lies as `[.., K, M]`.
+        transpose_a: bool,
+        /// The second operand lies as `[.., N, K]`.
+        transpose_b: bool,
+    },
+    /// The value of a variable of [`Model::variables`], as it was when the inference began.
+    ReadVariable(usize),
+    /// Input 1 is the new value of a variable of [`Model::variables`].
+    AssignVariable(usize),
+    /// Nothing to compute: handles of variables, and their initialization.
+    Bookkeeping,
     /// Input: activation `[1, H, W, C]`.
     AveragePool2d(PoolOptions),
     /// Input: activation `[1, H, W, C]`.
@@ -235,9 +344,9 @@ pub enum OpKind {
     /// out; bias `[U]` of each gate; two operands of a projection left out; hidden state (int8) and cell
     /// state (int16), `U` elements each.
     Lstm(LstmOptions),
-    /// float32 or int8 to int8.
+    /// float32, int8 or uint8 to int8 or uint8.
     Quantize,
-    /// int8 to float32.
+    /// int8 or uint8 to float32.
     Dequantize,
     /// Listed in [`Model::unsupported`].
     Unsupported,
@@ -250,7 +359,8 @@ pub struct Operator {
     pub name: String,
     /// Tensor indices; `None` for an optional input left out.
     pub inputs: Vec<Option<usize>>,
-    /// Tensor indices; exactly one for every supported kind.
+    /// Tensor indices; one for every supported kind but [`OpKind::Slices`] and the ones for
+    /// variables.
     pub outputs: Vec<usize>,
     /// What it computes.
     pub kind: OpKind,
@@ -281,6 +391,15 @@ impl fmt::Display for Unsupported {
     }
 }
 
+/// A variable that keeps its value from one inference to the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    /// Name in the file.
+    pub name: String,
+    /// Shape, type, parameters and reset value.
+    pub initial: Tensor,
+}
+
 /// An imported model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -294,6 +413,8 @@ pub struct Model {
     pub tensors: Vec<Tensor>,
     /// Operators in the file's execution order.
     pub operators: Vec<Operator>,
+    /// Variables, in the order the file names them.
+    pub variables: Vec<Variable>,
     /// Graph inputs, as tensor indices.
     pub inputs: Vec<usize>,
     /// Graph outputs, as tensor indices.
@@ -323,6 +444,13 @@ impl Model {
             ("CONV_2D" | "DEPTHWISE_CONV_2D", &[n, h, w, _]) => {
                 n.saturating_mul(h).saturating_mul(w)
             }
+            ("TRANSPOSE_CONV", _) => {
+                let input = op.inputs.get(2).copied().flatten();
+                let shape = input.map_or(&[][..], |t| self.tensors[t].shape.as_slice());
+                let pixels = shape.split_last().map_or(&[][..], |(_, pixels)| pixels);
+                pixels.iter().fold(1usize, |p, &d| p.saturating_mul(d))
+            }
+            ("BATCH_MATMUL", &[.., m, _]) => m,
             ("FULLY_CONNECTED", &[ref rows @ .., _]) => {
                 rows.iter().fold(1usize, |p, &d| p.saturating_mul(d))
             }

@@ -17,8 +17,9 @@ use std::path::Path;
 
 pub use error::ModelError;
 pub use graph::{
-    Activation, ConstData, Conv2dOptions, ElementType, Format, LstmOptions, Model, OpKind,
-    Operator, Padding, PoolOptions, Quantization, Tensor, Unsupported,
+    Activation, BinaryKind, ConstData, Conv2dOptions, ElementType, Format, LstmOptions, Model,
+    OpKind, Operator, Padding, PoolOptions, Quantization, SliceOptions, Tensor, Unary, Unsupported,
+    Variable,
 };
 pub use imported::{Imported, Source};
 

@@ -89,14 +89,14 @@ fn operators_without_importer_are_listed_with_node_name_and_tensor() {
 }
 
 #[test]
-fn float_and_uint8_tensors_are_refused_with_what_is_needed() {
+fn float_and_mixed_tensors_are_refused_with_what_is_needed() {
     let mut w = ModelWriter::new();
     let x = w.float("x", &[1, 4]);
     let y = w.float("y", &[1, 4]);
     w.operator("RELU", &[x], &[y], Options::None);
     let text = refusal(w, y);
     assert!(
-        text.contains("(tensor `x`): float32 tensor; needed: int8"),
+        text.contains("(tensor `x`): float32 tensor; needed: int8 or uint8"),
         "{text}"
     );
 
@@ -107,20 +107,17 @@ fn float_and_uint8_tensors_are_refused_with_what_is_needed() {
         element_type: element::U8,
         ..Default::default()
     });
-    w.operator("RELU", &[x], &[x], Options::None);
-    let text = refusal(w, x);
-    assert!(text.contains("uint8 tensor; needed: int8"), "{text}");
+    let y = w.int8("y", &[1, 4], 0.5, 0);
+    w.operator("RELU", &[x], &[y], Options::None);
+    let text = refusal(w, y);
+    assert!(
+        text.contains("(tensor `y`): int8 tensor; needed: uint8"),
+        "{text}"
+    );
 }
 
 #[test]
-fn grouped_convolution_fused_tanh_and_broadcast_are_refused() {
-    let mut w = ModelWriter::new();
-    let x = w.int8("x", &[1, 2, 2, 4], 0.5, 0);
-    let k = w.weights("k", &[4, 1, 1, 2], &[0.1], &[1; 8]);
-    let y = w.int8("y", &[1, 2, 2, 4], 0.5, 0);
-    w.operator("CONV_2D", &[x, k], &[y], CONV);
-    assert!(refusal(w, y).contains("grouped convolution, 2 groups"));
-
+fn fused_tanh_and_constant_tensors_as_operands_are_refused() {
     let tanh = Options::Conv2d {
         stride: [2, 1],
         dilation: [1, 1],
@@ -131,10 +128,66 @@ fn grouped_convolution_fused_tanh_and_broadcast_are_refused() {
 
     let mut w = ModelWriter::new();
     let x = w.int8("x", &[1, 2, 2, 4], 0.5, 0);
-    let b = w.int8("b", &[1, 1, 1, 4], 0.5, 0);
+    let b = w.weights("b", &[4], &[0.5], &[1, 2, 3, 4]);
     let y = w.int8("y", &[1, 2, 2, 4], 0.5, 0);
     w.operator("ADD", &[x, b], &[y], Options::Add(Fused::None));
-    assert!(refusal(w, y).contains("broadcast"));
+    assert!(refusal(w, y).contains("constant operand of shape [4]"));
+}
+
+#[test]
+fn constants_of_four_and_eight_bits_become_int8() {
+    let mut w = conv(&[0.1], CONV);
+    let constant = |element_type, data: &[u8]| TensorSpec {
+        shape: vec![3],
+        element_type,
+        data: data.into(),
+        ..Default::default()
+    };
+    let packed = w.tensor(constant(element::I4, &[0x8f, 0x07]));
+    let unsigned = w.tensor(constant(element::U8, &[0, 128, 255]));
+    let model = import("m", &w.finish(&[0], &[3])).unwrap();
+    assert_eq!(model.tensors[packed as usize].as_i8().unwrap(), [-1, -8, 7]);
+    assert_eq!(
+        model.tensors[unsigned as usize].as_i8().unwrap(),
+        [-128, 0, 127]
+    );
+}
+
+#[test]
+fn variables_have_the_value_that_call_once_assigns() {
+    let mut w = ModelWriter::new();
+    let initial = TensorSpec {
+        shape: vec![1, 2],
+        element_type: element::I8,
+        scale: vec![0.5],
+        zero_point: vec![3],
+        data: vec![7, 255],
+        ..Default::default()
+    };
+    let handle = w.variable("memory", initial.clone());
+    let value = w.tensor(TensorSpec {
+        name: "old".into(),
+        data: Vec::new(),
+        ..initial
+    });
+    w.operator("READ_VARIABLE", &[handle], &[value], Options::None);
+    let model = import("m", &w.finish(&[], &[value])).unwrap();
+    assert!(model.unsupported.is_empty(), "{:?}", model.unsupported);
+    assert_eq!(model.variables.len(), 1);
+    assert_eq!(model.variables[0].name, "memory");
+    assert_eq!(model.variables[0].initial.as_i8().unwrap(), [7, -1]);
+    assert_eq!(model.operators[2].kind, OpKind::ReadVariable(0));
+}
+
+#[test]
+fn a_variable_without_a_first_value_is_refused() {
+    let mut w = ModelWriter::new();
+    let handle = w.int8("handle", &[1], 0.5, 0);
+    let value = w.int8("value", &[1], 0.5, 0);
+    w.operator("VAR_HANDLE", &[], &[handle], Options::VarHandle("memory"));
+    w.operator("READ_VARIABLE", &[handle], &[value], Options::None);
+    let text = refusal(w, value);
+    assert!(text.contains("without a value to start from"), "{text}");
 }
 
 #[test]

@@ -23,6 +23,8 @@
 //! | [`transcendental`] | gemmlowp's exponential, logistic function and tanh on fixed point |
 //! | [`softmax`] | TFLite's int8 softmax |
 //! | [`lstm`] | TFLite's LSTM with int8 activations and an int16 cell state |
+//! | [`mean`] | TFLite's MEAN as a requantizer of the sum |
+//! | [`unary`] | TFLite's LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, PRELU |
 //! | [`table`] | any unary int8 function as 256 entries |
 
 pub mod binary;
@@ -34,6 +36,7 @@ pub mod format;
 pub mod interval;
 pub mod lane;
 pub mod lstm;
+pub mod mean;
 pub mod mul_add;
 pub mod packing;
 pub mod pool;
@@ -45,6 +48,7 @@ pub mod staircase;
 pub mod table;
 pub mod thresholds;
 pub mod transcendental;
+pub mod unary;
 
 pub use binary::{BinaryFunction, BinaryRule, FloatOperation};
 pub use error::NumericError;
@@ -52,6 +56,7 @@ pub use format::{AffineParams, Clamp, Semantics};
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};
 pub use lane::{LaneConstants, TieWindow};
 pub use lstm::LstmRule;
+pub use mean::mean_requantizer;
 pub use mul_add::MulAdd;
 pub use pool::AveragePoolRule;
 pub use requant::{RequantRule, Requantizer};

@@ -22,6 +22,8 @@ pub enum Mean {
     /// TFLite's int8 AVERAGE_POOL_2D: the mean of the raw values, rounded half away from zero.
     /// Input and output share their affine parameters, so zero points cancel.
     Tflite,
+    /// The same on uint8, held less 128: half up, as those values are not negative.
+    TfliteUnsigned,
     /// onnxruntime's QLinearGlobalAveragePool on x86-64.
     OrtX86(OrtMean),
 }
@@ -92,6 +94,10 @@ impl AveragePoolRule {
                 };
                 self.clamp.apply(mean) as i8
             }
+            Mean::TfliteUnsigned => {
+                let count = i64::from(count);
+                self.clamp.apply((sum + count / 2).div_euclid(count)) as i8
+            }
             Mean::OrtX86(mean) => {
                 let requantizer = mean.requantizer(count, self.clamp);
                 let requantizer = requantizer.expect("the constructor has checked both ends");
@@ -103,7 +109,7 @@ impl AveragePoolRule {
     /// What the lane of [`Self::lane`] needs added to the sum of raw values.
     pub fn bias(&self, count: u32) -> i64 {
         match self.mean {
-            Mean::Tflite => 0,
+            Mean::Tflite | Mean::TfliteUnsigned => 0,
             Mean::OrtX86(mean) => -i64::from(mean.input.zero_point) * i64::from(count),
         }
     }
@@ -112,19 +118,22 @@ impl AveragePoolRule {
     /// accumulator is the sum plus [`Self::bias`].
     ///
     /// TFLite's multiplier is `2^shift / count` rounded up to the next larger integer. Its excess
-    /// pushes exact ties away from zero, on both sides, and is too small to move anything else.
+    /// pushes exact ties away from zero, on both sides, and is too small to move anything else. Where
+    /// ties go up and `count` is a power of two, the multiplier is exact; an odd `count` has no ties.
     ///
     /// # Errors
-    /// `count` is zero, or `range` is not reachable by sums of `count` int8 values in an int32.
+    /// `count` is zero, `range` is not reachable by sums of `count` int8 values in an int32, or ties
+    /// of negative sums go up and `count` is even but no power of two.
     pub fn lane(&self, count: u32, range: Interval) -> Result<LaneConstants> {
         let bound = i64::from(count) * 128;
         if count == 0 || bound >= 1 << 31 || range.lo < -bound || range.hi > bound {
             return Err(NumericError::BadAverage { count, range });
         }
         let lane = match self.mean {
-            Mean::Tflite => {
+            Mean::Tflite | Mean::TfliteUnsigned => {
                 let shift = 30 + count.ilog2();
-                let multiplier = (1u64 << shift) / u64::from(count) + 1;
+                let exact = self.mean == Mean::TfliteUnsigned && count.is_power_of_two();
+                let multiplier = (1u64 << shift) / u64::from(count) + u64::from(!exact);
                 LaneConstants {
                     multiplier: multiplier as u32,
                     shift: shift as u8,

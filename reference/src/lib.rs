@@ -5,7 +5,8 @@
 //! is checked against it.
 //!
 //! [`run`] evaluates one inference and keeps every tensor, so that any layer can be compared; an
-//! [`Interpreter`] does so for many inferences of one graph.
+//! [`Interpreter`] does so for many inferences of one graph, a [`Session`] for inferences in sequence
+//! whose states carry over.
 
 mod dot;
 mod error;
@@ -13,10 +14,12 @@ mod ops;
 mod prepare;
 mod product;
 mod run;
+mod session;
 mod value;
 
 pub use error::ReferenceError;
 pub use run::{Interpreter, Run, run};
+pub use session::Session;
 pub use value::Value;
 
 #[cfg(doc)]

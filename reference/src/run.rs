@@ -1,6 +1,7 @@
 //! One inference, every tensor kept.
 
 use macforge_quant::{DType, QGraph};
+use ndarray::{ArrayD, IxDyn};
 
 use crate::error::ReferenceError;
 use crate::ops::{self, Context};
@@ -55,14 +56,33 @@ impl<'g> Interpreter<'g> {
         }
     }
 
-    /// Evaluates the graph on one set of inputs, given in the order of `graph.inputs`.
+    /// The graph that was prepared.
+    pub fn graph(&self) -> &'g QGraph {
+        self.graph
+    }
+
+    /// Evaluates the graph on one set of inputs, given in the order of `graph.inputs`; states have
+    /// their reset values. For inferences in sequence see [`crate::Session`].
     ///
     /// # Errors
     /// An input's count, shape or element type is wrong; or the graph is inconsistent (which
     /// `QGraph::verify` finds as well): missing values, parameters that do not fit the tensors,
     /// accumulators beyond int32.
     pub fn run(&self, inputs: &[Value]) -> Result<Run, ReferenceError> {
-        let tensors = load_inputs(self.graph, inputs)?;
+        let states = reset_values(self.graph)?;
+        self.run_from(&states, inputs)
+    }
+
+    /// The same with the states' values given, in the order of `graph.states`.
+    pub(crate) fn run_from(
+        &self,
+        states: &[Value],
+        inputs: &[Value],
+    ) -> Result<Run, ReferenceError> {
+        let mut tensors = load_inputs(self.graph, inputs)?;
+        for (state, value) in self.graph.states.iter().zip(states) {
+            tensors[state.read.0] = Some(value.clone());
+        }
         self.evaluate(tensors)
     }
 
@@ -91,6 +111,20 @@ impl<'g> Interpreter<'g> {
 /// As [`Interpreter::run`].
 pub fn run(graph: &QGraph, inputs: &[Value]) -> Result<Run, ReferenceError> {
     Interpreter::new(graph).run(inputs)
+}
+
+/// The states' values after reset.
+pub(crate) fn reset_values(graph: &QGraph) -> Result<Vec<Value>, ReferenceError> {
+    let value = |state: &macforge_quant::QState| {
+        let shape = &graph.tensor(state.read).shape;
+        let array = ArrayD::from_shape_vec(IxDyn(shape), state.initial.clone());
+        array.map(Value::I8).map_err(|_| ReferenceError::Shape {
+            tensor: graph.tensor(state.read).name.clone(),
+            found: vec![state.initial.len()],
+            wanted: shape.clone(),
+        })
+    };
+    graph.states.iter().map(value).collect()
 }
 
 fn finish(

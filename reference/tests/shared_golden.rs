@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use macforge_model::Model;
 use macforge_numeric::Semantics;
 use macforge_quant::{QGraph, TensorId};
-use macforge_reference::{Value, run};
+use macforge_reference::{Session, Value, run};
 use ndarray::{Array, ArrayD, Axis};
 use ndarray_npy::{NpzReader, ReadableElement};
 
@@ -158,6 +158,48 @@ fn keyword_spotting_is_as_accurate_as_tflite() {
         best.is_some_and(|(_, class)| class == label)
     });
     assert_eq!((hits.count(), labels.len()), (452, 500));
+}
+
+/// uint8 activations and weights, both with zero points.
+#[test]
+#[ignore = "needs ../shared/models"]
+fn uint8_mobilenet_outputs_equal_tflites() {
+    let name = "coral_mobilenet_v1_025_128_u8";
+    let graph = lower(&load("tflite/A/mobilenet_v1_0.25_128_quant.tflite"), None);
+    let input: ArrayD<u8> = array(&mut golden(name), "input");
+    let output: ArrayD<u8> = array(&mut golden(&format!("{name}_tfl214ref")), "output0");
+    let held = |batch: &ArrayD<u8>| batch.mapv(|q| (q ^ 0x80).cast_signed());
+    let mut session = Session::new(&graph).unwrap();
+    for index in 0..3 {
+        let x = sample(&held(&input), index, &graph, graph.inputs[0]);
+        let wanted = sample(&held(&output), index, &graph, graph.outputs[0]);
+        let run = session.run(&[Value::I8(x)]).unwrap();
+        assert_eq!(run.outputs(&graph)[0], &Value::I8(wanted), "sample {index}");
+    }
+}
+
+/// States carry over from one inference to the next, from reset.
+#[test]
+#[ignore = "needs ../shared/models"]
+fn a_stateful_wake_word_equals_tflite_in_sequence() {
+    let graph = lower(&load("tflite/A/mww_okay_nabu.tflite"), None);
+    assert_eq!(graph.states.len(), 6);
+    let input: ArrayD<i8> = array(&mut golden("mww_okay_nabu"), "input");
+    let output: ArrayD<u8> = array(&mut golden("mww_okay_nabu_tfl214ref"), "output0");
+    let mut session = Session::new(&graph).unwrap();
+    for _ in 0..2 {
+        for index in 0..32 {
+            let x = sample(&input, index, &graph, graph.inputs[0]);
+            let run = session.run(&[Value::I8(x)]).unwrap();
+            let found = run.outputs(&graph)[0].as_i8().unwrap()[[0]];
+            assert_eq!(
+                found.cast_unsigned() ^ 0x80,
+                output[[index, 0]],
+                "sample {index}"
+            );
+        }
+        session.reset().unwrap();
+    }
 }
 
 /// Float in and out, convolution, maximum pooling and both boundary operators.

@@ -9,6 +9,7 @@ mod ops;
 mod reader;
 mod schema;
 mod tensors;
+mod variables;
 #[cfg(feature = "test-writer")]
 pub mod writer;
 
@@ -17,6 +18,7 @@ use crate::graph::{Format, Model, OpKind, Operator, Tensor, Unsupported};
 use ops::{OpContext, Refusal};
 use reader::{Buffer, Field, Table};
 use tensors::Buffers;
+use variables::Handles;
 
 /// True where the bytes carry the TFLite file identifier.
 pub(crate) fn is_tflite(bytes: &[u8]) -> bool {
@@ -41,19 +43,23 @@ pub fn import(name: &str, bytes: &[u8]) -> Result<Model, ModelError> {
         .tables(schema::model::OPERATOR_CODES)?
         .map(|_, table| operator_name(table))?;
     let mut buffers = Buffers::new(root.tables(schema::model::BUFFERS)?);
-    let subgraph = root.tables(schema::model::SUBGRAPHS)?.get(0)?;
+    let subgraphs = root.tables(schema::model::SUBGRAPHS)?;
+    let handles = variables::find(subgraphs, &names, &mut buffers)?;
+    let subgraph = subgraphs.get(0)?;
     let mut model = Model {
         name: name.to_string(),
         format: Format::TfLite,
         description: root.string(schema::model::DESCRIPTION)?,
         tensors: Vec::new(),
         operators: Vec::new(),
+        variables: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
         unsupported: Vec::new(),
     };
-    read_subgraph(&mut model, subgraph, &names, &mut buffers)
+    read_subgraph(&mut model, subgraph, &names, &mut buffers, &handles)
         .map_err(|e| e.within("subgraphs[0]"))?;
+    model.variables = handles.variables;
     Ok(model)
 }
 
@@ -77,6 +83,7 @@ fn read_subgraph(
     subgraph: Table<'_>,
     names: &[String],
     buffers: &mut Buffers<'_>,
+    handles: &Handles,
 ) -> Result<(), ModelError> {
     model.tensors = subgraph
         .tables(schema::subgraph::TENSORS)?
@@ -88,7 +95,7 @@ fn read_subgraph(
     model.operators = subgraph
         .tables(schema::subgraph::OPERATORS)?
         .map(|index, table| {
-            let (operator, refused) = read_operator(index, table, names, tensors)?;
+            let (operator, refused) = read_operator(index, table, names, tensors, handles)?;
             unsupported.extend(refused);
             Ok(operator)
         })?;
@@ -102,14 +109,9 @@ fn read_operator(
     table: Table<'_>,
     names: &[String],
     tensors: &[Tensor],
+    handles: &Handles,
 ) -> Result<(Operator, Option<Unsupported>), ModelError> {
-    let code = table.scalar(schema::operator::OPCODE_INDEX, 0u32)? as usize;
-    let name = names.get(code).cloned().ok_or_else(|| {
-        ModelError::malformed(
-            schema::operator::OPCODE_INDEX.name,
-            format!("{code}, but there are {} operator codes", names.len()),
-        )
-    })?;
+    let name = operator_at(&table, names)?.to_string();
     let inputs = optional_tensors(&table, schema::operator::INPUTS, tensors.len())?;
     let outputs = required_tensors(&table, schema::operator::OUTPUTS, tensors.len())?;
     let intermediates = optional_tensors(&table, schema::operator::INTERMEDIATES, tensors.len())?;
@@ -120,6 +122,7 @@ fn read_operator(
         outputs: &outputs,
         intermediates: &intermediates,
         tensors,
+        handles,
     };
     let (kind, refused) = match ops::import(&context) {
         Ok(kind) => (kind, None),
@@ -147,6 +150,17 @@ fn read_operator(
         kind,
     };
     Ok((operator, refused))
+}
+
+/// Name of an operator.
+fn operator_at<'n>(table: &Table<'_>, names: &'n [String]) -> Result<&'n str, ModelError> {
+    let code = table.scalar(schema::operator::OPCODE_INDEX, 0u32)? as usize;
+    names.get(code).map(String::as_str).ok_or_else(|| {
+        ModelError::malformed(
+            schema::operator::OPCODE_INDEX.name,
+            format!("{code}, but there are {} operator codes", names.len()),
+        )
+    })
 }
 
 /// Tensor indices where -1 stands for an operand left out.

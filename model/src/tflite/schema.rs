@@ -110,9 +110,53 @@ fields! {
         TIME_MAJOR = 3 "time_major",
         DIAGONAL_RECURRENT = 5 "diagonal_recurrent_tensors",
     }
-    /// `table AddOptions`
-    add_options {
+    /// `table AddOptions`, `MulOptions`, `SubOptions`: the same first field.
+    arithmetic_options {
         ACTIVATION = 0 "fused_activation_function",
+    }
+    /// `table ConcatenationOptions`
+    concatenation_options {
+        AXIS = 0 "axis",
+        ACTIVATION = 1 "fused_activation_function",
+    }
+    /// `table StridedSliceOptions`
+    strided_slice_options {
+        BEGIN_MASK = 0 "begin_mask",
+        END_MASK = 1 "end_mask",
+        ELLIPSIS_MASK = 2 "ellipsis_mask",
+        NEW_AXIS_MASK = 3 "new_axis_mask",
+        SHRINK_AXIS_MASK = 4 "shrink_axis_mask",
+        OFFSET = 5 "offset",
+    }
+    /// `table LeakyReluOptions`
+    leaky_relu_options {
+        ALPHA = 0 "alpha",
+    }
+    /// `table ResizeNearestNeighborOptions`
+    resize_nearest_options {
+        ALIGN_CORNERS = 0 "align_corners",
+        HALF_PIXEL_CENTERS = 1 "half_pixel_centers",
+    }
+    /// `table TransposeConvOptions`
+    transpose_conv_options {
+        PADDING = 0 "padding",
+        STRIDE_W = 1 "stride_w",
+        STRIDE_H = 2 "stride_h",
+        ACTIVATION = 3 "fused_activation_function",
+    }
+    /// `table BatchMatMulOptions`
+    batch_matmul_options {
+        ADJ_X = 0 "adj_x",
+        ADJ_Y = 1 "adj_y",
+    }
+    /// `table CallOnceOptions`
+    call_once_options {
+        SUBGRAPH = 0 "init_subgraph_index",
+    }
+    /// `table VarHandleOptions`
+    var_handle_options {
+        CONTAINER = 0 "container",
+        SHARED_NAME = 1 "shared_name",
     }
 }
 
@@ -123,8 +167,18 @@ pub(crate) mod options_type {
     pub(crate) const POOL_2D: u8 = 5;
     pub(crate) const FULLY_CONNECTED: u8 = 8;
     pub(crate) const SOFTMAX: u8 = 9;
+    pub(crate) const CONCATENATION: u8 = 10;
     pub(crate) const ADD: u8 = 11;
     pub(crate) const UNIDIRECTIONAL_SEQUENCE_LSTM: u8 = 71;
+    pub(crate) const MUL: u8 = 21;
+    pub(crate) const SUB: u8 = 28;
+    pub(crate) const STRIDED_SLICE: u8 = 32;
+    pub(crate) const TRANSPOSE_CONV: u8 = 49;
+    pub(crate) const RESIZE_NEAREST: u8 = 74;
+    pub(crate) const LEAKY_RELU: u8 = 75;
+    pub(crate) const BATCH_MATMUL: u8 = 101;
+    pub(crate) const CALL_ONCE: u8 = 103;
+    pub(crate) const VAR_HANDLE: u8 = 111;
 }
 
 /// Schema version that TFLite files have had since 2017.

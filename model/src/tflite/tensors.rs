@@ -193,7 +193,7 @@ fn element_type(code: i8) -> Result<ElementType, ModelError> {
         14 => other("variant", None),
         15 => other("uint32", Some(32)),
         16 => other("uint16", Some(16)),
-        17 => other("int4", Some(4)),
+        17 => ElementType::I4,
         18 => other("bfloat16", Some(16)),
         _ => {
             return Err(ModelError::malformed(

@@ -1,20 +1,20 @@
 //! Scales and zero points: what the file states, checked, and the clamp of an activation function.
 
-use macforge_model::{Activation, Tensor};
+use macforge_model::{Activation, ElementType, Tensor};
 use macforge_numeric::{AffineParams, Clamp};
 
 use crate::QuantError;
 
-/// Per-tensor parameters of an int8 activation.
+/// Per-tensor parameters of an int8 or uint8 activation, as int8.
 ///
 /// # Errors
-/// None or several scales, or values that are no scale or no int8 zero point.
+/// None or several scales, or values that are no scale or no zero point of the type.
 pub(super) fn params(node: &str, tensor: &Tensor) -> Result<AffineParams, QuantError> {
     let name = &tensor.name;
     let refuse = |found: String| QuantError::Parameter {
         node: node.to_string(),
         found,
-        wanted: "one scale and one int8 zero point".into(),
+        wanted: "one scale and one zero point of the tensor's type".into(),
     };
     let q = tensor
         .quantization
@@ -25,8 +25,8 @@ pub(super) fn params(node: &str, tensor: &Tensor) -> Result<AffineParams, QuantE
         return Err(refuse(format!("tensor `{name}` with {count} scales")));
     };
     let zero_point = q.zero_point.first().copied().unwrap_or(0);
-    let zero_point = i32::try_from(zero_point)
-        .map_err(|_| refuse(format!("tensor `{name}` with zero point {zero_point}")))?;
+    let zero_point = held(tensor, zero_point)
+        .ok_or_else(|| refuse(format!("tensor `{name}` with zero point {zero_point}")))?;
     AffineParams::new(scale, zero_point).map_err(|source| QuantError::Rule {
         node: node.to_string(),
         what: format!("tensor `{name}`"),
@@ -34,36 +34,59 @@ pub(super) fn params(node: &str, tensor: &Tensor) -> Result<AffineParams, QuantE
     })
 }
 
-/// Scales of int8 weights: one, or one per output channel (dimension `dimension`). Zero points are
-/// all 0.
-pub(super) fn weight_scales<'t>(
+/// A zero point as int8: of uint8 tensors 128 less.
+fn held(tensor: &Tensor, zero_point: i64) -> Option<i32> {
+    let offset = i64::from(tensor.dtype == ElementType::U8) * 128;
+    i32::try_from(zero_point.checked_sub(offset)?).ok()
+}
+
+/// Scales and zero points of weights, one per output channel.
+pub(super) struct WeightScales {
+    /// The file states one scale per channel.
+    pub per_channel: bool,
+    pub scales: Vec<f32>,
+    pub zero_points: Vec<i32>,
+}
+
+/// Of weights with their output channels along `dimension`.
+pub(super) fn weight_scales(
     node: &str,
-    tensor: &'t Tensor,
+    tensor: &Tensor,
     dimension: usize,
     channels: usize,
-) -> Result<&'t [f32], QuantError> {
+) -> Result<WeightScales, QuantError> {
     let name = &tensor.name;
-    let refuse = |found: String, wanted: &str| {
-        Err(QuantError::Parameter {
-            node: node.to_string(),
-            found: format!("weights `{name}` {found}"),
-            wanted: wanted.into(),
-        })
+    let refuse = |found: String, wanted: &str| QuantError::Parameter {
+        node: node.to_string(),
+        found: format!("weights `{name}` {found}"),
+        wanted: wanted.into(),
     };
     let Some(q) = &tensor.quantization else {
-        return refuse("without quantization parameters".into(), "scales");
+        return Err(refuse("without quantization parameters".into(), "scales"));
     };
     let count = q.scale.len();
     if count != 1 && (count != channels || q.dimension != dimension) {
-        return refuse(
+        return Err(refuse(
             format!("with {count} scales along dimension {}", q.dimension),
             &format!("1 scale, or {channels} along dimension {dimension}"),
-        );
+        ));
     }
-    if let Some(zero_point) = q.zero_point.iter().find(|&&z| z != 0) {
-        return refuse(format!("with zero point {zero_point}"), "zero point 0");
-    }
-    Ok(&q.scale)
+    let stated = match q.zero_point.as_slice() {
+        [] => &[0],
+        stated => stated,
+    };
+    let zero_points = stated
+        .iter()
+        .map(|&z| {
+            let held = held(tensor, z).filter(|&z| i8::try_from(z).is_ok());
+            held.ok_or_else(|| refuse(format!("with zero point {z}"), "one of the weights' type"))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(WeightScales {
+        per_channel: count > 1,
+        scales: q.scale.iter().copied().cycle().take(channels).collect(),
+        zero_points: zero_points.into_iter().cycle().take(channels).collect(),
+    })
 }
 
 /// Output bounds of a fused activation: TFLite `CalculateActivationRangeQuantized`.

@@ -4,7 +4,8 @@ use macforge_model::LstmOptions;
 use macforge_numeric::lstm::LstmScales;
 use macforge_numeric::{AffineParams, LstmRule};
 
-use super::{Node, TFLITE, affine};
+use super::node::Node;
+use super::{TFLITE, affine};
 use crate::QuantError;
 use crate::graph::{Lstm, LstmGate, QOp};
 
@@ -65,7 +66,12 @@ impl Node<'_> {
         for (gate, scale) in scales.iter_mut().enumerate() {
             let weights = self.input_tensor(first + gate);
             // With no channels to choose from, only one scale is accepted.
-            *scale = affine::weight_scales(&self.source, weights, 0, 1)?[0];
+            let one = affine::weight_scales(&self.source, weights, 0, 1)?;
+            if one.zero_points != [0] {
+                let found = format!("weights `{}` with a zero point", weights.name);
+                return Err(self.parameter(found, "zero point 0"));
+            }
+            *scale = one.scales[0];
         }
         Ok(scales)
     }

@@ -1,25 +1,33 @@
-//! The first pass: every operator of the imported model becomes one node of the [`QGraph`].
+//! The first pass: every operator of the imported model becomes nodes of the [`QGraph`].
 //!
 //! One file per operator family. Importers have checked types, ranks and shapes; here quantization
 //! parameters are judged and turned into integer rules. The batch dimension, which must be 1, is
-//! dropped.
+//! dropped; uint8 tensors are held as int8, 128 less.
 
 mod activation;
-mod add;
 mod affine;
+mod binary;
 mod lstm;
+mod matmul;
+mod mean;
+mod movement;
 mod names;
+mod node;
 mod pool;
 mod quantize;
 mod softmax;
+mod transpose_conv;
+mod variables;
 mod weighted;
 
-use macforge_model::{ElementType, Model, OpKind, Operator, Tensor};
-use macforge_numeric::{AffineParams, NumericError, Semantics};
+use macforge_model::{Model, OpKind};
+use macforge_numeric::Semantics;
 
 use crate::QuantError;
-use crate::graph::{DType, QGraph, QNode, QOp, QTensor, TensorId};
+use crate::graph::{QGraph, QNode, QOp, QTensor, TensorId};
 pub(crate) use names::UniqueNames;
+use node::{Node, Operand, Steps};
+use variables::Variables;
 
 /// Both TFLite builds: they differ only where a product is shifted right after rounding.
 const TFLITE: &[Semantics] = &[Semantics::TfliteDouble, Semantics::TfliteSingle];
@@ -40,6 +48,7 @@ pub(crate) fn run(model: &Model, semantics: Semantics) -> Result<QGraph, QuantEr
         ids: vec![None; model.tensors.len()],
         names: UniqueNames::default(),
         weight_bytes: 0,
+        variables: Variables::new(model),
         graph: QGraph {
             name: model.name.clone(),
             semantics,
@@ -52,6 +61,7 @@ pub(crate) fn run(model: &Model, semantics: Semantics) -> Result<QGraph, QuantEr
     };
     for &tensor in &model.inputs {
         let id = pass.tensor(tensor, "graph input")?;
+        node::expect_batch_of_one(&model.tensors[tensor])?;
         pass.graph.inputs.push(id);
     }
     for index in 0..model.operators.len() {
@@ -61,6 +71,7 @@ pub(crate) fn run(model: &Model, semantics: Semantics) -> Result<QGraph, QuantEr
         let id = pass.tensor(tensor, "graph output")?;
         pass.graph.outputs.push(id);
     }
+    pass.graph.states = pass.variables.states(model);
     Ok(pass.graph)
 }
 
@@ -70,6 +81,7 @@ struct Pass<'a> {
     ids: Vec<Option<TensorId>>,
     names: UniqueNames,
     weight_bytes: usize,
+    variables: Variables,
     graph: QGraph,
 }
 
@@ -79,29 +91,16 @@ impl Pass<'_> {
         if let Some(id) = self.ids[index] {
             return Ok(id);
         }
-        let tensor = &self.model.tensors[index];
-        let (dtype, quant) = match tensor.dtype {
-            ElementType::I8 => (DType::I8, Some(affine::params(user, tensor)?)),
-            ElementType::F32 => (DType::F32, None),
-            other => {
-                return Err(QuantError::Parameter {
-                    node: user.to_string(),
-                    found: format!("tensor `{}` of type {other}", tensor.name),
-                    wanted: "int8, or float32 at the graph's boundary".into(),
-                });
-            }
-        };
-        let id = TensorId(self.graph.tensors.len());
-        self.graph.tensors.push(QTensor {
-            name: self.names.unique(&tensor.name, index),
-            shape: without_batch(user, tensor)?,
-            dtype,
-            quant,
-            unsigned: false,
-            channels_first: false,
-        });
+        let mut tensor = node::tensor(user, &self.model.tensors[index])?;
+        tensor.name = self.names.unique(&tensor.name, index);
+        let id = self.add(tensor);
         self.ids[index] = Some(id);
         Ok(id)
+    }
+
+    fn add(&mut self, tensor: QTensor) -> TensorId {
+        self.graph.tensors.push(tensor);
+        TensorId(self.graph.tensors.len() - 1)
     }
 
     fn operator(&mut self, index: usize) -> Result<(), QuantError> {
@@ -112,145 +111,82 @@ impl Pass<'_> {
             semantics: self.graph.semantics,
             source: self.model.source(index),
         };
-        let op = node.lower()?;
-        self.weight_bytes += match &op {
-            QOp::Conv2d(c) => c.weights.len(),
+        let operand = |i: usize| operator.inputs.get(i).copied().flatten();
+        match (&operator.kind, operand(1), operator.outputs.first()) {
+            (OpKind::Bookkeeping, ..) => Ok(()),
+            (OpKind::ReadVariable(variable), _, Some(&output)) => {
+                let id = match self.variables.value(*variable) {
+                    Some(id) => id,
+                    None => self.tensor(output, &node.source)?,
+                };
+                self.ids[output] = Some(id);
+                self.variables.read(*variable, id);
+                Ok(())
+            }
+            (OpKind::AssignVariable(variable), Some(value), _) => {
+                let id = self.tensor(value, &node.source)?;
+                self.variables.assign(*variable, id);
+                Ok(())
+            }
+            _ => {
+                let steps = node.lower()?;
+                self.nodes(index, &node.source, steps)
+            }
+        }
+    }
+
+    /// Appends what operator `index` has become.
+    fn nodes(&mut self, index: usize, source: &str, steps: Steps) -> Result<(), QuantError> {
+        // TFLite's own names are upper case with _2D; the index makes them unique.
+        let name = self.model.operators[index].name.to_lowercase();
+        let name = format!("{}_{index}", name.replace("_2d", "2d"));
+        let mut temporaries = Vec::new();
+        for mut tensor in steps.temporaries {
+            tensor.name = self.names.unique(&tensor.name, index);
+            temporaries.push(self.add(tensor));
+        }
+        let single = steps.steps.len() == 1;
+        for (number, step) in steps.steps.into_iter().enumerate() {
+            self.count_weights(&step.op, source)?;
+            let mut id = |operand: Operand| match operand {
+                Operand::Model(tensor) => self.tensor(tensor, source),
+                Operand::Temporary(at) => Ok(temporaries[at]),
+            };
+            let inputs = step
+                .inputs
+                .into_iter()
+                .map(&mut id)
+                .collect::<Result<_, _>>()?;
+            let output = id(step.output)?;
+            self.graph.nodes.push(QNode {
+                name: if single {
+                    name.clone()
+                } else {
+                    format!("{name}_{number}")
+                },
+                source: source.to_string(),
+                inputs,
+                output,
+                op: step.op,
+            });
+        }
+        Ok(())
+    }
+
+    fn count_weights(&mut self, op: &QOp, source: &str) -> Result<(), QuantError> {
+        self.weight_bytes += match op {
+            QOp::Conv2d(c) | QOp::ConvTranspose2d(c) => c.weights.len(),
             QOp::FullyConnected(f) => f.weights.len(),
             QOp::Lstm(l) => l.weights(),
             _ => 0,
         };
-        if self.weight_bytes > MAX_WEIGHT_BYTES {
-            return Err(QuantError::Parameter {
-                node: node.source,
-                found: format!("more than {MAX_WEIGHT_BYTES} bytes of weights up to here"),
-                wanted: "a model that fits the board's memory".into(),
-            });
-        }
-        let operands = match op {
-            QOp::Binary(_) => 2,
-            _ => 1,
-        };
-        let inputs = (0..operands)
-            .map(|i| self.tensor(node.input(i), &node.source))
-            .collect::<Result<_, _>>()?;
-        let output = self.tensor(operator.outputs[0], &node.source)?;
-        self.graph.nodes.push(QNode {
-            // TFLite's own names are upper case with _2D; the index makes them unique.
-            name: format!(
-                "{}_{index}",
-                operator.name.to_lowercase().replace("_2d", "2d")
-            ),
-            source: node.source,
-            inputs,
-            output,
-            op,
-        });
-        Ok(())
-    }
-}
-
-/// Shape without the batch dimension; a lone element is `[1]`.
-fn without_batch(user: &str, tensor: &Tensor) -> Result<Vec<usize>, QuantError> {
-    match tensor.shape.as_slice() {
-        [] | [1] => Ok(vec![1]),
-        [1, rest @ ..] => Ok(rest.to_vec()),
-        shape => Err(QuantError::Parameter {
-            node: user.to_string(),
-            found: format!("tensor `{}` of shape {shape:?}", tensor.name),
-            wanted: "batch 1 as the first dimension".into(),
-        }),
-    }
-}
-
-/// The operator that is being lowered.
-struct Node<'a> {
-    model: &'a Model,
-    operator: &'a Operator,
-    semantics: Semantics,
-    source: String,
-}
-
-impl Node<'_> {
-    fn lower(&self) -> Result<QOp, QuantError> {
-        match self.operator.kind {
-            OpKind::Conv2d(options) => self.conv2d(options),
-            OpKind::DepthwiseConv2d(options) => self.depthwise_conv2d(options),
-            OpKind::FullyConnected(activation) => self.fully_connected(activation),
-            OpKind::Add(activation) => self.add(activation),
-            OpKind::AveragePool2d(options) => self.average_pool(options),
-            OpKind::MaxPool2d(options) => self.max_pool(options),
-            OpKind::Reshape => {
-                self.same_params()?;
-                Ok(QOp::Reshape)
-            }
-            OpKind::Activation(activation) => self.activation(activation),
-            OpKind::Softmax { beta } => self.softmax(beta),
-            OpKind::Lstm(options) => self.lstm(options),
-            OpKind::Quantize => self.quantize(),
-            OpKind::Dequantize => Ok(QOp::Dequantize),
-            OpKind::Unsupported => unreachable!("refused before lowering"),
-        }
-    }
-
-    /// Index of operand `position`, which the importer has found present.
-    fn input(&self, position: usize) -> usize {
-        self.operator.inputs[position].expect("the importer requires this operand")
-    }
-
-    fn input_tensor(&self, position: usize) -> &Tensor {
-        &self.model.tensors[self.input(position)]
-    }
-
-    fn output_tensor(&self) -> &Tensor {
-        &self.model.tensors[self.operator.outputs[0]]
-    }
-
-    fn input_params(&self, position: usize) -> Result<AffineParams, QuantError> {
-        affine::params(&self.source, self.input_tensor(position))
-    }
-
-    fn output_params(&self) -> Result<AffineParams, QuantError> {
-        affine::params(&self.source, self.output_tensor())
-    }
-
-    /// Input and output must share their parameters, as operators that move raw integers demand.
-    fn same_params(&self) -> Result<AffineParams, QuantError> {
-        let (x, y) = (self.input_params(0)?, self.output_params()?);
-        // TFLite's own tolerance (pooling's Prepare).
-        if (x.scale - y.scale).abs() <= 1e-6 && x.zero_point == y.zero_point {
-            return Ok(y);
-        }
-        Err(self.parameter(
-            format!(
-                "input scale {} zero point {}, output scale {} zero point {}",
-                x.scale, x.zero_point, y.scale, y.zero_point
-            ),
-            "the same quantization on both",
-        ))
-    }
-
-    /// Refuses semantics under which this operator has no exact rule.
-    fn require(&self, wanted: &'static [Semantics]) -> Result<(), QuantError> {
-        if wanted.contains(&self.semantics) {
+        if self.weight_bytes <= MAX_WEIGHT_BYTES {
             return Ok(());
         }
-        Err(QuantError::Semantics {
-            node: self.source.clone(),
-            semantics: self.semantics,
-            wanted,
+        Err(QuantError::Parameter {
+            node: source.to_string(),
+            found: format!("more than {MAX_WEIGHT_BYTES} bytes of weights up to here"),
+            wanted: "a model that fits the board's memory".into(),
         })
-    }
-
-    fn parameter(&self, found: impl Into<String>, wanted: impl Into<String>) -> QuantError {
-        QuantError::Parameter {
-            node: self.source.clone(),
-            found: found.into(),
-            wanted: wanted.into(),
-        }
-    }
-
-    fn rule(&self, what: impl Into<String>) -> impl FnOnce(NumericError) -> QuantError {
-        let (node, what) = (self.source.clone(), what.into());
-        move |source| QuantError::Rule { node, what, source }
     }
 }

@@ -2,8 +2,10 @@
 
 use macforge_model::PoolOptions;
 use macforge_numeric::AveragePoolRule;
+use macforge_numeric::pool::Mean;
 
-use super::{Node, TFLITE};
+use super::TFLITE;
+use super::node::Node;
 use crate::QuantError;
 use crate::graph::{QOp, Window};
 
@@ -11,7 +13,12 @@ impl Node<'_> {
     pub(super) fn average_pool(&self, options: PoolOptions) -> Result<QOp, QuantError> {
         self.require(TFLITE)?;
         let clamp = self.clamp(options.activation, self.same_params()?)?;
-        let rule = AveragePoolRule::tflite(clamp);
+        let mean = if self.unsigned() {
+            Mean::TfliteUnsigned
+        } else {
+            Mean::Tflite
+        };
+        let rule = AveragePoolRule { mean, clamp };
         Ok(QOp::AveragePool(self.pool_window(options), rule))
     }
 
@@ -21,6 +28,8 @@ impl Node<'_> {
     }
 
     fn pool_window(&self, options: PoolOptions) -> Window {
-        self.window(options.kernel, options.stride, [1, 1], options.padding)
+        let input = &self.input_tensor(0).shape;
+        let (kernel, stride) = (options.kernel, options.stride);
+        self.window(input, kernel, stride, [1, 1], options.padding)
     }
 }

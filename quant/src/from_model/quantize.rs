@@ -3,7 +3,7 @@
 use macforge_model::ElementType;
 use macforge_numeric::Clamp;
 
-use super::Node;
+use super::node::Node;
 use crate::QuantError;
 use crate::graph::QOp;
 

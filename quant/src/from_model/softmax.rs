@@ -2,7 +2,8 @@
 
 use macforge_numeric::SoftmaxRule;
 
-use super::{Node, TFLITE};
+use super::TFLITE;
+use super::node::Node;
 use crate::QuantError;
 use crate::graph::QOp;
 

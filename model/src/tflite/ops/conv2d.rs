@@ -1,13 +1,13 @@
-//! `CONV_2D`: dense convolution, NHWC, weights `[OC, KH, KW, IC]`.
+//! `CONV_2D`: dense or grouped convolution, NHWC, weights `[OC, KH, KW, IC / groups]`.
 
-use super::{OpContext, Refusal, check_window, malformed, pair, unsupported};
-use crate::graph::{Conv2dOptions, ElementType, OpKind};
+use super::{OpContext, Refusal, check_window, malformed, pair};
+use crate::graph::{Conv2dOptions, OpKind};
 use crate::tflite::schema::{conv2d_options as f, options_type};
 
 pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
-    let input_tensor = op.int8_activation(0)?;
-    let output_tensor = op.int8_output()?;
-    let weights = op.constant(1, ElementType::I8)?;
+    let input_tensor = op.activation8(0)?;
+    let output_tensor = op.output_like(input_tensor)?;
+    let weights = op.weights(1, input_tensor)?;
     let (input, output) = (op.image(input_tensor)?, op.image(output_tensor)?);
     let [oc, kh, kw, ic] = *op.tensor(weights).shape else {
         return malformed(
@@ -19,7 +19,7 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
             ),
         );
     };
-    if oc != output[2] || ic == 0 || input[2] % ic != 0 {
+    if oc != output[2] || ic == 0 || input[2] % ic != 0 || oc % (input[2] / ic) != 0 {
         return malformed(
             "inputs[1]",
             format!(
@@ -27,14 +27,7 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
             ),
         );
     }
-    if ic != input[2] {
-        return unsupported(
-            Some(weights),
-            format!("grouped convolution, {} groups", input[2] / ic),
-            "a dense convolution (one group)",
-        );
-    }
-    op.check_bias(oc)?;
+    op.check_bias(2, oc)?;
     let options = op.options(options_type::CONV_2D)?;
     let read = Conv2dOptions {
         stride: pair(options, [f::STRIDE_H, f::STRIDE_W], 0)?,

@@ -1,14 +1,14 @@
 //! `DEPTHWISE_CONV_2D`: every input channel on its own, NHWC, weights `[1, KH, KW, OC]`.
 
 use super::{OpContext, Refusal, check_window, malformed, pair};
-use crate::graph::{Conv2dOptions, ElementType, OpKind};
+use crate::graph::{Conv2dOptions, OpKind};
 use crate::tflite::schema::{depthwise_conv2d_options as f, options_type};
 
 /// The depth multiplier is `OC / IC`; the option of that name repeats it and is not read.
 pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
-    let input_tensor = op.int8_activation(0)?;
-    let output_tensor = op.int8_output()?;
-    let weights = op.constant(1, ElementType::I8)?;
+    let input_tensor = op.activation8(0)?;
+    let output_tensor = op.output_like(input_tensor)?;
+    let weights = op.weights(1, input_tensor)?;
     let (input, output) = (op.image(input_tensor)?, op.image(output_tensor)?);
     let shape = &op.tensor(weights).shape;
     let [1, kh, kw, oc] = *shape.as_slice() else {
@@ -26,7 +26,7 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
             format!("weights {shape:?} do not fit input {input:?} and output {output:?}"),
         );
     }
-    op.check_bias(oc)?;
+    op.check_bias(2, oc)?;
     let options = op.options(options_type::DEPTHWISE_CONV_2D)?;
     let read = Conv2dOptions {
         stride: pair(options, [f::STRIDE_H, f::STRIDE_W], 0)?,

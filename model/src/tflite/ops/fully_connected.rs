@@ -1,13 +1,13 @@
-//! `FULLY_CONNECTED`: the flattened input times weights `[OC, IC]`.
+//! `FULLY_CONNECTED`: the input, or each of its rows, times weights `[OC, IC]`.
 
 use super::{OpContext, Refusal, malformed, unsupported};
-use crate::graph::{ElementType, OpKind};
+use crate::graph::OpKind;
 use crate::tflite::schema::{fully_connected_options as f, options_type};
 
 pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
-    let input = op.int8_activation(0)?;
-    let output = op.int8_output()?;
-    let weights = op.constant(1, ElementType::I8)?;
+    let input = op.activation8(0)?;
+    let output = op.output_like(input)?;
+    let weights = op.weights(1, input)?;
     let [oc, ic] = *op.tensor(weights).shape else {
         return malformed(
             "inputs[1]",
@@ -31,14 +31,18 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
             format!("weights [{oc}, {ic}] do not fit {inputs} inputs and {outputs} outputs"),
         );
     }
-    if inputs != ic {
+    let last = op.tensor(input).shape.last().copied();
+    if inputs != ic && last != Some(ic) {
         return unsupported(
             Some(input),
-            format!("{} rows of {ic} inputs", inputs / ic),
-            "batch 1: one row",
+            format!(
+                "rows of {ic} inputs across dimensions {:?}",
+                op.tensor(input).shape
+            ),
+            "one row, or rows along the last dimension",
         );
     }
-    op.check_bias(oc)?;
+    op.check_bias(2, oc)?;
     let options = op.options(options_type::FULLY_CONNECTED)?;
     if options.scalar(f::WEIGHTS_FORMAT, 0i8)? != 0 {
         return unsupported(

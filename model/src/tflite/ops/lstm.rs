@@ -18,8 +18,9 @@ const NORMALIZATION: std::ops::Range<usize> = 20..24;
 const INTERMEDIATES: usize = 5;
 
 pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
-    let input = op.int8_activation(0)?;
-    let output = op.int8_output()?;
+    let input = op.activation8(0)?;
+    let output = op.output_like(input)?;
+    op.expect_type(input, ElementType::I8)?;
     let [steps, inputs] = sequence(op, input)?;
     let [out_steps, units] = sequence(op, output)?;
     if steps != out_steps {

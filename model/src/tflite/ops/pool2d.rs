@@ -5,8 +5,9 @@ use crate::graph::PoolOptions;
 use crate::tflite::schema::{options_type, pool2d_options as f};
 
 pub(super) fn import(op: &OpContext<'_>) -> Result<PoolOptions, Refusal> {
-    let input = op.image(op.int8_activation(0)?)?;
-    let output = op.image(op.int8_output()?)?;
+    let tensor = op.activation8(0)?;
+    let input = op.image(tensor)?;
+    let output = op.image(op.output_like(tensor)?)?;
     if input[2] != output[2] {
         return malformed(
             "outputs[0]",

@@ -1,11 +1,11 @@
-//! `RESHAPE`: same elements in the same order, the output tensor's shape.
+//! `RESHAPE`, `EXPAND_DIMS`, `SQUEEZE`: same elements in the same order, the output tensor's shape.
 
 use super::{OpContext, Refusal, malformed, unsupported};
 use crate::graph::OpKind;
 
 pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
-    let input = op.int8_activation(0)?;
-    let output = op.int8_output()?;
+    let input = op.activation8(0)?;
+    let output = op.output_like(input)?;
     let (from, to) = (op.tensor(input), op.tensor(output));
     if from.elements() != to.elements() {
         return malformed(

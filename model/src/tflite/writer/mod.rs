@@ -3,11 +3,15 @@
 //! The official flatbuffers builder does the encoding, so the importer is tested against files
 //! that it did not shape itself. Operands may be inconsistent on purpose: nothing is checked.
 
+mod options;
+
 use flatbuffers::{FlatBufferBuilder, Push, TableFinishedWIPOffset, WIPOffset};
+
+pub use options::{Fused, Options};
 
 use super::builtin::{self, builtin_code};
 use super::reader::Field;
-use super::schema::{self, options_type};
+use super::schema;
 
 /// `enum TensorType` codes for [`TensorSpec::element_type`].
 pub mod element {
@@ -21,6 +25,10 @@ pub mod element {
     pub const I16: i8 = 7;
     /// Signed 8-bit integer.
     pub const I8: i8 = 9;
+    /// Reference to a variable.
+    pub const RESOURCE: i8 = 13;
+    /// Signed 4-bit integer, two to a byte.
+    pub const I4: i8 = 17;
 }
 
 /// One tensor, all fields as they go into the file.
@@ -42,75 +50,6 @@ pub struct TensorSpec {
     pub data: Vec<u8>,
 }
 
-/// `enum ActivationFunctionType`.
-#[derive(Clone, Copy, Debug)]
-#[repr(i8)]
-pub enum Fused {
-    /// No activation.
-    None = 0,
-    /// max(x, 0).
-    Relu = 1,
-    /// Clamp to [-1, 1].
-    ReluN1To1 = 2,
-    /// Clamp to [0, 6].
-    Relu6 = 3,
-    /// Hyperbolic tangent (not supported by the importer).
-    Tanh = 4,
-}
-
-/// Options table of an operator. Pairs are vertical, horizontal.
-#[derive(Clone, Copy, Debug)]
-pub enum Options {
-    /// No options table.
-    None,
-    /// `Conv2DOptions`.
-    Conv2d {
-        /// Strides.
-        stride: [i32; 2],
-        /// Dilation factors.
-        dilation: [i32; 2],
-        /// True for SAME padding, false for VALID.
-        same: bool,
-        /// Fused activation.
-        fused: Fused,
-    },
-    /// `DepthwiseConv2DOptions`.
-    DepthwiseConv2d {
-        /// Strides.
-        stride: [i32; 2],
-        /// Dilation factors.
-        dilation: [i32; 2],
-        /// True for SAME padding, false for VALID.
-        same: bool,
-        /// Fused activation.
-        fused: Fused,
-    },
-    /// `Pool2DOptions`.
-    Pool {
-        /// Window.
-        kernel: [i32; 2],
-        /// Strides.
-        stride: [i32; 2],
-        /// True for SAME padding, false for VALID.
-        same: bool,
-        /// Fused activation.
-        fused: Fused,
-    },
-    /// `FullyConnectedOptions`.
-    FullyConnected(Fused),
-    /// `AddOptions`.
-    Add(Fused),
-    /// `SoftmaxOptions`, with beta.
-    Softmax(f32),
-    /// `UnidirectionalSequenceLSTMOptions`, batch major.
-    Lstm {
-        /// Bound of the cell state.
-        cell_clip: f32,
-        /// Tensor for all five intermediates.
-        hidden: i32,
-    },
-}
-
 #[derive(Clone, Debug)]
 struct OperatorSpec {
     name: String,
@@ -124,6 +63,8 @@ struct OperatorSpec {
 pub struct ModelWriter {
     tensors: Vec<TensorSpec>,
     operators: Vec<OperatorSpec>,
+    /// The second subgraph, which gives variables their first values.
+    initialization: Option<Box<ModelWriter>>,
     inputs: Vec<i32>,
     outputs: Vec<i32>,
 }
@@ -213,21 +154,54 @@ impl ModelWriter {
         });
     }
 
+    /// Adds a variable with its first value, and a handle of it; gives the handle. All variables
+    /// come before other operators.
+    pub fn variable(&mut self, name: &'static str, initial: TensorSpec) -> i32 {
+        let resource = || TensorSpec {
+            name: name.into(),
+            element_type: element::RESOURCE,
+            ..Default::default()
+        };
+        if self.initialization.is_none() {
+            self.operator("CALL_ONCE", &[], &[], Options::CallOnce(1));
+        }
+        let other = self.initialization.get_or_insert_default();
+        let handle = other.tensor(resource());
+        let value = other.tensor(initial);
+        other.operator("VAR_HANDLE", &[], &[handle], Options::VarHandle(name));
+        other.operator("ASSIGN_VARIABLE", &[handle, value], &[], Options::None);
+        let handle = self.tensor(resource());
+        self.operator("VAR_HANDLE", &[], &[handle], Options::VarHandle(name));
+        handle
+    }
+
     /// Sets the graph's inputs and outputs and encodes the file.
     pub fn finish(mut self, inputs: &[i32], outputs: &[i32]) -> Vec<u8> {
         self.inputs = inputs.into();
         self.outputs = outputs.into();
+        let graphs: Vec<&ModelWriter> = [&self]
+            .into_iter()
+            .chain(self.initialization.as_deref())
+            .collect();
         let mut fbb = FlatBufferBuilder::new();
-        let codes: Tables = (self.operators.iter())
+        // Every operator has a code of its own. Buffer 0 is the empty one, then one per tensor.
+        let operators = graphs.iter().flat_map(|g| &g.operators);
+        let codes: Tables = operators
             .map(|op| operator_code(&mut fbb, &op.name))
             .collect();
         let codes = fbb.create_vector(&codes);
-        // Buffer 0 is the empty one, buffer i + 1 belongs to tensor i.
+        let tensors = graphs.iter().flat_map(|g| &g.tensors);
         let mut buffers: Tables = vec![buffer(&mut fbb, &[])];
-        buffers.extend(self.tensors.iter().map(|t| buffer(&mut fbb, &t.data)));
+        buffers.extend(tensors.map(|t| buffer(&mut fbb, &t.data)));
         let buffers = fbb.create_vector(&buffers);
-        let subgraph = self.subgraph(&mut fbb);
-        let subgraphs = fbb.create_vector(&[subgraph]);
+        let (mut code, mut buffer) = (0, 1);
+        let mut subgraphs = Vec::new();
+        for graph in graphs {
+            subgraphs.push(graph.subgraph(&mut fbb, code, buffer));
+            code += graph.operators.len() as u32;
+            buffer += graph.tensors.len() as u32;
+        }
+        let subgraphs = fbb.create_vector(&subgraphs);
         let description = fbb.create_string("written by macforge's test writer");
         let start = fbb.start_table();
         put(&mut fbb, schema::model::VERSION, schema::VERSION);
@@ -240,13 +214,19 @@ impl ModelWriter {
         fbb.finished_data().to_vec()
     }
 
-    fn subgraph(&self, fbb: &mut FlatBufferBuilder<'_>) -> WIPOffset<TableFinishedWIPOffset> {
-        let tensors: Tables = (self.tensors.iter().enumerate())
-            .map(|(i, t)| tensor(fbb, t, i as u32 + 1))
+    /// `code` and `buffer`: those of the first operator and the first tensor.
+    fn subgraph(
+        &self,
+        fbb: &mut FlatBufferBuilder<'_>,
+        code: u32,
+        buffer: u32,
+    ) -> WIPOffset<TableFinishedWIPOffset> {
+        let tensors: Tables = (self.tensors.iter().zip(buffer..))
+            .map(|(t, buffer)| tensor(fbb, t, buffer))
             .collect();
         let tensors = fbb.create_vector(&tensors);
-        let operators: Tables = (self.operators.iter().enumerate())
-            .map(|(i, op)| operator(fbb, op, i as u32))
+        let operators: Tables = (self.operators.iter().zip(code..))
+            .map(|(op, code)| operator(fbb, op, code))
             .collect();
         let operators = fbb.create_vector(&operators);
         let inputs = fbb.create_vector(&self.inputs);
@@ -325,7 +305,7 @@ fn operator(
 ) -> WIPOffset<TableFinishedWIPOffset> {
     let inputs = fbb.create_vector(&spec.inputs);
     let outputs = fbb.create_vector(&spec.outputs);
-    let options = options(fbb, spec.options);
+    let options = options::table(fbb, spec.options);
     let intermediates = match spec.options {
         Options::Lstm { hidden, .. } => Some(fbb.create_vector(&[hidden; 5])),
         _ => None,
@@ -342,84 +322,4 @@ fn operator(
         put(fbb, schema::operator::INTERMEDIATES, intermediates);
     }
     fbb.end_table(start)
-}
-
-fn options(
-    fbb: &mut FlatBufferBuilder<'_>,
-    options: Options,
-) -> Option<(u8, WIPOffset<TableFinishedWIPOffset>)> {
-    let padding = |same: bool| if same { 0i8 } else { 1 };
-    let start = fbb.start_table();
-    let kind = match options {
-        Options::None => 0,
-        Options::Conv2d {
-            stride,
-            dilation,
-            same,
-            fused,
-        } => {
-            use schema::conv2d_options as f;
-            put(fbb, f::PADDING, padding(same));
-            put(fbb, f::STRIDE_W, stride[1]);
-            put(fbb, f::STRIDE_H, stride[0]);
-            put(fbb, f::ACTIVATION, fused as i8);
-            put(fbb, f::DILATION_W, dilation[1]);
-            put(fbb, f::DILATION_H, dilation[0]);
-            options_type::CONV_2D
-        }
-        Options::DepthwiseConv2d {
-            stride,
-            dilation,
-            same,
-            fused,
-        } => {
-            use schema::depthwise_conv2d_options as f;
-            put(fbb, f::PADDING, padding(same));
-            put(fbb, f::STRIDE_W, stride[1]);
-            put(fbb, f::STRIDE_H, stride[0]);
-            put(fbb, f::ACTIVATION, fused as i8);
-            put(fbb, f::DILATION_W, dilation[1]);
-            put(fbb, f::DILATION_H, dilation[0]);
-            options_type::DEPTHWISE_CONV_2D
-        }
-        Options::Pool {
-            kernel,
-            stride,
-            same,
-            fused,
-        } => {
-            use schema::pool2d_options as f;
-            put(fbb, f::PADDING, padding(same));
-            put(fbb, f::STRIDE_W, stride[1]);
-            put(fbb, f::STRIDE_H, stride[0]);
-            put(fbb, f::FILTER_W, kernel[1]);
-            put(fbb, f::FILTER_H, kernel[0]);
-            put(fbb, f::ACTIVATION, fused as i8);
-            options_type::POOL_2D
-        }
-        Options::FullyConnected(fused) => {
-            put(
-                fbb,
-                schema::fully_connected_options::ACTIVATION,
-                fused as i8,
-            );
-            options_type::FULLY_CONNECTED
-        }
-        Options::Add(fused) => {
-            put(fbb, schema::add_options::ACTIVATION, fused as i8);
-            options_type::ADD
-        }
-        Options::Lstm { cell_clip, .. } => {
-            use schema::unidirectional_sequence_lstm_options as f;
-            put(fbb, f::ACTIVATION, 4i8);
-            put(fbb, f::CELL_CLIP, cell_clip);
-            options_type::UNIDIRECTIONAL_SEQUENCE_LSTM
-        }
-        Options::Softmax(beta) => {
-            put(fbb, schema::softmax_options::BETA, beta);
-            options_type::SOFTMAX
-        }
-    };
-    let table = fbb.end_table(start);
-    (kind != 0).then_some((kind, table))
 }
