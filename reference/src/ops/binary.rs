@@ -18,10 +18,19 @@ pub(super) fn eval(cx: &Context, rule: &BinaryRule) -> Result<Output, ReferenceE
         saturations += u64::from(saturated);
         value
     };
-    let pairs = ndarray::Zip::from(a).and(b);
-    let values = match cx.prepared {
-        Prepared::Pairs(table) => pairs.map_collect(|&a, &b| count(table.get(a, b))),
-        _ => pairs.map_collect(|&a, &b| count((rule.apply(a, b), rule.saturates(a, b)))),
+    // contiguous, because ndarray walks over dynamic dimensions slowly
+    let (a, b) = (a.as_standard_layout(), b.as_standard_layout());
+    let contiguous = "standard layout is contiguous";
+    let (a, b) = (
+        a.as_slice().expect(contiguous),
+        b.as_slice().expect(contiguous),
+    );
+    let pairs = a.iter().zip(b);
+    let values: Vec<i8> = match cx.prepared {
+        Prepared::Pairs(table) => pairs.map(|(&a, &b)| count(table.get(a, b))).collect(),
+        _ => pairs
+            .map(|(&a, &b)| count((rule.apply(a, b), rule.saturates(a, b))))
+            .collect(),
     };
-    cx.output(values.into_iter().collect(), saturations)
+    cx.output(values, saturations)
 }

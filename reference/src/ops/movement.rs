@@ -1,15 +1,21 @@
 //! Operations that move values: TRANSPOSE, CONCATENATION, SLICE, PAD, RESIZE_NEAREST.
 
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 
 use super::{Context, Output};
 use crate::error::ReferenceError;
+
+/// A view's elements in their order; ndarray copies whole rows where it can.
+fn elements(view: ArrayViewD<i8>) -> Vec<i8> {
+    let contiguous = view.as_standard_layout().into_owned();
+    contiguous.into_raw_vec_and_offset().0
+}
 
 pub(super) fn transpose(cx: &Context, perm: &[usize]) -> Result<Output, ReferenceError> {
     let input = cx.input(0)?;
     cx.expect("dimensions", perm.len(), input.ndim())?;
     let view = input.view().permuted_axes(IxDyn(perm));
-    cx.output(view.iter().copied().collect(), 0)
+    cx.output(elements(view), 0)
 }
 
 pub(super) fn concat(cx: &Context, axis: usize) -> Result<Output, ReferenceError> {
@@ -42,7 +48,7 @@ pub(super) fn slice(
         );
         view.slice_axis_inplace(Axis(axis), of_axis);
     }
-    cx.output(view.iter().copied().collect(), 0)
+    cx.output(elements(view), 0)
 }
 
 pub(super) fn pad(cx: &Context, before: &[usize], value: i8) -> Result<Output, ReferenceError> {

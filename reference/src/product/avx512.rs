@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_storeu_si512,
 };
 
-use super::{BLOCK, LANES, Product, STEP, Tile};
+use super::{BLOCK, LANES, PAIR, Product, STEP, Sums, Tile};
 
 /// Whether this processor has the instructions.
 pub(super) fn is_available() -> bool {
@@ -28,37 +28,55 @@ pub(super) fn apply(product: &Product, inputs: &[u8], out: &mut [i8]) -> u64 {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn apply_detected(product: &Product, inputs: &[u8], out: &mut [i8]) -> u64 {
     product.apply_with(inputs, out, |tiles, inputs, stride, sums| {
-        // a full block keeps its sums in registers
-        if inputs.len() == BLOCK * stride {
-            multiply::<BLOCK>(tiles, inputs, stride, sums);
-        } else {
-            for (input, sums) in inputs.chunks_exact(stride).zip(sums) {
-                multiply::<1>(tiles, input, stride, std::array::from_mut(sums));
+        let full = inputs.len() == BLOCK * stride;
+        match (full, tiles.split_at_checked(stride / STEP)) {
+            // a full block keeps its sums in registers
+            (true, Some((first, second))) if !second.is_empty() => {
+                multiply::<BLOCK, 2>([first, second], inputs, stride, sums);
+            }
+            (true, _) => multiply::<BLOCK, 1>([tiles], inputs, stride, sums),
+            (false, _) => {
+                for (tiles, sums) in tiles.chunks_exact(stride / STEP).zip(sums) {
+                    for (input, sums) in inputs.chunks_exact(stride).zip(sums) {
+                        let mut one = [[[0; LANES]; BLOCK]; PAIR];
+                        multiply::<1, 1>([tiles], input, stride, &mut one);
+                        *sums = one[0][0];
+                    }
+                }
             }
         }
     })
 }
 
+/// `N` input vectors times `T` tile rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn multiply<const N: usize>(
-    tiles: &[Tile],
+fn multiply<const N: usize, const T: usize>(
+    tiles: [&[Tile]; T],
     inputs: &[u8],
     stride: usize,
-    sums: &mut [[i32; LANES]; N],
+    sums: &mut Sums,
 ) {
-    let rows: [&[u8]; N] = std::array::from_fn(|row| &inputs[row * stride..(row + 1) * stride]);
-    let mut acc = [_mm512_setzero_si512(); N];
-    for (step, tile) in tiles.iter().enumerate() {
-        let weights = load(tile);
-        for (acc, row) in acc.iter_mut().zip(rows) {
-            let four: [u8; STEP] = std::array::from_fn(|k| row[step * STEP + k]);
-            let x = _mm512_set1_epi32(i32::from_le_bytes(four));
-            *acc = _mm512_dpbusd_epi32(*acc, x, weights);
+    let steps = stride / STEP;
+    let rows: [&[[u8; STEP]]; N] = std::array::from_fn(|row| {
+        let (fours, _) = inputs[row * stride..(row + 1) * stride].as_chunks();
+        &fours[..steps]
+    });
+    let tiles = tiles.map(|of_tile| &of_tile[..steps]);
+    let mut acc = [[_mm512_setzero_si512(); N]; T];
+    for step in 0..steps {
+        let weights = tiles.map(|of_tile| load(&of_tile[step]));
+        for (index, row) in rows.iter().enumerate() {
+            let x = _mm512_set1_epi32(i32::from_le_bytes(row[step]));
+            for (acc, weights) in acc.iter_mut().zip(weights) {
+                acc[index] = _mm512_dpbusd_epi32(acc[index], x, weights);
+            }
         }
     }
     for (sums, acc) in sums.iter_mut().zip(acc) {
-        // SAFETY: sixteen int32 are the 64 bytes that the store writes.
-        unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), acc) };
+        for (sums, acc) in sums.iter_mut().zip(acc) {
+            // SAFETY: sixteen int32 are the 64 bytes that the store writes.
+            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), acc) };
+        }
     }
 }
 

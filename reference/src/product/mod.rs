@@ -20,6 +20,12 @@ pub(crate) const STEP: usize = 4;
 /// Input vectors that are multiplied together.
 pub(crate) const BLOCK: usize = 8;
 
+/// Channel tiles that are multiplied together, so that an input is loaded once for both.
+pub(crate) const PAIR: usize = 2;
+
+/// Sums of a block: of every tile, of every input vector, of every channel.
+type Sums = [[[i32; LANES]; BLOCK]; PAIR];
+
 /// A tile: input `k` of channel `c` at `c * STEP + k`.
 pub(crate) type Tile = [i8; LANES * STEP];
 
@@ -37,7 +43,7 @@ pub(crate) struct Product {
     channels: usize,
     /// Added to `sum(w * (x + 128))`: the bias less `(128 + zx) * sum(w)`.
     offsets: Vec<i32>,
-    requant: RequantRow,
+    requant: RequantRow<LANES>,
     lower_is_activation: bool,
 }
 
@@ -105,31 +111,38 @@ impl Product {
         self.apply_with(inputs, out, portable::multiply)
     }
 
-    /// The layer with `multiply(tiles, input, sums)`, which adds one tile row to [`LANES`] sums
-    /// of every input vector.
+    /// The layer with `multiply(tiles, inputs, stride, sums)`, which multiplies one or two tile
+    /// rows with every input vector.
     #[inline(always)]
     fn apply_with(
         &self,
         inputs: &[u8],
         out: &mut [i8],
-        multiply: impl Fn(&[Tile], &[u8], usize, &mut [[i32; LANES]; BLOCK]),
+        multiply: impl Fn(&[Tile], &[u8], usize, &mut Sums),
     ) -> u64 {
         let mut saturations = 0;
-        for (tile, tiles) in self.tiles.chunks_exact(self.steps).enumerate() {
-            let first = tile * LANES;
-            let used = LANES.min(self.channels - first);
-            let offsets = &self.offsets[first..first + used];
-            let mut sums = [[0; LANES]; BLOCK];
+        for (pair, tiles) in self.tiles.chunks(PAIR * self.steps).enumerate() {
+            let mut sums = [[[0; LANES]; BLOCK]; PAIR];
             multiply(tiles, inputs, self.stride(), &mut sums);
-            for (row, sums) in out.chunks_exact_mut(self.channels).zip(&mut sums) {
-                for (sum, offset) in sums.iter_mut().zip(offsets) {
-                    *sum += offset;
-                }
-                let values = &mut row[first..first + used];
-                saturations +=
-                    self.requant
-                        .apply(first, &sums[..used], values, self.lower_is_activation);
+            for (index, sums) in sums.iter().take(tiles.len() / self.steps).enumerate() {
+                saturations += self.requantize(pair * PAIR + index, sums, out);
             }
+        }
+        saturations
+    }
+
+    /// Writes the outputs of one tile's channels; returns the number of saturations.
+    #[inline(always)]
+    fn requantize(&self, tile: usize, sums: &[[i32; LANES]; BLOCK], out: &mut [i8]) -> u64 {
+        let first = tile * LANES;
+        let used = LANES.min(self.channels - first);
+        let offsets: [i32; LANES] = std::array::from_fn(|lane| self.offsets[first + lane]);
+        let mut saturations = 0;
+        for (row, sums) in out.chunks_exact_mut(self.channels).zip(sums) {
+            let acc = std::array::from_fn(|lane| sums[lane] + offsets[lane]);
+            let (values, saturated) = self.requant.apply(tile, &acc, self.lower_is_activation);
+            row[first..first + used].copy_from_slice(&values[..used]);
+            saturations += u64::from(saturated);
         }
         saturations
     }
