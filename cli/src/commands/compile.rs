@@ -16,7 +16,7 @@ use std::time::Instant;
 /// Options of `compile`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Model file (.tflite) or name of a built-in model (fire-risk)
+    /// Model file (.tflite, .onnx) or name of a built-in model (fire-risk)
     pub model: String,
     /// Board; `macforge boards` lists them
     #[arg(long)]

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// Options of `explore`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Model file (.tflite) or name of a built-in model
+    /// Model file (.tflite, .onnx) or name of a built-in model
     pub model: String,
     /// Board
     #[arg(long)]

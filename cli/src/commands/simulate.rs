@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::commands::report;
 pub use crate::cosim::run::{Request, Verified};
-use crate::cosim::{result::Simulation, run as cosim, samples};
+use crate::cosim::{layout, result::Simulation, run as cosim, samples};
 use crate::project::Project;
 use crate::table::Table;
 use crate::{say, sayln};
@@ -180,7 +180,8 @@ fn write_outputs(path: &Path, graph: &QGraph, outputs: &[Value]) -> Result<()> {
 }
 
 fn write_npz(file: &mut File, graph: &QGraph, outputs: &[Value]) -> Result<()> {
-    let name = graph.tensor(graph.outputs[0]).name.clone();
+    let tensor = graph.tensor(graph.outputs[0]);
+    let name = tensor.name.clone();
     let ints: Vec<&ArrayD<i8>> = outputs.iter().filter_map(Value::as_i8).collect();
     let floats: Vec<&ArrayD<f32>> = outputs.iter().filter_map(Value::as_f32).collect();
     let mut npz = NpzWriter::new_compressed(&mut *file);
@@ -190,9 +191,11 @@ fn write_npz(file: &mut File, graph: &QGraph, outputs: &[Value]) -> Result<()> {
     }
     for name in names {
         if floats.is_empty() {
-            npz.add_array(name, &stack(&ints)?).into_diagnostic()?;
+            let batch = layout::of_model(tensor, stack(&ints)?);
+            npz.add_array(name, &batch).into_diagnostic()?;
         } else {
-            npz.add_array(name, &stack(&floats)?).into_diagnostic()?;
+            let batch = layout::of_model(tensor, stack(&floats)?);
+            npz.add_array(name, &batch).into_diagnostic()?;
         }
     }
     npz.finish().into_diagnostic()?;

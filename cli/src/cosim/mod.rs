@@ -1,6 +1,7 @@
 //! Co-simulation of a design: samples in, scores out.
 
 pub mod decode;
+pub mod layout;
 pub mod result;
 pub mod run;
 pub mod samples;

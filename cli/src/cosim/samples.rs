@@ -1,5 +1,6 @@
 //! Samples: the first array of an `.npz` file, batch first, or seeded random values.
 
+use crate::cosim::layout;
 use macforge_numeric::AffineParams;
 use macforge_quant::{DType, QGraph};
 use macforge_reference::Value;
@@ -34,6 +35,10 @@ pub fn from_reader<R: Read + Seek>(
         .wrap_err("not an .npz file")?;
     let raw = first_array(&mut npz)?;
     let input = graph.tensor(graph.inputs[0]);
+    let raw = match raw {
+        Raw::Integers(a) => Raw::Integers(layout::stored(input, a)),
+        Raw::Floats(a) => Raw::Floats(layout::stored(input, a)),
+    };
     let (found, batched) = match &raw {
         Raw::Integers(a) => (a.shape().to_vec(), a.ndim() > 0),
         Raw::Floats(a) => (a.shape().to_vec(), a.ndim() > 0),
@@ -43,8 +48,7 @@ pub fn from_reader<R: Read + Seek>(
     if !batched || squeeze(&found[1..]) != squeeze(&input.shape) {
         return Err(miette!(
             "the first array has shape {found:?}; wanted [N, {}] for the input `{}`",
-            input
-                .shape
+            layout::model_shape(input)
                 .iter()
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()

@@ -30,7 +30,7 @@ use macforge_numeric::{AffineParams, Semantics, SoftmaxRule};
 /// Which cells and blocks a design needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Selection {
-    /// Rounding rules of the requantizer lanes.
+    /// Rounding rules of the requantizer lanes, and of float32 inputs.
     pub semantics: Semantics,
     /// Bits of an accumulator.
     pub acc_bits: u32,
@@ -80,7 +80,11 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
     if let Some(rule) = &selection.softmax {
         modules.extend(softmax_unit::build(rule, engine::SOFTMAX_READ_LATENCY)?);
     }
-    modules.extend(selection.quantize.map(quantize_f32::build));
+    modules.extend(
+        selection
+            .quantize
+            .map(|q| quantize_f32::build(q, semantics)),
+    );
     modules.extend(selection.dequantize.map(dequantize_f32::build));
     Ok(modules)
 }

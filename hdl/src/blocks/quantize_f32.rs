@@ -1,4 +1,4 @@
-//! float32 to int8, in every bit as [`AffineParams::quantize`].
+//! float32 to int8, in every bit as [`AffineParams::quantize_as`].
 //!
 //! The function is a staircase: monotone in its argument, with at most 256 values. Float32 bit
 //! patterns become ordered integers (keys) when a negative number's bits are complemented and a
@@ -8,7 +8,7 @@
 
 use crate::VerilogModule;
 use crate::typed::{Expr, Header, Module, concat, constant, mux, repeat, signed, unsigned};
-use macforge_numeric::{AffineParams, Interval, thresholds};
+use macforge_numeric::{AffineParams, Clamp, Interval, Semantics, thresholds};
 
 /// Cycles from `x` to `q_q`.
 pub const LATENCY: usize = 10;
@@ -31,8 +31,8 @@ fn number(key: i64) -> f32 {
 }
 
 /// `result[i]`: the smallest key whose int8 is at least `i - 127`.
-fn key_thresholds(params: AffineParams) -> Vec<i128> {
-    let quantize = |key: i64| i32::from(params.quantize(number(key)));
+fn key_thresholds(params: AffineParams, semantics: Semantics) -> Vec<i128> {
+    let quantize = |key: i64| Clamp::INT8.apply(params.quantize_as(semantics, number(key)));
     let range = Interval {
         lo: FIRST_KEY,
         hi: LAST_KEY,
@@ -49,21 +49,25 @@ fn key_thresholds(params: AffineParams) -> Vec<i128> {
 }
 
 /// The block `quantize_f32` for one tensor's parameters: `x` are float32 bits, `q_q` is int8.
-pub fn module(params: AffineParams) -> Module {
+pub fn module(params: AffineParams, semantics: Semantics) -> Module {
     let AffineParams { scale, zero_point } = params;
+    let halves = match semantics {
+        Semantics::OrtX86 => "half to even",
+        _ => "half away from zero",
+    };
     let mut m = Module::new(
         "quantize_f32",
         Header {
             purpose: "float32 to int8, by a binary search over 255 thresholds".into(),
             equation: format!(
-                "q = clamp(round(x / {scale:e}) + {zero_point}), IEEE binary32 division, half away\n\
-                 from zero; NaN gives {zero_point}"
+                "q = clamp(round(x / {scale:e}) + {zero_point}), IEEE binary32 division,\n\
+                 {halves}; NaN gives {zero_point}"
             ),
             latency: format!("{LATENCY}; initiation interval 1; never stalls"),
         },
     );
     let x = m.input("x", unsigned(32));
-    let thresholds = key_thresholds(params);
+    let thresholds = key_thresholds(params, semantics);
     m.section("1: the key is ordered as the numbers are");
     let flip = concat(&[constant(unsigned(1), 1), repeat(&x.bit(31), 31)]);
     let mut key = m.register("key", &x.xor(&flip));
@@ -94,8 +98,8 @@ pub fn module(params: AffineParams) -> Module {
 }
 
 /// The printed block.
-pub fn build(params: AffineParams) -> VerilogModule {
-    module(params).build()
+pub fn build(params: AffineParams, semantics: Semantics) -> VerilogModule {
+    module(params, semantics).build()
 }
 
 /// Step `k`: with the top `k` bits of `q + 128` known, the next one is set from this key on.
