@@ -13,6 +13,8 @@
 //! | [`requant`] | the requantizers: accumulator to int8 |
 //! | [`thresholds`] | any other non-decreasing accumulator function, given by its steps |
 //! | [`lane`] | the one integer formula that the hardware lane evaluates for all of them |
+//! | [`step`] | scalar steps of a float32 or int64 chain between two integer tensors |
+//! | [`float_rows`] | float32 functions of a row, which a host computes behind the last integers |
 //! | [`solve_lane`] | lane constants for a general staircase |
 //! | [`staircase`] | equality of two monotone step functions, proved from their thresholds |
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
@@ -32,6 +34,7 @@ pub mod dynamic;
 pub mod error;
 pub mod fixed;
 pub mod float_functions;
+pub mod float_rows;
 pub mod format;
 pub mod interval;
 pub mod lane;
@@ -45,12 +48,13 @@ mod requant_row;
 pub mod softmax;
 pub mod solve_lane;
 pub mod staircase;
+pub mod step;
 pub mod table;
 pub mod thresholds;
 pub mod transcendental;
 pub mod unary;
 
-pub use binary::{BinaryFunction, BinaryRule, FloatOperation};
+pub use binary::{BinaryFunction, BinaryRule, FloatOperation, WeightedSum};
 pub use error::NumericError;
 pub use format::{AffineParams, Clamp, Semantics};
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};
@@ -66,4 +70,5 @@ pub use solve_lane::{SolvedLane, StaircaseChannel, solve_lanes};
 pub use staircase::{
     StaircaseCounterexample, StaircaseProof, prove_equal, prove_equal_functions, thresholds,
 };
+pub use step::{Direction, Number, Rounding, Step};
 pub use thresholds::Thresholds;

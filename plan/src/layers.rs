@@ -235,7 +235,8 @@ impl Pass<'_> {
             | QOp::Slice { .. }
             | QOp::Pad { .. }
             | QOp::Resize { .. }
-            | QOp::Lstm(_) => {
+            | QOp::Lstm(_)
+            | QOp::Host(_) => {
                 return Err(unsupported(
                     &node.source,
                     format!("{} has no hardware", node.op.kind()),

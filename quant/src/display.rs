@@ -3,9 +3,9 @@
 use std::fmt;
 
 use macforge_numeric::lstm::Factor;
-use macforge_numeric::{BinaryFunction, LstmRule, RequantRule, Requantizer};
+use macforge_numeric::{BinaryFunction, LstmRule, RequantRule, Requantizer, Step};
 
-use crate::graph::{DType, Lstm, QGraph, QNode, QOp, QTensor, TensorId, Window};
+use crate::graph::{DType, HostOp, Lstm, QGraph, QNode, QOp, QTensor, TensorId, Window};
 
 impl fmt::Display for QGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,6 +178,7 @@ fn rule(node: &QNode) -> Option<String> {
             r.multiplier, r.left_shift, r.diff_min
         )),
         QOp::Lstm(l) => Some(lstm_rule(&l.rule)),
+        QOp::Host(op) => host(op),
         QOp::Reshape | QOp::Quantize | QOp::Dequantize => None,
     }
 }
@@ -210,6 +211,10 @@ fn binary(function: &BinaryFunction) -> String {
             "({:+}), ({:+}); product * {} {:+}; integers {:+}",
             -p.zero_point_a, -p.zero_point_b, p.ratio, p.zero_point, p.offset
         ),
+        BinaryFunction::WeightedSum(s) => format!(
+            "floor(({} * {:+} and {} * {:+}) / {})",
+            s.a, -s.zero_point_a, s.b, -s.zero_point_b, s.divisor
+        ),
         BinaryFunction::Float(r) => format!(
             "float32 {} of * {} {:+}, * {} {:+}; / {}",
             r.operation.name(),
@@ -219,6 +224,36 @@ fn binary(function: &BinaryFunction) -> String {
             -r.b.zero_point,
             r.scale
         ),
+    }
+}
+
+/// Parameters of a host operation; chains of many channels by a hash of their text.
+fn host(op: &HostOp) -> Option<String> {
+    let chains = |steps: &[Vec<Step>]| match steps {
+        [one] => format!("{one:?}"),
+        many => {
+            let text = format!("{many:?}");
+            format!("{} chains fnv {:016x}", many.len(), fnv1a(text.bytes()))
+        }
+    };
+    let floats = |weights: &[f32]| {
+        let bytes = weights.iter().flat_map(|w| w.to_bits().to_le_bytes());
+        format!("weights fnv {:016x}", fnv1a(bytes))
+    };
+    match op {
+        HostOp::Steps(steps) => Some(chains(steps)),
+        HostOp::Quantize(steps, clamp) => Some(format!(
+            "{} clamp {}..={}",
+            chains(steps),
+            clamp.lo,
+            clamp.hi
+        )),
+        HostOp::FullyConnected { weights, .. } => Some(floats(weights)),
+        HostOp::Conv2d {
+            window, weights, ..
+        } => Some(format!("{window}, {}", floats(weights))),
+        HostOp::Select(index) => Some(format!("index {index}")),
+        HostOp::Softmax | HostOp::LogSoftmax | HostOp::Sigmoid | HostOp::ArgMax => None,
     }
 }
 

@@ -4,7 +4,8 @@
 //! rules of `macforge-numeric`; everything before it deals with file formats and real numbers.
 
 use macforge_numeric::{
-    AffineParams, AveragePoolRule, BinaryRule, Clamp, LstmRule, Requantizer, Semantics, SoftmaxRule,
+    AffineParams, AveragePoolRule, BinaryRule, Clamp, LstmRule, Requantizer, Semantics,
+    SoftmaxRule, Step,
 };
 
 /// Index of a tensor in [`QGraph::tensors`].
@@ -176,6 +177,44 @@ pub struct MatMul {
     pub requant: Option<Requantizer>,
 }
 
+/// float32 work of the host, in front of the first integer tensor or behind the last one. The
+/// hardware has no part in it; every operation is stated in float32, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HostOp {
+    /// A chain of scalar steps on every element: one chain for all, or one per channel (last
+    /// dimension). Integers (int8 and int32) enter as they are; the result is float32.
+    Steps(Vec<Vec<Step>>),
+    /// The same, from float32 to int8: the chain's result is an integer, to which the zero point
+    /// is added before clamping.
+    Quantize(Vec<Vec<Step>>, Clamp),
+    /// Product of the flattened input with `[OC, IC]` weights, summed in the order of `IC`.
+    FullyConnected {
+        /// Weights, row-major.
+        weights: Vec<f32>,
+        /// Output channels.
+        out_channels: usize,
+    },
+    /// Dense convolution with `[OC, KH, KW, IC]` weights, summed in that order; zero outside.
+    Conv2d {
+        /// Kernel geometry.
+        window: Window,
+        /// Weights, row-major.
+        weights: Vec<f32>,
+        /// Output channels.
+        out_channels: usize,
+    },
+    /// Softmax over the last dimension.
+    Softmax,
+    /// Logarithm of softmax over the last dimension.
+    LogSoftmax,
+    /// Logistic function.
+    Sigmoid,
+    /// Index of the largest value of the last dimension, the first of several; int32.
+    ArgMax,
+    /// One index of the last dimension.
+    Select(usize),
+}
+
 /// What a node computes. Axes and per-dimension lists follow [`QTensor::shape`] (no batch).
 #[derive(Clone, Debug, PartialEq)]
 pub enum QOp {
@@ -232,6 +271,8 @@ pub enum QOp {
     Quantize,
     /// int8 to float32 with the input tensor's parameters; only at a graph output.
     Dequantize,
+    /// Work of the host in float32.
+    Host(HostOp),
 }
 
 impl QOp {
@@ -265,6 +306,24 @@ impl QOp {
             QOp::Lstm(_) => "UNIDIRECTIONAL_SEQUENCE_LSTM",
             QOp::Quantize => "QUANTIZE",
             QOp::Dequantize => "DEQUANTIZE",
+            QOp::Host(op) => op.kind(),
+        }
+    }
+}
+
+impl HostOp {
+    /// Short upper-case name for tables and messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            HostOp::Steps(_) => "HOST_STEPS",
+            HostOp::Quantize(..) => "HOST_QUANTIZE",
+            HostOp::FullyConnected { .. } => "HOST_FULLY_CONNECTED",
+            HostOp::Conv2d { .. } => "HOST_CONV_2D",
+            HostOp::Softmax => "HOST_SOFTMAX",
+            HostOp::LogSoftmax => "HOST_LOG_SOFTMAX",
+            HostOp::Sigmoid => "HOST_SIGMOID",
+            HostOp::ArgMax => "HOST_ARG_MAX",
+            HostOp::Select(_) => "HOST_SELECT",
         }
     }
 }

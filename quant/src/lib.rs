@@ -10,6 +10,7 @@ mod display;
 mod error;
 mod from_model;
 mod from_onnx;
+mod from_qonnx;
 mod graph;
 mod passes;
 mod ranges;
@@ -20,8 +21,8 @@ use macforge_numeric::Semantics;
 
 pub use error::QuantError;
 pub use graph::{
-    Conv2d, DType, FullyConnected, Lstm, LstmGate, MatMul, QGraph, QNode, QOp, QState, QTensor,
-    TensorId, Window,
+    Conv2d, DType, FullyConnected, HostOp, Lstm, LstmGate, MatMul, QGraph, QNode, QOp, QState,
+    QTensor, TensorId, Window,
 };
 
 /// Lowers a model to integers, and verifies the result.
@@ -39,6 +40,9 @@ pub fn lower<'m>(
 ) -> Result<QGraph, QuantError> {
     let mut graph = match model.into() {
         Source::TfLite(model) => from_model::run(model, semantics.unwrap_or(own_semantics(model)))?,
+        Source::Onnx(graph) if from_qonnx::applies(graph) => {
+            from_qonnx::run(graph, semantics.unwrap_or(Semantics::OrtX86))?
+        }
         Source::Onnx(graph) => from_onnx::run(graph, semantics.unwrap_or(Semantics::OrtX86))?,
     };
     graph.verify()?;

@@ -4,7 +4,7 @@ use macforge_numeric::lstm::Factor;
 use macforge_numeric::{Clamp, Interval, accumulator_interval, partial_sum_interval};
 
 use crate::QuantError;
-use crate::graph::{Lstm, QGraph, QNode, QOp};
+use crate::graph::{HostOp, Lstm, QGraph, QNode, QOp};
 
 /// What an int32 accumulator holds.
 const INT32: Interval = Interval {
@@ -59,7 +59,10 @@ impl QGraph {
                 self.lstm_ranges(node, lstm, input)?;
                 Clamp::INT8.interval()
             }
-            QOp::Softmax(_) | QOp::Quantize | QOp::Dequantize => Clamp::INT8.interval(),
+            QOp::Host(HostOp::Quantize(_, clamp)) => clamp.interval(),
+            QOp::Softmax(_) | QOp::Quantize | QOp::Dequantize | QOp::Host(_) => {
+                Clamp::INT8.interval()
+            }
         })
     }
 

@@ -2,9 +2,11 @@
 
 mod float;
 mod tflite;
+mod weighted;
 
 pub use float::{FloatOperation, FloatRule, QLinearAdd, QLinearMul};
 pub use tflite::{TfliteAdd, TfliteMul};
+pub use weighted::WeightedSum;
 
 use crate::error::Result;
 use crate::format::{AffineParams, Clamp};
@@ -39,6 +41,8 @@ pub enum BinaryFunction {
     QLinearMul(QLinearMul),
     /// DequantizeLinear of both operands, a float32 operation, QuantizeLinear.
     Float(FloatRule),
+    /// A quotient of whole numbers, rounded down.
+    WeightedSum(WeightedSum),
 }
 
 impl BinaryRule {
@@ -144,6 +148,7 @@ impl BinaryRule {
             BinaryFunction::QLinearAdd(sum) => sum.apply(a, b),
             BinaryFunction::QLinearMul(product) => product.apply(a, b),
             BinaryFunction::Float(rule) => rule.apply(a, b).saturating_add(self.zero_point.into()),
+            BinaryFunction::WeightedSum(sum) => sum.apply(a, b) + i64::from(self.zero_point),
         }
     }
 
@@ -165,6 +170,7 @@ impl BinaryRule {
             BinaryFunction::TfliteAdd(sum) => Some(sum.factors()),
             BinaryFunction::QLinearAdd(sum) => Some(sum.factors()),
             BinaryFunction::Float(rule) => rule.factors(),
+            BinaryFunction::WeightedSum(sum) => Some(sum.factors()),
             BinaryFunction::TfliteMul(_)
             | BinaryFunction::Minimum
             | BinaryFunction::Maximum
@@ -176,7 +182,9 @@ impl BinaryRule {
     pub fn name(&self) -> &'static str {
         match &self.function {
             BinaryFunction::TfliteAdd(sum) if sum.input2_multiplier < 0 => "SUB",
-            BinaryFunction::TfliteAdd(_) | BinaryFunction::QLinearAdd(_) => "ADD",
+            BinaryFunction::TfliteAdd(_)
+            | BinaryFunction::QLinearAdd(_)
+            | BinaryFunction::WeightedSum(_) => "ADD",
             BinaryFunction::TfliteMul(_) | BinaryFunction::QLinearMul(_) => "MUL",
             BinaryFunction::Minimum => "MINIMUM",
             BinaryFunction::Maximum => "MAXIMUM",

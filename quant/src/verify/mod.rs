@@ -1,5 +1,6 @@
 //! The invariants of a [`QGraph`], checked after every pass.
 
+mod host;
 mod lstm;
 mod movement;
 mod ops;
@@ -22,7 +23,8 @@ impl QGraph {
     ///   graph outputs are produced by nodes.
     /// * Ranks are 1 to 3 and sizes positive; shapes agree with operators and weight counts.
     /// * int8 tensors have valid parameters; float32 occurs only before a Quantize that reads a
-    ///   graph input and after a Dequantize that writes a graph output.
+    ///   graph input and after a Dequantize that writes a graph output, and between operations of
+    ///   the host, which lie in front of the first integers and behind the last ones.
     /// * Requantizers, clamps and zero points agree with the output tensor; softmax has TFLite's
     ///   output parameters.
     /// * No accumulator can leave int32 on any input ([`QGraph::value_ranges`]).
@@ -147,13 +149,20 @@ impl QGraph {
 
     fn verify_float_boundary(&self) -> Result<(), QuantError> {
         let (inputs, outputs) = (self.mask(&self.inputs), self.mask(&self.outputs));
+        host::boundary(self)?;
+        let read_by_host = self.read_by_host();
         for node in &self.nodes {
+            if let QOp::Host(op) = &node.op {
+                host::types(self, node, op)?;
+                continue;
+            }
             let (from, to) = match node.op {
                 QOp::Quantize => (DType::F32, DType::I8),
                 QOp::Dequantize => (DType::I8, DType::F32),
                 _ => (DType::I8, DType::I8),
             };
-            let raw = self.tensor(node.output).dtype == DType::I32 && outputs[node.output.0];
+            let leaves = outputs[node.output.0] || read_by_host[node.output.0];
+            let raw = self.tensor(node.output).dtype == DType::I32 && leaves;
             let right_types = node.inputs.iter().all(|&id| self.tensor(id).dtype == from)
                 && (self.tensor(node.output).dtype == to || (raw && node.op.has_accumulators()));
             if !right_types {
@@ -170,6 +179,20 @@ impl QGraph {
             }
         }
         Ok(())
+    }
+
+    /// Which tensors only the host reads.
+    fn read_by_host(&self) -> Vec<bool> {
+        let mut only_host = vec![false; self.tensors.len()];
+        for node in self.nodes.iter().filter(|n| matches!(n.op, QOp::Host(_))) {
+            only_host[node.inputs[0].0] = true;
+        }
+        for node in self.nodes.iter().filter(|n| !matches!(n.op, QOp::Host(_))) {
+            for id in &node.inputs {
+                only_host[id.0] = false;
+            }
+        }
+        only_host
     }
 
     /// Which tensors are in `ids`.

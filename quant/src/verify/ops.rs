@@ -2,6 +2,7 @@
 
 use macforge_numeric::{AffineParams, Clamp, Requantizer, SoftmaxRule};
 
+use super::host;
 use super::{invalid, place};
 use super::{lstm, movement};
 use crate::QuantError;
@@ -57,6 +58,7 @@ pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
         QOp::Table(_) | QOp::Quantize | QOp::Dequantize => check.same_shape(check.input),
         QOp::Softmax(_) => check.softmax(),
         QOp::Lstm(op) => lstm::verify(&check, op),
+        QOp::Host(op) => host::verify(&check, op),
     }
 }
 
@@ -205,7 +207,7 @@ impl Check<'_> {
     }
 
     /// Positive sizes, and every window position overlaps the input in each dimension.
-    fn window(&self, window: &Window) -> Result<(), QuantError> {
+    pub(super) fn window(&self, window: &Window) -> Result<(), QuantError> {
         let (input, output) = (self.input.hwc(), self.output.hwc());
         for i in 0..2 {
             let (kernel, stride, dilation) =

@@ -6,6 +6,7 @@ mod conv2d;
 mod conv_transpose2d;
 mod dequantize;
 mod fully_connected;
+mod host;
 mod lstm;
 mod matmul;
 mod max_pool;
@@ -63,6 +64,7 @@ pub(crate) fn eval(cx: &Context) -> Result<Output, ReferenceError> {
         QOp::Lstm(op) => lstm::eval(cx, op),
         QOp::Quantize => quantize::eval(cx),
         QOp::Dequantize => dequantize::eval(cx),
+        QOp::Host(op) => host::eval(cx, op),
     }
 }
 
