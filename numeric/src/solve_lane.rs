@@ -20,16 +20,19 @@ use crate::staircase::{prove_equal_functions, thresholds};
 pub struct StaircaseChannel<'a> {
     /// The rule.
     pub rule: &'a Requantizer,
-    /// Reachable accumulators.
+    /// Reachable accumulators of the rule.
     pub reach: Interval,
-    /// What may be added to the accumulator: the free part of the lane's bias.
+    /// The lane gets the accumulators times this (at least 1): with weights of few bits the
+    /// hardware may multiply them all, which makes the whole offset finer.
+    pub factor: i64,
+    /// What may be added to that product: the free part of the lane's bias.
     pub offsets: Interval,
     /// The lower clamp is an activation's, so values below it are no saturations.
     pub lower_is_activation: bool,
 }
 
 /// Constants that equal a channel's staircase on its reachable accumulators:
-/// `lane.apply(acc + offset)`.
+/// `lane.apply(factor * acc + offset)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SolvedLane {
     /// Added to the accumulator.
@@ -155,7 +158,7 @@ impl<'a> Problem<'a> {
             let free = if reaches { visible.lo } else { visible.hi };
             if i64::from(value) != free {
                 bounds.push(Bound {
-                    at,
+                    at: channel.factor * at,
                     twice: 2 * i64::from(value),
                     reaches,
                 });
@@ -244,10 +247,12 @@ impl<'a> Problem<'a> {
     fn proves(&self, solved: &SolvedLane) -> bool {
         let channel = self.channel;
         let visible = visible_values(channel);
-        let fits = (channel.reach + Interval::point(solved.offset)).bits_signed() <= 31;
+        let lane = |acc: i64| channel.factor * acc + solved.offset;
+        let fits = Interval::new(lane(channel.reach.lo), lane(channel.reach.hi));
+        let fits = fits.bits_signed() <= 31;
         fits && prove_equal_functions(
             |acc| observed(visible, channel.rule.unclamped(acc)),
-            |acc| observed(visible, solved.lane.unclamped(acc + solved.offset)),
+            |acc| observed(visible, solved.lane.unclamped(lane(acc))),
             channel.reach,
         )
         .is_ok()

@@ -24,6 +24,7 @@ fn channel(rule: &Requantizer, reach: Interval) -> StaircaseChannel<'_> {
     StaircaseChannel {
         rule,
         reach,
+        factor: 1,
         offsets: OFFSETS,
         lower_is_activation: false,
     }
@@ -153,6 +154,27 @@ fn saturations_of_the_lane_are_those_of_the_rule() {
         );
         let count = |y| Clamp::INT8.saturates(y, false);
         assert_eq!(count(rule), count(lane), "at {acc}: {rule} {lane}");
+    }
+}
+
+/// A phase of half an accumulator, which whole offsets cannot give for any zero point.
+#[test]
+fn multiplied_accumulators_make_the_offset_finer() {
+    let (at, clamp) = (
+        (0..40).map(|i| 2 * i + i / 39).collect::<Vec<_>>(),
+        Clamp { lo: 0, hi: 40 },
+    );
+    let at: Vec<i32> = at.into_iter().map(|t| 3 * t / 2).collect();
+    let rule = staircase(0, at, 0, clamp);
+    let reach = Interval::new(-100, 300);
+    let mut channel = channel(&rule, reach);
+    let coarse = solve_lanes(&[channel]).is_ok();
+    channel.factor = 16;
+    let solved = solve_lanes(&[channel]).unwrap()[0];
+    assert!(!coarse || solved.lane.multiplier > 0);
+    for acc in reach.lo..=reach.hi {
+        let lane = solved.lane.apply(16 * acc + solved.offset);
+        assert_eq!(lane, rule.apply(acc), "at {acc}");
     }
 }
 

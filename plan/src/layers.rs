@@ -2,7 +2,7 @@
 //! adds move into the drain of the layer before them, the boundary's float conversions leave.
 
 use crate::error::PlanError;
-use crate::{constant_channels, convolution};
+use crate::{constant_channels, convolution, staircases};
 use macforge_numeric::{AveragePoolRule, Clamp, MulAdd, Requantizer, SoftmaxRule};
 use macforge_quant::{DType, QGraph, QNode, QOp, TensorId, Window};
 
@@ -115,6 +115,7 @@ pub struct Layers {
 
 /// Runs the pass.
 pub fn lower(graph: &QGraph) -> Result<Layers, PlanError> {
+    let graph = &*staircases::as_lane_rules(graph)?;
     let mut pass = Pass {
         graph,
         layers: Vec::new(),

@@ -24,6 +24,7 @@ mod program;
 mod proof;
 mod resources;
 mod shape;
+pub mod staircases;
 mod verify;
 mod weights;
 

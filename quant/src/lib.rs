@@ -12,6 +12,7 @@ mod from_model;
 mod from_onnx;
 mod from_qonnx;
 mod graph;
+mod parts;
 mod passes;
 mod ranges;
 mod verify;
@@ -24,6 +25,8 @@ pub use graph::{
     Conv2d, DType, FullyConnected, HostOp, Lstm, LstmGate, MatMul, QGraph, QNode, QOp, QState,
     QTensor, TensorId, Window,
 };
+
+pub use parts::Parts;
 
 /// Lowers a model to integers, and verifies the result.
 ///

@@ -73,14 +73,7 @@ impl Pass<'_> {
         let id = match chain.source.clone() {
             Source::Floats(_) if chain.is_plain_source() => return Ok(chain),
             Source::Floats(id) | Source::Integers(id, _) => id,
-            Source::Product(product) => {
-                let input = product.input;
-                let op = self.product_op(at, &chain, product, Vec::new(), &Output::RAW)?;
-                let sums = format!("{name}:sums");
-                let id = self.add_tensor(&sums, chain.hwc.clone(), DType::I32, None, false);
-                self.add_node(chain.origin.clone(), op, vec![input], id);
-                id
-            }
+            Source::Product(product) => self.sums(at, &chain, product)?,
             Source::Pair(_) => {
                 return Err(at.error(
                     format!("`{name}`, a sum that no quantizer has made integers"),
@@ -97,6 +90,30 @@ impl Pass<'_> {
             levels: None,
             ..chain
         })
+    }
+
+    /// The sums of a product as a tensor: int8 where all of them fit, otherwise int32.
+    fn sums(&mut self, at: &At, chain: &Chain, product: Product) -> Result<TensorId, QuantError> {
+        let input = product.input;
+        let reach = self.reach(chain).into_iter().reduce(Interval::union);
+        let narrow = reach.is_some_and(|all| Interval::INT8.encloses(all));
+        let identity = Requantizer {
+            rule: RequantRule::Pow2 { shift: 0 },
+            zero_point: 0,
+            clamp: Clamp::INT8,
+        };
+        let (dtype, params, requant) = match narrow {
+            true => {
+                let same = vec![identity; chain.channels()];
+                (DType::I8, Some(Output::RAW.params), same)
+            }
+            false => (DType::I32, None, Vec::new()),
+        };
+        let op = self.product_op(at, chain, product, requant, &Output::RAW)?;
+        let name = format!("{}:sums", chain.label);
+        let id = self.add_tensor(&name, chain.hwc.clone(), dtype, params, false);
+        self.add_node(chain.origin.clone(), op, vec![input], id);
+        Ok(id)
     }
 
     /// The tensor of a graph output: float32 as the model states it.
@@ -208,8 +225,11 @@ impl Pass<'_> {
     ) -> Result<QOp, QuantError> {
         let out_channels = product.bias.len();
         let per_channel = product.weights.len() / out_channels;
-        // accumulators leave as they are, so nothing is turned around there
-        let falls = |c: usize| !requant.is_empty() && chain.direction(c) == Direction::Falling;
+        // sums leave as they are, so nothing is turned around there
+        let falls = |c: usize| {
+            let turned = |r: &Requantizer| matches!(r.rule, RequantRule::Staircase(_));
+            requant.first().is_some_and(turned) && chain.direction(c) == Direction::Falling
+        };
         let mut weights = Vec::with_capacity(product.weights.len());
         for (i, &w) in product.weights.iter().enumerate() {
             let channel = i / per_channel;
