@@ -119,6 +119,10 @@ fields! {
         AXIS = 0 "axis",
         ACTIVATION = 1 "fused_activation_function",
     }
+    /// `table ReducerOptions`
+    reducer_options {
+        KEEP_DIMS = 0 "keep_dims",
+    }
     /// `table StridedSliceOptions`
     strided_slice_options {
         BEGIN_MASK = 0 "begin_mask",
@@ -171,6 +175,7 @@ pub(crate) mod options_type {
     pub(crate) const ADD: u8 = 11;
     pub(crate) const UNIDIRECTIONAL_SEQUENCE_LSTM: u8 = 71;
     pub(crate) const MUL: u8 = 21;
+    pub(crate) const REDUCER: u8 = 27;
     pub(crate) const SUB: u8 = 28;
     pub(crate) const STRIDED_SLICE: u8 = 32;
     pub(crate) const TRANSPOSE_CONV: u8 = 49;

@@ -2,8 +2,8 @@
 
 use super::{OpContext, Refusal, malformed};
 use crate::graph::OpKind;
+use crate::tflite::schema::{options_type, reducer_options as f};
 
-/// The option to keep the axes is not read: the output's shape tells.
 pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
     let input = op.activation8(0)?;
     let output = op.output_like(input)?;
@@ -16,9 +16,12 @@ pub(super) fn import(op: &OpContext<'_>) -> Result<OpKind, Refusal> {
     axes.sort_unstable();
     axes.dedup();
     let size = |d: usize| if axes.contains(&d) { 1 } else { x[d] };
-    let kept = (0..x.len()).map(size);
-    let gone = (0..x.len()).filter(|d| !axes.contains(d)).map(size);
-    if kept.eq(y.iter().copied()) || gone.eq(y.iter().copied()) {
+    let keep = op
+        .options(options_type::REDUCER)?
+        .scalar(f::KEEP_DIMS, 0u8)?
+        != 0;
+    let left = (0..x.len()).filter(|d| keep || !axes.contains(d));
+    if left.map(size).eq(y.iter().copied()) {
         return Ok(OpKind::Mean { axes });
     }
     malformed(

@@ -63,6 +63,8 @@ pub enum Options {
     FullyConnected(Fused),
     /// `AddOptions`.
     Add(Fused),
+    /// `ReducerOptions`: whether averaged dimensions stay with size 1.
+    Reducer(bool),
     /// `SubOptions`.
     Sub(Fused),
     /// `MulOptions`.
@@ -226,6 +228,10 @@ pub(super) fn table(
             put(fbb, f::ACTIVATION, 4i8);
             put(fbb, f::CELL_CLIP, cell_clip);
             options_type::UNIDIRECTIONAL_SEQUENCE_LSTM
+        }
+        Options::Reducer(keep) => {
+            put(fbb, schema::reducer_options::KEEP_DIMS, keep);
+            options_type::REDUCER
         }
         Options::CallOnce(subgraph) => {
             put(fbb, schema::call_once_options::SUBGRAPH, subgraph);
