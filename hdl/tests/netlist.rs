@@ -7,7 +7,7 @@
 //! requantizer lane.
 
 use macforge_hdl::VerilogModule;
-use macforge_hdl::blocks::{RequantLane, add_lane, channel_mul, packed_mac, softmax_unit};
+use macforge_hdl::blocks::{RequantLane, add_lane, channel_mul, high_product, packed_mac};
 use macforge_numeric::Semantics;
 use std::fmt::Write;
 use std::fs;
@@ -193,9 +193,9 @@ fn a_requantizer_lane_is_two_dsps() {
 }
 
 #[test]
-fn the_softmax_multiplier_is_four_dsps() {
+fn the_high_product_is_four_dsps() {
     let dut = Dut {
-        modules: vec![softmax_unit::multiplier().build()],
+        modules: vec![high_product::module().build()],
         inputs: &[("a", 32), ("b", 31)],
         outputs: &[("y", 32)],
     };

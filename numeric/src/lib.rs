@@ -24,6 +24,7 @@
 //! | [`pool`] | average pooling |
 //! | [`transcendental`] | gemmlowp's exponential, logistic function and tanh on fixed point |
 //! | [`softmax`] | TFLite's int8 softmax |
+//! | [`half_table`] | 16-bit functions as tables, proved on every input |
 //! | [`lstm`] | TFLite's LSTM with int8 activations and an int16 cell state |
 //! | [`mean`] | TFLite's MEAN as a requantizer of the sum |
 //! | [`unary`] | TFLite's LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, PRELU |
@@ -36,6 +37,7 @@ pub mod fixed;
 pub mod float_functions;
 pub mod float_rows;
 pub mod format;
+pub mod half_table;
 pub mod interval;
 pub mod lane;
 pub mod lstm;
@@ -57,6 +59,7 @@ pub mod unary;
 pub use binary::{BinaryFunction, BinaryRule, FloatOperation, WeightedSum};
 pub use error::NumericError;
 pub use format::{AffineParams, Clamp, Semantics};
+pub use half_table::HalfTables;
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};
 pub use lane::{LaneConstants, TieWindow};
 pub use lstm::LstmRule;

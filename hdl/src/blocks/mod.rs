@@ -15,6 +15,7 @@ mod booth;
 pub mod channel_mul;
 mod clamp;
 pub mod dequantize_f32;
+pub mod high_product;
 pub mod packed_mac;
 pub mod quantize_f32;
 pub mod requant_lane;

@@ -15,8 +15,13 @@
 //! | `dot_array`, `mac_column`, `sum_tree` | packed MACs and accumulators |
 //! | `channel_array` | pooling, depthwise convolution |
 //! | `drain` | requantizer lanes, table, residual add, write back |
+//! | [`lstm`] | LSTM unit |
 //! | `softmax_port` | softmax unit on the buffers |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
+
+pub mod lstm;
+
+pub use lstm::LstmUnit;
 
 use crate::VerilogModule;
 use crate::blocks::{dequantize_f32, quantize_f32};
@@ -238,6 +243,12 @@ impl Engine {
         context.insert("softmax_lane_width", &index_bits(self.wb));
         Ok(context)
     }
+}
+
+/// One of the modules that every design has.
+pub fn common(name: &str) -> Option<VerilogModule> {
+    let found = COMMON.iter().find(|(n, _)| *n == name)?;
+    Some(module(found.0, found.1))
 }
 
 fn module(name: &str, text: &str) -> VerilogModule {

@@ -1,0 +1,278 @@
+//! The LSTM unit against `LstmRule`, step by step.
+
+use crate::common::{Random, assert_clean, shipped};
+use macforge_hdl::VerilogModule;
+use macforge_hdl::blocks::high_product;
+use macforge_hdl::engine::{self, LstmUnit};
+use macforge_numeric::lstm::{Factor, Gate};
+use macforge_numeric::{Clamp, HalfTables, LstmRule};
+use macforge_sim::{Block, BlockSource};
+use std::fs;
+use tempfile::TempDir;
+
+/// Buffer geometry.
+const P: usize = 3;
+const WB: usize = 4;
+const OUT_BASE: usize = 64;
+
+/// Factors in the range of real models, some above one, for sums of a few thousand.
+fn rule(random: &mut Random, cell_integer_bits: u32, cell_clip: Option<i16>) -> LstmRule {
+    let mut factor = |lo: i32| Factor {
+        multiplier: (1 << 30) + (random.next() >> 34) as i32,
+        shift: lo + (random.next() % 5) as i32,
+        single_rounding: false,
+    };
+    LstmRule {
+        input: [0; 4].map(|_| factor(-2)),
+        recurrent: [0; 4].map(|_| factor(-3)),
+        cell_integer_bits,
+        cell_clip,
+        output: factor(-24),
+        output_zero_point: -9,
+    }
+}
+
+struct Layer {
+    size: [usize; 3],
+    parallel: usize,
+    rule: LstmRule,
+    /// Per gate: weights of the input, of the hidden state, bias (zero points folded in).
+    gates: Vec<[Vec<i8>; 2]>,
+    bias: Vec<[Vec<i32>; 2]>,
+}
+
+impl Layer {
+    fn new(random: &mut Random, size: [usize; 3], parallel: usize, rule: LstmRule) -> Self {
+        let [inputs, units, _] = size;
+        let mut weights = |n: usize| (0..n).map(|_| random.signed(8) as i8).collect();
+        let gates = (0..4)
+            .map(|_| [weights(units * inputs), weights(units * units)])
+            .collect();
+        let mut bias = || (0..units).map(|_| random.signed(14) as i32).collect();
+        let bias = (0..4).map(|_| [bias(), bias()]).collect();
+        Self {
+            size,
+            parallel,
+            rule,
+            gates,
+            bias,
+        }
+    }
+
+    fn unit(&self) -> LstmUnit {
+        let tables = HalfTables::new(self.rule.cell_integer_bits);
+        LstmUnit::new(self.size, self.parallel, &self.rule, &tables)
+    }
+
+    fn modules(&self) -> Vec<VerilogModule> {
+        let common = ["delay_line", "sum_tree"].map(|n| engine::common(n).unwrap());
+        let mut modules: Vec<VerilogModule> = common.into();
+        modules.push(high_product::module().build());
+        modules.extend(self.unit().render().unwrap());
+        modules
+    }
+
+    /// Memory images, as the unit's documentation states them.
+    fn images(&self, folder: &TempDir) {
+        let write = |name: &str, lines: Vec<String>| {
+            fs::write(folder.path().join(name), lines.join("\n") + "\n").unwrap();
+        };
+        let [inputs, units, _] = self.size;
+        let (mut weights, mut params) = (Vec::new(), Vec::new());
+        for unit in 0..units {
+            for (matrix, columns) in [inputs, units].into_iter().enumerate() {
+                for first in (0..columns).step_by(self.parallel) {
+                    let bytes = self.gates.iter().flat_map(|gate| {
+                        (first..first + self.parallel).map(move |column| {
+                            let inside = column < columns;
+                            let at = unit * columns + column;
+                            if inside { gate[matrix][at] } else { 0 }
+                        })
+                    });
+                    let hex: Vec<String> = bytes.map(|b| format!("{:02x}", b as u8)).collect();
+                    weights.push(hex.into_iter().rev().collect());
+                }
+            }
+            for gate in 0..4 {
+                for (matrix, factors) in [self.rule.input, self.rule.recurrent].iter().enumerate() {
+                    let Factor {
+                        multiplier, shift, ..
+                    } = factors[gate];
+                    let bias = self.bias[gate][matrix][unit] as u32;
+                    let word = u128::from(bias)
+                        | (multiplier as u128) << 32
+                        | (shift.max(0) as u128) << 63
+                        | ((-shift).max(0) as u128) << 66;
+                    params.push(format!("{word:x}"));
+                }
+            }
+        }
+        write("lstm_weights.mem", weights);
+        write("lstm_params.mem", params);
+        let tables = HalfTables::new(self.rule.cell_integer_bits);
+        let base = tables.base.iter().flatten();
+        write("lstm_base.mem", base.map(|v| format!("{v:x}")).collect());
+        let delta = tables.delta.iter().flatten();
+        write("lstm_delta.mem", delta.map(|v| format!("{v:x}")).collect());
+    }
+
+    /// Hidden states and saturations.
+    fn expected(&self, x: &[Vec<i8>]) -> (Vec<Vec<i8>>, u64) {
+        let units = self.size[1];
+        let zero = self.rule.output_zero_point as i8;
+        let (mut hidden, mut cell) = (vec![zero; units], vec![0i16; units]);
+        let (mut all, mut saturated) = (Vec::new(), 0);
+        let dot = |w: &[i8], x: &[i8]| -> i64 {
+            let products = w.iter().zip(x).map(|(&w, &x)| i64::from(w) * i64::from(x));
+            products.sum()
+        };
+        for x in x {
+            let mut next = Vec::new();
+            for (unit, cell) in cell.iter_mut().enumerate() {
+                let gates = Gate::ALL.map(|gate| {
+                    let sums = [x, &hidden].map(|v: &Vec<i8>| v.as_slice());
+                    let [wx, wh] = [0, 1].map(|m| {
+                        let row = &self.gates[gate as usize][m][unit * sums[m].len()..];
+                        dot(row, sums[m]) + i64::from(self.bias[gate as usize][m][unit])
+                    });
+                    LstmRule::activate(gate, self.rule.gate_sum(gate, wx, wh))
+                });
+                *cell = self.rule.cell(*cell, gates);
+                let y = self.rule.hidden_unclamped(gates[3], *cell);
+                saturated += u64::from(Clamp::INT8.saturates(y, false));
+                next.push(Clamp::INT8.apply(y) as i8);
+            }
+            hidden = next.clone();
+            all.push(next);
+        }
+        (all, saturated)
+    }
+}
+
+fn build(layer: &Layer, folder: &TempDir) -> Block {
+    layer.images(folder);
+    let source = BlockSource::new("lstm_unit").memory_dir(folder.path());
+    let source = layer.modules().iter().fold(source, |source, m| {
+        source.text(format!("{}.v", m.name), shipped(m))
+    });
+    let parameters = [("P", P), ("RW", 2), ("WB", WB), ("AW", 8)];
+    let mut block = (parameters.iter())
+        .fold(source, |source, (name, value)| {
+            source.parameter(*name, value)
+        })
+        .build()
+        .unwrap();
+    block.poke("rst", 1).unwrap();
+    block.tick("clk").unwrap();
+    block.poke("rst", 0).unwrap();
+    block
+}
+
+/// The buffer word at an address.
+fn word(x: &[Vec<i8>], bank: u64, address: u64) -> u64 {
+    let plane = x.len().div_ceil(P) as u64;
+    let (channel, pixel) = (
+        address / plane * WB as u64,
+        address % plane * P as u64 + bank,
+    );
+    (0..WB as u64).rev().fold(0, |word, byte| {
+        let vector = x.get(pixel as usize);
+        let value = vector.and_then(|v| v.get((channel + byte) as usize));
+        // what is not part of the tensor is noise
+        word << 8 | u64::from(*value.unwrap_or(&0x5a) as u8)
+    })
+}
+
+/// Runs the sequence; the hidden states, and the cycles from `start` to `done_q`.
+fn run(unit: &mut Block, layer: &Layer, x: &[Vec<i8>]) -> (Vec<Vec<i8>>, usize) {
+    let [_, units, length] = layer.size;
+    let plane = length.div_ceil(P);
+    let mut found = vec![vec![None; units]; length];
+    for (port, value) in [
+        ("in_base", 0),
+        ("in_plane", plane),
+        ("out_base", OUT_BASE),
+        ("out_plane", plane),
+        ("start", 1),
+    ] {
+        unit.poke(port, value as u64).unwrap();
+    }
+    let mut reads = [(0, 0); 4];
+    for cycle in 1..200_000 {
+        unit.tick("clk").unwrap();
+        unit.poke("start", 0).unwrap();
+        reads.rotate_right(1);
+        reads[0] = (
+            unit.peek("read_bank").unwrap(),
+            unit.peek("read_addr").unwrap(),
+        );
+        unit.poke("read_word", word(x, reads[3].0, reads[3].1))
+            .unwrap();
+        if unit.peek("write_valid").unwrap() == 1 {
+            let address = unit.peek("write_addr").unwrap() as usize - OUT_BASE;
+            let step = address % plane * P + unit.peek("write_bank").unwrap() as usize;
+            for (byte, value) in unit.peek("write_data").unwrap().to_le_bytes()[..WB]
+                .iter()
+                .enumerate()
+            {
+                if let Some(slot) = found[step].get_mut(address / plane * WB + byte) {
+                    assert_eq!(slot.replace(*value as i8), None, "written twice");
+                }
+            }
+        }
+        if unit.peek("done_q").unwrap() == 1 {
+            let all = |v: Vec<Option<i8>>| v.into_iter().map(|y| y.expect("written")).collect();
+            return (found.into_iter().map(all).collect(), cycle);
+        }
+    }
+    panic!("the unit does not finish");
+}
+
+#[test]
+fn every_hidden_state_equals_the_rule_and_takes_the_stated_time() {
+    let mut random = Random(11);
+    let mut saturating = 0;
+    for (size, parallel, cell_bits, clip) in [
+        ([6, 5, 7], 4, 3, None),
+        ([3, 1, 4], 1, 0, Some(20_000)),
+        ([17, 9, 5], 8, 6, Some(9_000)),
+        ([2, 12, 6], 2, 2, None),
+    ] {
+        let rule = rule(&mut random, cell_bits, clip);
+        let layer = Layer::new(&mut random, size, parallel, rule);
+        let folder = tempfile::tempdir().unwrap();
+        let mut unit = build(&layer, &folder);
+        let mut counted = 0;
+        for _ in 0..8 {
+            let vector = |r: &mut Random| (0..size[0]).map(|_| r.signed(8) as i8).collect();
+            let x: Vec<Vec<i8>> = (0..size[2]).map(|_| vector(&mut random)).collect();
+            let (wanted, saturated) = layer.expected(&x);
+            let (found, cycles) = run(&mut unit, &layer, &x);
+            assert_eq!(found, wanted, "{size:?}, {:?}", layer.rule);
+            counted += saturated;
+            assert_eq!(unit.peek("saturations_q").unwrap(), counted);
+            let shape = layer.unit();
+            let load = shape.load_cycles(WB);
+            let limit = load + size[2] * shape.step_cycles().max(load) + 1;
+            assert!(
+                cycles <= limit && cycles + load > limit,
+                "{cycles}, limit {limit}"
+            );
+        }
+        saturating += u64::from(counted > 0);
+    }
+    assert!(
+        saturating > 1,
+        "hidden states of {saturating} layers saturate"
+    );
+}
+
+#[test]
+fn the_text_is_clean() {
+    let mut random = Random(3);
+    for (cell_bits, clip, parallel) in [(3, None, 4), (0, Some(100), 1), (5, None, 8)] {
+        let rule = rule(&mut random, cell_bits, clip);
+        let layer = Layer::new(&mut random, [28, 20, 28], parallel, rule);
+        assert_clean(&layer.modules());
+    }
+}
