@@ -4,7 +4,7 @@ use crate::builtin;
 use macforge_codegen::Manifest;
 use macforge_constraints::Board;
 use macforge_hdl::blocks;
-use macforge_hdl::engine::SOFTMAX_READ_LATENCY;
+use macforge_hdl::engine::{SOFTMAX_READ_LATENCY, lstm};
 use macforge_model::Imported;
 use macforge_numeric::Semantics;
 use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, Shape};
@@ -99,6 +99,7 @@ pub fn options(semantics: Semantics, board: &Board, shape: Option<Shape>) -> Opt
             requant: blocks::requant_lane::latency(semantics),
             add: blocks::add_lane::LATENCY,
             softmax_fixed: blocks::softmax_unit::overhead(SOFTMAX_READ_LATENCY),
+            lstm_step: lstm::STEP_CYCLES,
         },
     }
 }

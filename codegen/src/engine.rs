@@ -1,7 +1,7 @@
 //! The plan's numbers as parameters of the engine's modules.
 
-use macforge_hdl::engine::{Engine, FieldSlice, PortBlock};
-use macforge_plan::{ACC_BITS, HwPlan, InputMode, LANE_BITS, Placement};
+use macforge_hdl::engine::{Engine, FieldSlice, LstmUnit, PortBlock};
+use macforge_plan::{ACC_BITS, HwPlan, InputMode, LANE_BITS, LstmLayer, Placement};
 use macforge_quant::QGraph;
 
 /// Bits of a lane's parameters besides the bias: multiplier, shift, double rounding.
@@ -58,10 +58,26 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         tables: plan.features.tables,
         has_add: plan.features.add,
         has_softmax: plan.features.softmax,
+        lstm: plan
+            .layers
+            .layers
+            .iter()
+            .find_map(|l| Some(lstm(l.lstm()?))),
         lane_latency: plan.latencies.requant,
         add_latency: plan.latencies.add,
         layer_comments: layer_comments(plan),
     }
+}
+
+/// The LSTM unit of a recurrent layer.
+fn lstm(layer: &LstmLayer) -> LstmUnit {
+    let size = layer.size();
+    LstmUnit::new(
+        [size.inputs, size.units, layer.length],
+        [size.parallel, size.interval()],
+        &layer.lstm.rule,
+        &layer.tables,
+    )
 }
 
 fn layer_comments(plan: &HwPlan) -> Vec<String> {

@@ -106,6 +106,9 @@ fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
     if plan.features.tables > 0 {
         images.push(("tables.mem", memory::tables(plan)));
     }
+    if let Some(lstm) = plan.layers.layers.iter().find_map(|l| l.lstm()) {
+        images.extend(memory::lstm(lstm));
+    }
     images
 }
 
@@ -121,6 +124,7 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         depthwise: plan.features.depthwise,
         add: plan.features.add,
         softmax: softmax_rule(plan),
+        lstm: plan.features.lstm.is_some(),
         quantize: boundary(design.graph, plan.layers.input).filter(|_| plan.layers.float_input),
         dequantize: boundary(design.graph, plan.layers.output).filter(|_| plan.layers.float_output),
     })?;

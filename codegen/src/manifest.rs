@@ -104,7 +104,7 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
             name: layer.name.clone(),
             op: layer.op.clone(),
             source: layer.source.clone(),
-            precision: if layer.weighted().is_some() {
+            precision: if layer.weighted().is_some() || layer.lstm().is_some() {
                 "w8a8"
             } else {
                 "a8"
@@ -114,6 +114,8 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
                 "dot_array"
             } else if layer.is_channel() {
                 "channel_array"
+            } else if layer.lstm().is_some() {
+                "lstm_unit"
             } else {
                 "softmax_unit"
             }

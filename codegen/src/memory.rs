@@ -1,6 +1,6 @@
 //! Memory images for `$readmemh`.
 
-use macforge_plan::{BitWord, HwPlan};
+use macforge_plan::{BitWord, HwPlan, LstmLayer};
 
 /// One word per line, hexadecimal; a memory without words gets a single zero.
 fn image<'a>(words: impl Iterator<Item = &'a BitWord>) -> String {
@@ -39,4 +39,19 @@ pub fn tables(plan: &HwPlan) -> String {
         .flat_map(|table| table.iter())
         .map(|value| format!("{:02x}\n", *value as u8))
         .collect()
+}
+
+/// Memories of the LSTM unit: weights, scaling of the sums, tables of the activation functions.
+pub fn lstm(layer: &LstmLayer) -> [(&'static str, String); 4] {
+    let base = layer.tables.base.iter().flatten();
+    let delta = layer.tables.delta.iter().flatten();
+    [
+        ("lstm_weights.mem", image(layer.weight_words().iter())),
+        ("lstm_params.mem", image(layer.param_words().iter())),
+        ("lstm_base.mem", base.map(|v| format!("{v:x}\n")).collect()),
+        (
+            "lstm_delta.mem",
+            delta.map(|v| format!("{v:x}\n")).collect(),
+        ),
+    ]
 }

@@ -232,7 +232,7 @@ impl<'a> Explorer<'a> {
     fn bound(&self, shape: &Shape) -> u64 {
         let layers = self.layers.layers.iter().zip(&self.outputs);
         layers
-            .filter(|(layer, _)| !layer.is_softmax())
+            .filter(|(layer, _)| !layer.is_unit())
             .map(|(layer, &[rows, columns, channels])| {
                 let tiles = channels.div_ceil(shape.tile(layer));
                 let groups = (rows * columns).div_ceil(shape.p);
@@ -266,6 +266,10 @@ impl<'a> Explorer<'a> {
             if layer.is_softmax() {
                 let fixed = options.latencies.softmax_fixed;
                 total += cycles::softmax_cycles(out[2], fixed).total();
+                continue;
+            }
+            if let Some(lstm) = layer.lstm() {
+                total += lstm.cycles(shape.word, options.latencies.lstm_step).total();
                 continue;
             }
             let l = Loops::new(&shape, layer, &layout, index, out);

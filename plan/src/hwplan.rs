@@ -27,6 +27,8 @@ pub struct BlockLatencies {
     pub add: usize,
     /// Softmax unit apart from its three passes.
     pub softmax_fixed: usize,
+    /// A step of the LSTM unit apart from its products and their tree.
+    pub lstm_step: usize,
 }
 
 /// What the user may ask for.
@@ -211,6 +213,7 @@ pub fn features(layers: &Layers) -> Features {
         max: layers.layers.iter().any(|l| l.is_max()),
         depthwise: layers.layers.iter().any(|l| l.is_depthwise()),
         softmax: layers.layers.iter().any(|l| l.is_softmax()),
+        lstm: layers.layers.iter().find_map(|l| Some(l.lstm()?.size())),
     }
 }
 
@@ -250,6 +253,8 @@ fn layer_cycles(
         .map(|(layer, p)| {
             if layer.is_softmax() {
                 softmax_cycles(p.value("softmax_length") as usize, latencies.softmax_fixed)
+            } else if let Some(lstm) = layer.lstm() {
+                lstm.cycles(shape.word, latencies.lstm_step)
             } else {
                 let pipeline = Pipeline {
                     array: array_latency(shape, layer, features),
@@ -274,6 +279,9 @@ fn prove_all(
         .iter()
         .enumerate()
         .map(|(i, layer)| {
+            if let Some(lstm) = layer.lstm() {
+                return lstm.prove(&layer.source);
+            }
             let kernel = weights::kernel(layers, layout, mode, i);
             proof::prove(layer, &constants[i], kernel.as_ref(), shape)
         })

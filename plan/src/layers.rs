@@ -2,6 +2,7 @@
 //! adds move into the drain of the layer before them, the boundary's float conversions leave.
 
 use crate::error::PlanError;
+use crate::lstm::{self, LstmLayer};
 use crate::{constant_channels, convolution, staircases};
 use macforge_numeric::{AveragePoolRule, Clamp, MulAdd, Requantizer, SoftmaxRule};
 use macforge_quant::{DType, QGraph, QNode, QOp, TensorId, Window};
@@ -37,6 +38,8 @@ pub enum LayerKind {
     Average(Window, AveragePoolRule),
     /// Softmax unit.
     Softmax(SoftmaxRule),
+    /// LSTM unit.
+    Lstm(Box<LstmLayer>),
 }
 
 /// What a dot layer and a depthwise one have in common.
@@ -227,6 +230,17 @@ impl Pass<'_> {
                 }
                 self.push(index, input, LayerKind::Softmax(*rule), true);
             }
+            QOp::Lstm(op) => {
+                if self.layers.iter().any(|l| l.lstm().is_some()) {
+                    return Err(unsupported(
+                        &node.source,
+                        "a second LSTM".into(),
+                        "the design has one LSTM unit; split the model between the two",
+                    ));
+                }
+                let layer = lstm::layer(self.graph, node, op)?;
+                self.push(index, input, LayerKind::Lstm(Box::new(layer)), false);
+            }
             QOp::Table(table) => self.table(index, input, table),
             QOp::Binary(_) => self.add(index)?,
             QOp::ConvTranspose2d(_)
@@ -236,7 +250,6 @@ impl Pass<'_> {
             | QOp::Slice { .. }
             | QOp::Pad { .. }
             | QOp::Resize { .. }
-            | QOp::Lstm(_)
             | QOp::Host(_) => {
                 return Err(unsupported(
                     &node.source,
@@ -324,8 +337,7 @@ impl Pass<'_> {
                     .iter()
                     .all(|&n| n == consumer || matches!(self.graph.nodes[n].op, QOp::Reshape))
         });
-        let takes_more = !matches!(self.layers[layer].kind, LayerKind::Softmax(_))
-            && self.layers[layer].residual.is_none();
+        let takes_more = !self.layers[layer].is_unit() && self.layers[layer].residual.is_none();
         (alone && takes_more).then_some(layer)
     }
 
@@ -434,12 +446,12 @@ fn copy() -> LayerKind {
 }
 
 impl HwLayer {
-    /// The window that the feeder walks; 1x1 for the softmax unit.
+    /// The window that the feeder walks; 1x1 for the units that read on their own.
     pub fn window(&self) -> Window {
         match &self.kind {
             LayerKind::Dot { window, .. } | LayerKind::Depthwise { window, .. } => *window,
             LayerKind::Max(window, _) | LayerKind::Average(window, _) => *window,
-            LayerKind::Softmax(_) => unit_window(),
+            LayerKind::Softmax(_) | LayerKind::Lstm(_) => unit_window(),
         }
     }
 
@@ -498,6 +510,19 @@ impl HwLayer {
             }),
             _ => None,
         }
+    }
+
+    /// The LSTM unit's layer.
+    pub fn lstm(&self) -> Option<&LstmLayer> {
+        match &self.kind {
+            LayerKind::Lstm(layer) => Some(layer),
+            _ => None,
+        }
+    }
+
+    /// Runs on a unit that reads and writes the buffers on its own, without feeder and drain.
+    pub fn is_unit(&self) -> bool {
+        self.is_softmax() || self.lstm().is_some()
     }
 
     /// Runs on the softmax unit.

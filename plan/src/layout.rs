@@ -164,7 +164,7 @@ fn view(
     if global && shape.p > 1 && (input.pitch == w || h == 1) {
         return Ok(global_average(h * w, shape.p));
     }
-    let enum_cols = if rows == 1 || layer.is_softmax() {
+    let enum_cols = if rows == 1 || layer.is_unit() {
         columns
     } else {
         enumerated(shape.p, sy, sx, input.pitch, columns)
@@ -218,7 +218,7 @@ fn choose_pitch(
         .layers
         .iter()
         .enumerate()
-        .filter(|(_, l)| l.input == tensor && !l.is_softmax())
+        .filter(|(_, l)| l.input == tensor && !l.is_unit())
         .collect();
     let wasted = |pitch: usize| -> usize {
         readers

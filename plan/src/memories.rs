@@ -2,7 +2,7 @@
 //! parameters and the last, partly filled block of weights move to LUTs.
 
 use crate::params::LANE_BITS;
-use crate::resources::{self, Budget, Estimate, Features, Memory, Place};
+use crate::resources::{self, Budget, Estimate, Features, LstmSize, Memory, Place};
 use crate::shape::Shape;
 
 /// Parameter memories up to this many words cost less in LUTs than in block RAM.
@@ -81,7 +81,8 @@ pub fn choose(
             params_distributed,
             weight_tail,
         };
-        let memories = list(shape, words, &choice);
+        let mut memories = list(shape, words, &choice);
+        memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
         (
             choice,
             resources::estimate(shape, features, program_bits, &memories),

@@ -27,7 +27,7 @@ pub fn folded_bias(weights: &[i16], bias: i32, zero_point: i32) -> i64 {
     i64::from(bias) - i64::from(zero_point) * sum
 }
 
-/// The constants of all channels of a layer (one entry for channel layers, none for softmax).
+/// The constants of all channels of a layer (one entry for channel layers, none for the units without lanes).
 pub fn constants(
     layer: &HwLayer,
     input_zero_point: i32,
@@ -114,7 +114,7 @@ pub fn word_count(layer: &HwLayer, loops: &Loops) -> usize {
     if layer.weighted().is_some() {
         loops.tiles * loops.drain_groups
     } else {
-        usize::from(!layer.is_softmax())
+        usize::from(!layer.is_unit())
     }
 }
 

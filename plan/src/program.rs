@@ -208,6 +208,7 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("shared_params", 1, i64::from(layer.weighted().is_none()));
     f.add("reduce", 1, i64::from(cx.layout.views[index].reduce));
     f.add("softmax", 1, i64::from(layer.is_softmax()));
+    f.add("lstm", 1, i64::from(layer.lstm().is_some()));
     f.add("tiles_m1", w.counter, l.tiles - 1);
     f.add("groups_m1", w.counter, l.groups - 1);
     f.add("kernel_h_m1", w.counter, l.kernel[0] - 1);

@@ -117,6 +117,46 @@ pub struct Features {
     pub depthwise: bool,
     /// Softmax unit.
     pub softmax: bool,
+    /// LSTM unit.
+    pub lstm: Option<LstmSize>,
+}
+
+/// Size of the LSTM unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LstmSize {
+    /// Length of an input vector.
+    pub inputs: usize,
+    /// Length of the states.
+    pub units: usize,
+    /// Products per gate and cycle.
+    pub parallel: usize,
+    /// Activation functions in the tables.
+    pub functions: usize,
+    /// Inputs of a function per block of its table, as a power of two.
+    pub block_bits: usize,
+    /// Bits of a table's differences.
+    pub delta_bits: usize,
+}
+
+impl LstmSize {
+    /// Weights, parameters, and the two tables of the functions.
+    pub fn memories(&self) -> Vec<Memory> {
+        let [weights, params] = self.words();
+        let inputs = self.functions.next_power_of_two() << 15;
+        let memory = |width: usize, depth: usize| Memory {
+            width,
+            depth,
+            count: 1,
+            place: Place::Block,
+            shifted: true,
+        };
+        vec![
+            memory(4 * self.parallel * 8, weights),
+            memory(cost::LSTM_PARAM_BITS, params),
+            memory(16, inputs >> self.block_bits),
+            memory(self.delta_bits, inputs),
+        ]
+    }
 }
 
 /// Costs of single blocks, from Yosys 0.23 `synth_xilinx -family xc7` on each block alone; the base
@@ -130,6 +170,11 @@ mod cost {
     pub const SOFTMAX_DSP: usize = 4;
     pub const SOFTMAX_LUT: usize = 600;
     pub const SOFTMAX_FF: usize = 500;
+    /// Two scalings, two products of the cell state, one of the hidden state.
+    pub const LSTM_DSP: usize = 2 * 4 + 2 + 1;
+    pub const LSTM_LUT: usize = 1500;
+    pub const LSTM_FF: usize = 1500;
+    pub const LSTM_PARAM_BITS: usize = 71;
     pub const LANE_AGU_LUT: usize = 90;
     pub const BASE_LUT: usize = 1300;
     pub const BASE_FF: usize = 800;
@@ -144,6 +189,7 @@ pub fn dsps(shape: &Shape, features: Features) -> usize {
         } else {
             0
         }
+        + features.lstm.map_or(0, |l| cost::LSTM_DSP + 4 * l.parallel)
 }
 
 /// Accumulator bits.
@@ -196,6 +242,9 @@ pub fn estimate(
         + pick(features.channel, p * word * 30)
         + pick(features.depthwise, p * word * 55)
         + pick(features.softmax, cost::SOFTMAX_LUT)
+        + features
+            .lstm
+            .map_or(0, |l| cost::LSTM_LUT + 4 * l.parallel * 18)
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
         + dot_ff
@@ -208,6 +257,9 @@ pub fn estimate(
         + pick(features.channel, p * word * 20)
         + pick(features.depthwise, p * word * 50)
         + pick(features.softmax, cost::SOFTMAX_FF)
+        + features
+            .lstm
+            .map_or(0, |l| cost::LSTM_FF + 4 * l.parallel * 18)
         + memories.iter().map(Memory::output_registers).sum::<usize>();
     Estimate {
         dsp: dsps(shape, features) as u64,

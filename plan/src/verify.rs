@@ -106,7 +106,7 @@ impl Lane {
 /// and address of each lane with the place where the element lies.
 fn banks(graph: &QGraph, plan: &HwPlan, index: usize) -> Result<(), PlanError> {
     let layer = &plan.layers.layers[index];
-    if layer.is_softmax() {
+    if layer.is_unit() {
         return Ok(());
     }
     let program = &plan.program[index];

@@ -8,6 +8,7 @@
 //! | [`requant_lane`] | accumulator to int8 ([`macforge_numeric::LaneConstants`]) |
 //! | [`add_lane`] | residual addition ([`macforge_numeric::MulAdd`]) |
 //! | [`quantize_f32`], [`dequantize_f32`] | float32 to int8 and back ([`AffineParams`]) |
+//! | [`high_product`] | gemmlowp's rounding doubling high product |
 //! | [`softmax_unit`] | softmax of a vector ([`SoftmaxRule`]) |
 
 pub mod add_lane;
@@ -45,6 +46,8 @@ pub struct Selection {
     pub add: bool,
     /// Softmax.
     pub softmax: Option<SoftmaxRule>,
+    /// gemmlowp's high product for an LSTM unit; softmax brings its own.
+    pub lstm: bool,
     /// float32 input, with the parameters of the int8 input tensor.
     pub quantize: Option<AffineParams>,
     /// float32 output, with the parameters of the int8 output tensor.
@@ -80,6 +83,8 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
     }
     if let Some(rule) = &selection.softmax {
         modules.extend(softmax_unit::build(rule, engine::SOFTMAX_READ_LATENCY)?);
+    } else if selection.lstm {
+        modules.push(high_product::module().build());
     }
     modules.extend(
         selection

@@ -25,10 +25,6 @@ use macforge_numeric::{HalfTables, LstmRule};
 use serde::Serialize;
 use tera::Context;
 
-/// Bits of a word of the parameter memory.
-pub const PARAM_BITS: usize = 71;
-/// Largest left shift of a factor.
-pub const MAX_LEFT: i32 = 7;
 /// Sums per unit: two per gate.
 pub const SUMS: usize = 8;
 
@@ -43,6 +39,9 @@ pub struct LstmUnit {
     pub length: usize,
     /// Products per gate and cycle (`K`).
     pub parallel: usize,
+    /// Cycles from one unit to the next: at least a unit's products and [`SUMS`], and even, so that
+    /// the lookups of gates and cell state take turns.
+    pub interval: usize,
     /// Integer bits of the cell state.
     pub cell_integer_bits: u32,
     /// Bound of the cell state; 0 where it is not clipped.
@@ -71,10 +70,10 @@ const PARTS: [(&str, &str); 6] = [
 ];
 
 impl LstmUnit {
-    /// A unit for a rule and its tables, `parallel` products per gate and cycle.
+    /// A unit for a rule and its tables, with `parallel` and `interval`.
     pub fn new(
         [inputs, units, length]: [usize; 3],
-        parallel: usize,
+        [parallel, interval]: [usize; 2],
         rule: &LstmRule,
         tables: &HalfTables,
     ) -> Self {
@@ -83,6 +82,7 @@ impl LstmUnit {
             units,
             length,
             parallel,
+            interval,
             cell_integer_bits: rule.cell_integer_bits,
             clip: rule.cell_clip.unwrap_or(0),
             zero_point: rule.output_zero_point,
@@ -99,27 +99,9 @@ impl LstmUnit {
         [self.inputs, self.units].map(|n| n.div_ceil(self.parallel))
     }
 
-    /// Cycles from one unit to the next: time for all products and for all sums, even so that the
-    /// lookups of gates and cell state take turns.
-    pub fn interval(&self) -> usize {
-        let steps: usize = self.steps().iter().sum();
-        steps.max(SUMS).next_multiple_of(2)
-    }
-
     /// Registered levels of the tree that adds the products of a cycle.
     pub fn levels(&self) -> usize {
         self.parallel.next_power_of_two().trailing_zeros() as usize
-    }
-
-    /// Cycles from the start of a step to the start of the next one, given that its input is there.
-    pub fn step_cycles(&self) -> usize {
-        let steps: usize = self.steps().iter().sum();
-        (self.units - 1) * self.interval() + steps + self.levels() + TAIL
-    }
-
-    /// Cycles in which an input vector is copied from buffer words of `word_bytes`.
-    pub fn load_cycles(&self, word_bytes: usize) -> usize {
-        4 * self.inputs.div_ceil(word_bytes) + self.inputs + 1
     }
 
     /// The unit's modules; `lstm_unit` is the last one. They need `high_product`, `delay_line` and
@@ -152,7 +134,6 @@ impl LstmUnit {
         let numbers = [
             ("input_steps", input_steps),
             ("steps", steps),
-            ("interval", self.interval()),
             ("levels", self.levels()),
             ("lane_width", lane_width),
             ("vector_width", index_bits(input_steps.max(hidden_steps))),
@@ -183,6 +164,6 @@ impl LstmUnit {
     }
 }
 
-/// Cycles of a step besides the products and the tree: from the last sum to the last hidden value
+/// Cycles of a step besides its products and their tree (`(units - 1) * interval + steps + levels`): from the last sum to the last hidden value
 /// (queue, scaling, two activation functions, cell state, scaling), and to the next step.
-const TAIL: usize = 57;
+pub const STEP_CYCLES: usize = 57;

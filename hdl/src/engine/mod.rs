@@ -154,6 +154,8 @@ pub struct Engine {
     pub has_add: bool,
     /// Softmax unit present.
     pub has_softmax: bool,
+    /// LSTM unit.
+    pub lstm: Option<LstmUnit>,
     /// Latency of `requant_lane`.
     pub lane_latency: usize,
     /// Latency of `add_lane`.
@@ -183,6 +185,9 @@ impl Engine {
         }
         if self.has_softmax {
             modules.push(module("softmax_port", include_str!("softmax_port.v")));
+        }
+        if let Some(lstm) = &self.lstm {
+            modules.extend(lstm.render()?);
         }
         modules.push(if self.float_input {
             module("quantize_stream", include_str!("quantize_stream.v"))
@@ -241,6 +246,7 @@ impl Engine {
         context.insert("has_add_bit", &u8::from(self.has_add));
         context.insert("table_index_width", &index_bits(self.tables));
         context.insert("softmax_lane_width", &index_bits(self.wb));
+        context.insert("has_lstm", &self.lstm.is_some());
         Ok(context)
     }
 }

@@ -3,6 +3,7 @@
 use crate::common::{Random, assert_clean, shipped};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks::high_product;
+use macforge_hdl::engine::lstm::STEP_CYCLES;
 use macforge_hdl::engine::{self, LstmUnit};
 use macforge_numeric::lstm::{Factor, Gate};
 use macforge_numeric::{Clamp, HalfTables, LstmRule};
@@ -61,7 +62,21 @@ impl Layer {
 
     fn unit(&self) -> LstmUnit {
         let tables = HalfTables::new(self.rule.cell_integer_bits);
-        LstmUnit::new(self.size, self.parallel, &self.rule, &tables)
+        LstmUnit::new(
+            self.size,
+            [self.parallel, self.interval()],
+            &self.rule,
+            &tables,
+        )
+    }
+
+    /// Words of products per unit.
+    fn steps(&self) -> usize {
+        self.size[0].div_ceil(self.parallel) + self.size[1].div_ceil(self.parallel)
+    }
+
+    fn interval(&self) -> usize {
+        self.steps().max(8).next_multiple_of(2)
     }
 
     fn modules(&self) -> Vec<VerilogModule> {
@@ -251,9 +266,9 @@ fn every_hidden_state_equals_the_rule_and_takes_the_stated_time() {
             assert_eq!(found, wanted, "{size:?}, {:?}", layer.rule);
             counted += saturated;
             assert_eq!(unit.peek("saturations_q").unwrap(), counted);
-            let shape = layer.unit();
-            let load = shape.load_cycles(WB);
-            let limit = load + size[2] * shape.step_cycles().max(load) + 1;
+            let load = 4 * size[0].div_ceil(WB) + size[0] + 1;
+            let step = (size[1] - 1) * layer.interval() + layer.steps() + layer.unit().levels();
+            let limit = load + size[2] * (step + STEP_CYCLES).max(load) + 1;
             assert!(
                 cycles <= limit && cycles + load > limit,
                 "{cycles}, limit {limit}"

@@ -1,0 +1,242 @@
+//! The LSTM unit's part of a plan: how many products at once, its memory images, its proofs.
+
+use crate::bits::BitWord;
+use crate::cycles::{LayerCycles, latency};
+use crate::error::PlanError;
+use crate::proof::{ChannelProof, Proofs};
+use crate::resources::LstmSize;
+use macforge_numeric::lstm::Factor;
+use macforge_numeric::{HalfTables, Interval, accumulator_interval, partial_sum_interval};
+use macforge_quant::{Lstm, QGraph, QNode};
+
+/// A recurrent layer as the unit runs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LstmLayer {
+    /// Weights and rule.
+    pub lstm: Lstm,
+    /// Steps.
+    pub length: usize,
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// Activation functions.
+    pub tables: HalfTables,
+}
+
+/// Sums of a unit: input's and hidden state's of four gates; they leave one per cycle.
+const SUMS: usize = 8;
+/// Products per gate and cycle that are tried.
+const PARALLEL: [usize; 5] = [1, 2, 4, 8, 16];
+/// Bits of a factor's left shift in the parameter memory.
+const LEFT_BITS: usize = 3;
+
+/// The layer of a node, proved to fit the unit.
+pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm) -> Result<LstmLayer, PlanError> {
+    let rule = &lstm.rule;
+    for factor in rule
+        .input
+        .iter()
+        .chain(&rule.recurrent)
+        .chain([&rule.output])
+    {
+        check(factor, &node.source)?;
+    }
+    let [_, length, _] = graph.tensor(node.output).hwc();
+    if [length, lstm.inputs, lstm.units]
+        .iter()
+        .any(|&n| n >= 1 << 15)
+    {
+        return Err(unsupported(
+            &node.source,
+            format!(
+                "{length} steps, {} inputs, {} units",
+                lstm.inputs, lstm.units
+            ),
+            "the LSTM unit counts to 32767",
+        ));
+    }
+    let quant = graph.tensor(node.inputs[0]).quant;
+    Ok(LstmLayer {
+        lstm: lstm.clone(),
+        length,
+        input_zero_point: quant.map_or(0, |q| q.zero_point),
+        tables: HalfTables::new(rule.cell_integer_bits),
+    })
+}
+
+fn unsupported(source: &str, found: String, remedy: &str) -> PlanError {
+    PlanError::Unsupported {
+        layer: source.into(),
+        found,
+        remedy: remedy.into(),
+    }
+}
+
+/// The unit rounds twice and shifts left by at most seven.
+fn check(factor: &Factor, source: &str) -> Result<(), PlanError> {
+    if factor.single_rounding {
+        let remedy = "the LSTM unit rounds as tflite-double does";
+        return Err(unsupported(source, "a single rounding".into(), remedy));
+    }
+    if factor.shift >= 1 << LEFT_BITS {
+        let remedy = "the LSTM unit takes gate factors below 128";
+        return Err(unsupported(
+            source,
+            format!("a factor of 2^{}", factor.shift),
+            remedy,
+        ));
+    }
+    Ok(())
+}
+
+impl LstmLayer {
+    /// Size and shape of the unit: the fewest products at once that give the shortest interval.
+    pub fn size(&self) -> LstmSize {
+        let sizes = PARALLEL.map(|parallel| LstmSize {
+            inputs: self.lstm.inputs,
+            units: self.lstm.units,
+            parallel,
+            functions: self.tables.base.len(),
+            block_bits: self.tables.block_bits as usize,
+            delta_bits: self.tables.delta_bits as usize,
+        });
+        let best = sizes.into_iter().min_by_key(|s| (s.interval(), s.parallel));
+        best.expect("a constant list")
+    }
+
+    /// Weight words: per unit its input weights, then its recurrent ones, gate by gate in a word.
+    pub fn weight_words(&self) -> Vec<BitWord> {
+        let (size, mut words) = (self.size(), Vec::new());
+        for unit in 0..size.units {
+            for (columns, recurrent) in [(size.inputs, false), (size.units, true)] {
+                for first in (0..columns).step_by(size.parallel) {
+                    let mut word = BitWord::default();
+                    for gate in &self.lstm.gates {
+                        let weights = if recurrent {
+                            &gate.recurrent_weights
+                        } else {
+                            &gate.input_weights
+                        };
+                        let row = &weights[unit * columns..(unit + 1) * columns];
+                        for column in first..first + size.parallel {
+                            word.push(row.get(column).map_or(0, |&w| w.into()), 8);
+                        }
+                    }
+                    words.push(word);
+                }
+            }
+        }
+        words
+    }
+
+    /// Parameter words: per unit and gate the input's sum, then the hidden state's.
+    pub fn param_words(&self) -> Vec<BitWord> {
+        let mut words = Vec::new();
+        for unit in 0..self.lstm.units {
+            for (gate, folded) in self.folded(unit).into_iter().enumerate() {
+                let factors = [self.lstm.rule.input[gate], self.lstm.rule.recurrent[gate]];
+                for (bias, factor) in folded.into_iter().zip(factors) {
+                    let mut word = BitWord::default();
+                    word.push(bias, 32);
+                    word.push(factor.multiplier.into(), 31);
+                    word.push(factor.shift.max(0).into(), LEFT_BITS);
+                    word.push((-factor.shift).max(0).into(), 5);
+                    words.push(word);
+                }
+            }
+        }
+        words
+    }
+
+    /// What is added to the plain products of a unit's sums, `[input's, hidden state's]` per gate:
+    /// `bias - zx * sum(W)` and `-zh * sum(R)`.
+    fn folded(&self, unit: usize) -> [[i64; 2]; 4] {
+        let sum = |weights: &[i8], columns: usize| -> i64 {
+            let row = &weights[unit * columns..(unit + 1) * columns];
+            row.iter().map(|&w| i64::from(w)).sum()
+        };
+        let (zx, zh) = (self.input_zero_point, self.lstm.rule.output_zero_point);
+        self.lstm.gates.each_ref().map(|gate| {
+            let own = sum(&gate.input_weights, self.lstm.inputs);
+            let back = sum(&gate.recurrent_weights, self.lstm.units);
+            [
+                i64::from(gate.bias[unit]) - i64::from(zx) * own,
+                -i64::from(zh) * back,
+            ]
+        })
+    }
+
+    /// Every sum of the unit stays in int32: the plain products in the order of the walk, the folded
+    /// bias, their sum, and that shifted left. One record per sum.
+    pub fn prove(&self, source: &str) -> Result<Proofs, PlanError> {
+        let int32 = Interval {
+            lo: i32::MIN.into(),
+            hi: i32::MAX.into(),
+        };
+        let int8 = Interval { lo: -128, hi: 127 };
+        let mut channels = Vec::new();
+        for unit in 0..self.lstm.units {
+            for (gate, folded) in self.folded(unit).into_iter().enumerate() {
+                let weights = &self.lstm.gates[gate];
+                let rows = [
+                    &weights.input_weights[unit * self.lstm.inputs..][..self.lstm.inputs],
+                    &weights.recurrent_weights[unit * self.lstm.units..][..self.lstm.units],
+                ];
+                let factors = [self.lstm.rule.input[gate], self.lstm.rule.recurrent[gate]];
+                for ((row, bias), factor) in rows.into_iter().zip(folded).zip(factors) {
+                    let products = partial_sum_interval(row, int8, 0, 0, false);
+                    let reach = accumulator_interval(row, int8, 0, bias, false);
+                    let shifted = Interval {
+                        lo: reach.lo << factor.shift.max(0),
+                        hi: reach.hi << factor.shift.max(0),
+                    };
+                    let all = products.union(Interval::point(bias)).union(shifted);
+                    if !int32.encloses(all) {
+                        return Err(PlanError::Unproved {
+                            layer: source.into(),
+                            channel: unit,
+                            reason: format!("gate {gate} can reach {all}, beyond int32"),
+                        });
+                    }
+                    channels.push(ChannelProof {
+                        reach,
+                        steps: 0,
+                        low_lane: None,
+                    });
+                }
+            }
+        }
+        Ok(Proofs { channels })
+    }
+
+    /// Cycles of the layer; `fixed` are those of a step besides its products, `word` the bytes of an
+    /// activation word.
+    pub fn cycles(&self, word: usize, fixed: usize) -> LayerCycles {
+        let size = self.size();
+        let load = 4 * size.inputs.div_ceil(word) + size.inputs + 1;
+        let levels = size.parallel.trailing_zeros() as usize;
+        let step = (size.units - 1) * size.interval() + size.steps() + levels + fixed;
+        // each step waits for its own input only, which was loaded during the step before
+        LayerCycles {
+            busy: (self.length * step.max(load)) as u64,
+            overhead: (load + 1 + latency::SEQUENCER + 2) as u64,
+        }
+    }
+}
+
+impl LstmSize {
+    /// Cycles of a unit's products.
+    pub fn steps(&self) -> usize {
+        self.inputs.div_ceil(self.parallel) + self.units.div_ceil(self.parallel)
+    }
+
+    /// Cycles from one unit to the next: time for its products and for its sums; even, so that the
+    /// lookups of gates and cell state take turns.
+    pub fn interval(&self) -> usize {
+        self.steps().max(SUMS).next_multiple_of(2)
+    }
+
+    /// Words of weights and of parameters.
+    pub fn words(&self) -> [usize; 2] {
+        [self.units * self.steps(), self.units * SUMS]
+    }
+}
