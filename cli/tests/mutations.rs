@@ -4,10 +4,12 @@
 
 #[allow(dead_code, reason = "one graph is all that is needed of it")]
 mod layers_support;
+mod lstm_support;
 mod mutants;
 mod support;
 
 use layers_support::{Net, Weighted, k, pool};
+use lstm_support::Recurrent;
 use macforge_model::tflite::writer::Fused;
 use mutants::{Base, Change, MUTANTS, Mutant};
 use ndarray::{ArrayD, Axis, Slice, concatenate};
@@ -190,6 +192,21 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
     let model = dir.join("depthwise.tflite");
     fs::write(&model, depthwise_model()).expect("a new file");
     let model = model.to_str().expect("a plain name");
+    let recurrent = Recurrent {
+        size: [7, 6, 5],
+        cell_bits: 3,
+        cell_clip: 0.0,
+        hidden_scale: 0.0065,
+        classes: 0,
+    };
+    let lstm_model = dir.join("lstm.tflite");
+    fs::write(&lstm_model, recurrent.file(3)).expect("a new file");
+    let lstm = Original::new(
+        lstm_model.to_str().expect("a plain name"),
+        &["--shape", "3x8x4"],
+        dir.join("lstm"),
+        ["--samples", "8"],
+    );
     let fire_risk = |io: &str| {
         let options = ["--shape", SHAPE, "--io", io];
         Original::new("fire-risk", &options, dir.join(io), ["--input", input])
@@ -204,6 +221,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         (Base::Int8, fire_risk("int8")),
         (Base::Float, fire_risk("float")),
         (Base::Depthwise, depthwise),
+        (Base::Lstm, lstm),
     ])
 }
 

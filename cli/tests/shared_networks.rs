@@ -86,6 +86,20 @@ fn ad_on_pynq_z2_is_exact_within_1200_cycles() {
     assert_board(AD, "mlperf_ad_int8_cfu", "pynq-z2", Some(1200));
 }
 
+/// The state is reset before every sample.
+#[test]
+#[ignore = "needs ../shared/models"]
+fn mnist_lstm_on_pynq_z2_is_exact_within_6500_cycles_whatever_the_streams_do() {
+    let golden = "tflm_mnist_lstm_int8_A";
+    let design = design("tflite/A/mnist_lstm_int8.tflite", "pynq-z2");
+    let cycles = assert_golden(&design, golden, &["--layers"]);
+    println!("{golden}: {cycles} cycles");
+    assert!(cycles <= 6500, "{cycles} cycles");
+    for seed in ["1", "2", "3"] {
+        assert_golden(&design, golden, &["--samples", "5", "--stall", seed]);
+    }
+}
+
 #[test]
 #[ignore = "needs ../shared/models"]
 fn ad_on_zc706_and_zybo_z7_10_is_exact() {

@@ -215,9 +215,9 @@ impl LstmLayer {
         let load = 4 * size.inputs.div_ceil(word) + size.inputs + 1;
         let levels = size.parallel.trailing_zeros() as usize;
         let step = (size.units - 1) * size.interval() + size.steps() + levels + fixed;
-        // each step waits for its own input only, which was loaded during the step before
+        // an input is loaded during the step before its own
         LayerCycles {
-            busy: (self.length * step.max(load)) as u64,
+            busy: ((self.length - 1) * step.max(load) + step) as u64,
             overhead: (load + 1 + latency::SEQUENCER + 2) as u64,
         }
     }

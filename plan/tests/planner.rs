@@ -20,6 +20,7 @@ fn options(shape: Shape) -> Options {
             requant: 10,
             add: 9,
             softmax_fixed: 100,
+            lstm_step: 57,
         },
     }
 }

@@ -9,6 +9,8 @@ pub enum Base {
     Float,
     /// Depthwise layers, several segments per word.
     Depthwise,
+    /// A recurrent layer.
+    Lstm,
 }
 
 /// One change of one file.
@@ -95,6 +97,32 @@ const fn depthwise(
             old,
             new,
         },
+    }
+}
+
+const fn lstm(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    Mutant {
+        name,
+        base: Base::Lstm,
+        change: Change::Text {
+            file,
+            times: 1,
+            old,
+            new,
+        },
+    }
+}
+
+const fn lstm_bit(name: &'static str, image: &'static str, line: usize, bit: usize) -> Mutant {
+    Mutant {
+        name,
+        base: Base::Lstm,
+        change: Change::Bit { image, line, bit },
     }
 }
 
@@ -223,6 +251,36 @@ pub const MUTANTS: &[Mutant] = &[
         base: Base::Depthwise,
         change: Change::Bit { image: "weights", line: DEPTHWISE_WEIGHT, bit: 3 },
     },
+
+    // recurrent layer
+    lstm("the input's sum goes on in the hidden state's", "lstm_gates",
+        "(sum_first ? 32'sd0 : acc_q)", "(sum_first && !sum_hidden ? 32'sd0 : acc_q)"),
+    lstm("half away from zero becomes half up", "lstm_scale",
+        "less = high[31] && places != 5'd0;", "less = high[31] && places == 5'd0;"),
+    lstm("the input's part of a gate is not cut", "lstm_unit",
+        "own_q        <= own_over ?", "own_q        <= own_over && first_step && !first_step ?"),
+    lstm("the forget gate forgets nothing at once", "lstm_unit",
+        "keep_q    <= forget_gate_q * cell_old;", "keep_q    <= {forget_gate_q[15:8], 8'd0} * cell_old;"),
+    lstm("the cell state of the inference before", "lstm_unit",
+        "cell_old = first_step ? 16'sd0", "cell_old = first_step && rst ? 16'sd0"),
+    lstm("the hidden state of the inference before", "lstm_unit",
+        "first_step ? {K{HIDDEN_ZERO}}", "first_step && rst ? {K{HIDDEN_ZERO}}"),
+    lstm("the hidden state of the step before", "lstm_unit",
+        ".rhalf(!step_q[0])", ".rhalf(step_q[0])"),
+    lstm("output gate of the next unit", "lstm_unit",
+        "#(.WIDTH(16), .STAGES(10)) u_output_gate", "#(.WIDTH(16), .STAGES(1)) u_output_gate"),
+    lstm("logistic function of a negative number like tanh", "lstm_activation",
+        "is_logistic ? 16'h7fff - value_q", "is_logistic && !negative ? 16'h7fff - value_q"),
+    lstm("the sequence is read from one bank", "lstm_loader",
+        "bank_wrap ? {RW{1'b0}} : read_bank_q + 1'b1;", "bank_wrap || 1'b1 ? {RW{1'b0}} : read_bank_q + 1'b1;"),
+    lstm("hidden states are written to one bank", "lstm_writer",
+        "wrap ? {RW{1'b0}} : bank_q + 1'b1;", "wrap || 1'b1 ? {RW{1'b0}} : bank_q + 1'b1;"),
+    lstm("saturated hidden states are not counted", "lstm_unit",
+        "hidden_ready && hidden_over)", "hidden_ready && hidden_over && rst)"),
+    lstm_bit("a recurrent weight", "lstm_weights", 4, 5),
+    lstm_bit("a bias of a gate", "lstm_params", 9, 10),
+    lstm_bit("a multiplier of a gate", "lstm_params", 6, 32 + 27),
+    lstm_bit("least value of a block of tanh", "lstm_base", (1 << 11) + 3, 6),
 
     // drain and buffers
     int8("the last pixel of a tile is not written", "drain",
