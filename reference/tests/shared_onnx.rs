@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use macforge_model::from_bytes;
 use macforge_model::onnx::{
     OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxType, OnnxValue, TensorData,
 };
+use macforge_model::tflite::corrupt::corrupt;
 use macforge_quant::QGraph;
 use macforge_reference::{Interpreter, Value, run};
 use ndarray::{ArrayD, Axis};
@@ -195,5 +197,19 @@ fn qlinear_conv(case: &serde_json::Value) -> OnnxGraph {
         inputs: vec![OnnxValue::fixed("x", OnnxType::U8, &shape("x_shape"))],
         outputs: vec![OnnxValue::fixed("y", OnnxType::U8, &shape("y_shape"))],
         ..OnnxGraph::default()
+    }
+}
+
+#[test]
+#[ignore = "needs ../shared/models"]
+fn ten_thousand_corruptions_of_each_mnist_model_give_a_verified_graph_or_an_error() {
+    for name in ["mnist_cntk_qop_s8s8_pt_asym", "mnist_cntk_qdq_u8s8_pt_asym"] {
+        let file = std::fs::read(shared(&format!("onnx/A/{name}.onnx"))).unwrap();
+        let lowers = |seed: &u64| {
+            let model = from_bytes("m", &corrupt(&file, *seed));
+            model.is_ok_and(|model| macforge_quant::lower(&model, None).is_ok())
+        };
+        let good = (0..10_000).filter(lowers).count();
+        assert!((500..8000).contains(&good), "{name}: {good} accepted");
     }
 }
