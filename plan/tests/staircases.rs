@@ -77,8 +77,14 @@ fn assert_equal(graph: &QGraph) -> QGraph {
     let lanes = as_lane_rules(graph).unwrap().into_owned();
     let (before, after) = (fully_connected(graph), fully_connected(&lanes));
     for channel in 0..before.out_channels {
-        assert!(matches!(after.requant[channel].rule, RequantRule::TfliteSingle { .. }));
-        assert_eq!(after.requant[channel].zero_point, after.requant[0].zero_point);
+        assert!(matches!(
+            after.requant[channel].rule,
+            RequantRule::TfliteSingle { .. }
+        ));
+        assert_eq!(
+            after.requant[channel].zero_point,
+            after.requant[0].zero_point
+        );
         for x in (-128..=127).flat_map(|a| (-128..=127).map(move |b| [a, b])) {
             let (wanted, found) = (value(before, channel, x), value(after, channel, x));
             assert_eq!(found, wanted, "channel {channel} at {x:?}");
@@ -93,7 +99,10 @@ fn binary_and_ternary_layers_keep_every_value() {
     let weights: Vec<i8> = (0..32).map(|i| [1, -1, 0, 1, -1][i * 7 % 5]).collect();
     let rules = (0..16i64).map(|c| match c % 2 {
         0 => rule(move |acc| if acc >= 9 * c - 70 { 1 } else { -1 }, clamp),
-        _ => rule(move |acc| i64::from(acc > 3 * c) - i64::from(acc < 5 * c - 60), clamp),
+        _ => rule(
+            move |acc| i64::from(acc > 3 * c) - i64::from(acc < 5 * c - 60),
+            clamp,
+        ),
     });
     assert_equal(&layer(weights, rules.collect()));
 }
@@ -104,9 +113,15 @@ fn narrow_weights_are_multiplied_where_whole_offsets_are_too_coarse() {
     let clamp = Clamp { lo: 0, hi: 63 };
     let rules = (0..8).map(|c| {
         let (slope, phase) = (0.31 + 0.053 * f64::from(c), 0.137 * f64::from(c));
-        rule(move |acc| (acc as f64 * slope + phase + 11.0).floor() as i64, clamp)
+        rule(
+            move |acc| (acc as f64 * slope + phase + 11.0).floor() as i64,
+            clamp,
+        )
     });
-    let graph = layer((0..16).map(|i| (i % 5) as i8 - 2).collect(), rules.collect());
+    let graph = layer(
+        (0..16).map(|i| (i % 5) as i8 - 2).collect(),
+        rules.collect(),
+    );
     let lanes = assert_equal(&graph);
     let widest = |g: &QGraph| fully_connected(g).weights.iter().map(|w| w.abs()).max();
     assert!(widest(&lanes) > widest(&graph));
@@ -115,7 +130,10 @@ fn narrow_weights_are_multiplied_where_whole_offsets_are_too_coarse() {
 #[test]
 fn a_staircase_without_constants_names_the_layer() {
     let clamp = Clamp { lo: 0, hi: 3 };
-    let uneven = rule(|acc| [0, 1, 200].iter().filter(|&&t| acc >= t).count() as i64, clamp);
+    let uneven = rule(
+        |acc| [0, 1, 200].iter().filter(|&&t| acc >= t).count() as i64,
+        clamp,
+    );
     match as_lane_rules(&layer(vec![100, 101], vec![uneven])) {
         Err(PlanError::Numeric { layer, .. }) => assert_eq!(layer, "MatMul #0"),
         other => panic!("{other:?}"),
