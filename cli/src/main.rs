@@ -3,6 +3,7 @@
 mod builtin;
 mod commands;
 mod cosim;
+mod host;
 mod measure;
 mod project;
 mod say;

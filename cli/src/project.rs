@@ -7,6 +7,7 @@ use macforge_hdl::blocks;
 use macforge_hdl::engine::{SOFTMAX_READ_LATENCY, lstm};
 use macforge_model::Imported;
 use macforge_numeric::Semantics;
+use macforge_plan::staircases::as_lane_rules;
 use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, Shape};
 use macforge_quant::QGraph;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
@@ -60,6 +61,34 @@ impl ModelFile {
     }
 }
 
+/// A network divided between hardware and host.
+pub struct Divided {
+    /// float32 work in front of the hardware.
+    pub head: Option<QGraph>,
+    /// The hardware's part as the reference model runs it.
+    pub graph: QGraph,
+    /// The same with the rules that its lanes have: what the planner gets.
+    pub lanes: QGraph,
+    /// What follows the hardware.
+    pub tail: Option<QGraph>,
+}
+
+impl ModelFile {
+    /// The integer graph, divided. Staircases are solved for in the whole graph, where the
+    /// values that the host quantizes are known.
+    pub fn divided(&self, semantics: Option<Semantics>, io: Io) -> Result<Divided> {
+        let graph = self.graph(semantics, io)?;
+        let lanes = as_lane_rules(&graph).into_diagnostic()?.into_owned();
+        let parts = graph.parts();
+        Ok(Divided {
+            head: parts.head,
+            graph: parts.core,
+            lanes: lanes.parts().core,
+            tail: parts.tail,
+        })
+    }
+}
+
 /// What the streams carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Io {
@@ -108,8 +137,12 @@ pub fn options(semantics: Semantics, board: &Board, shape: Option<Shape>) -> Opt
 pub struct Project {
     /// Its manifest.
     pub manifest: Manifest,
-    /// Integer graph, rebuilt from the model in the folder.
+    /// Integer graph of the hardware, rebuilt from the model in the folder.
     pub graph: QGraph,
+    /// float32 work in front of it.
+    pub head: Option<QGraph>,
+    /// What follows it.
+    pub tail: Option<QGraph>,
     /// The plan, rebuilt.
     pub plan: HwPlan,
 }
@@ -145,16 +178,23 @@ impl Project {
         } else {
             Io::Int8
         };
-        let graph = file.graph(Some(semantics), io)?;
+        let Divided {
+            head,
+            graph,
+            lanes,
+            tail,
+        } = file.divided(Some(semantics), io)?;
         let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
         let plan = plan(
-            &graph,
+            &lanes,
             board,
             Some(manifest.shape.parse().into_diagnostic()?),
         )?;
         Ok(Project {
             manifest,
             graph,
+            head,
+            tail,
             plan,
         })
     }

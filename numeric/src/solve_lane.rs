@@ -12,7 +12,7 @@
 use crate::error::{NumericError, Result};
 use crate::interval::Interval;
 use crate::lane::LaneConstants;
-use crate::requant::Requantizer;
+use crate::requant::{RequantRule, Requantizer};
 use crate::staircase::{prove_equal_functions, thresholds};
 
 /// One output channel whose lane is wanted.
@@ -29,6 +29,9 @@ pub struct StaircaseChannel<'a> {
     pub offsets: Interval,
     /// The lower clamp is an activation's, so values below it are no saturations.
     pub lower_is_activation: bool,
+    /// The lane has onnxruntime's tie rule, so it can round exact halves to even: what a division
+    /// by a power of two needs.
+    pub ties: bool,
 }
 
 /// Constants that equal a channel's staircase on its reachable accumulators:
@@ -181,6 +184,36 @@ impl<'a> Problem<'a> {
 
     /// Constants with this zero point, proved.
     fn solve(&self, zero_point: i32) -> Option<SolvedLane> {
+        let to_even = || self.solve_to_even(zero_point).filter(|_| self.channel.ties);
+        self.solve_half_up(zero_point).or_else(to_even)
+    }
+
+    /// A division by a power of two that rounds half to even. The first step tells the offset: it
+    /// lies on a tie or right behind one.
+    fn solve_to_even(&self, zero_point: i32) -> Option<SolvedLane> {
+        let first = self.bounds.iter().find(|b| b.reaches)?;
+        let value = first.twice / 2 - i64::from(zero_point);
+        let candidates = (1..=24u32).flat_map(|shift| {
+            let tie = (value << shift) - (1 << (shift - 1));
+            [0, 1].map(|behind| (shift, tie + behind - first.at))
+        });
+        candidates
+            .filter(|(_, offset)| self.channel.offsets.contains(*offset))
+            .find_map(|(shift, offset)| {
+                let rule = Requantizer {
+                    rule: RequantRule::OrtX86 {
+                        scale: pow2(shift).recip() as f32,
+                    },
+                    zero_point,
+                    clamp: self.channel.rule.clamp,
+                };
+                let lane = LaneConstants::from_requantizer(&rule).ok()?;
+                let solved = SolvedLane { offset, lane };
+                self.proves(&solved).then_some(solved)
+            })
+    }
+
+    fn solve_half_up(&self, zero_point: i32) -> Option<SolvedLane> {
         let offset = self.best_offset(zero_point)?;
         let gap = self.gap(offset, zero_point);
         let slope = (1.0 / gap.lo.value() + 1.0 / gap.hi.value()) / 2.0;

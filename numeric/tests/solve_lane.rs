@@ -27,6 +27,7 @@ fn channel(rule: &Requantizer, reach: Interval) -> StaircaseChannel<'_> {
         factor: 1,
         offsets: OFFSETS,
         lower_is_activation: false,
+        ties: false,
     }
 }
 
@@ -155,6 +156,26 @@ fn saturations_of_the_lane_are_those_of_the_rule() {
         let count = |y| Clamp::INT8.saturates(y, false);
         assert_eq!(count(rule), count(lane), "at {acc}: {rule} {lane}");
     }
+}
+
+/// Halves that go to even move every second step by one: only the tie rule does that.
+#[test]
+fn division_by_a_power_of_two_to_even_needs_the_tie_rule() {
+    let even = |acc: i64| ((acc + 7) as f64 / 32.0).round_ties_even() as i64;
+    let reach = Interval::new(-3000, 3000);
+    let steps = Thresholds::of_function(even, reach, Interval::new(0, 63)).unwrap();
+    let rule = staircase(
+        steps.base(),
+        steps.at().to_vec(),
+        0,
+        Clamp { lo: 0, hi: 63 },
+    );
+    let mut channel = channel(&rule, reach);
+    assert!(solve_lanes(&[channel]).is_err());
+    channel.ties = true;
+    let solved = solve_lanes(&[channel]).unwrap()[0];
+    assert!(solved.lane.tie_window.is_some());
+    assert_eq!(differs(&rule, &solved, reach), None);
 }
 
 /// A phase of half an accumulator, which whole offsets cannot give for any zero point.

@@ -8,8 +8,8 @@
 use crate::error::PlanError;
 use crate::proof::{ACC_BITS, activations};
 use macforge_numeric::{
-    Interval, RequantRule, Requantizer, SolvedLane, StaircaseChannel, accumulator_interval,
-    solve_lanes,
+    Interval, RequantRule, Requantizer, Semantics, SolvedLane, StaircaseChannel,
+    accumulator_interval, solve_lanes,
 };
 use macforge_quant::{QGraph, QNode, QOp};
 use std::borrow::Cow;
@@ -75,6 +75,7 @@ fn replace(graph: &QGraph, node: &QNode, input: Interval, op: &mut QOp) -> Resul
         reach,
         zero_point,
         lower_is_activation,
+        ties: graph.semantics == Semantics::OrtX86,
     };
     let (factor, solved) = layer.solve().map_err(|source| PlanError::Numeric {
         layer: node.source.clone(),
@@ -86,9 +87,16 @@ fn replace(graph: &QGraph, node: &QNode, input: Interval, op: &mut QOp) -> Resul
     for ((bias, rule), lane) in bias.iter_mut().zip(requant.iter_mut()).zip(solved) {
         // both terms lie within the 25 bits of the lane's bias
         *bias = (i64::from(*bias) * factor + lane.offset) as i32;
-        rule.rule = RequantRule::TfliteSingle {
-            multiplier: lane.lane.multiplier as i32,
-            shift: 31 - i32::from(lane.lane.shift),
+        let (multiplier, shift) = (lane.lane.multiplier, i32::from(lane.lane.shift));
+        rule.rule = match lane.lane.tie_window {
+            // both parts of the scale are exact in float32
+            Some(_) => RequantRule::OrtX86 {
+                scale: multiplier as f32 * (-f64::from(shift)).exp2() as f32,
+            },
+            None => RequantRule::TfliteSingle {
+                multiplier: multiplier as i32,
+                shift: 31 - shift,
+            },
         };
         rule.zero_point = lane.lane.zero_point;
     }
@@ -102,6 +110,7 @@ struct Layer<'a> {
     reach: Vec<Interval>,
     zero_point: i32,
     lower_is_activation: bool,
+    ties: bool,
 }
 
 impl Layer<'_> {
@@ -131,6 +140,7 @@ impl Layer<'_> {
                 factor,
                 offsets: self.offsets(row, bias, factor),
                 lower_is_activation: self.lower_is_activation,
+                ties: self.ties,
             })
             .collect()
     }

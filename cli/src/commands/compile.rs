@@ -1,6 +1,7 @@
 //! `macforge compile`
 
 use crate::Outcome;
+use crate::host;
 use crate::project::{self, Io, ModelFile};
 use crate::sayln;
 use clap::Args as ClapArgs;
@@ -44,9 +45,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let file = ModelFile::open(&args.model)?;
     let board = board(&args.board).into_diagnostic()?;
     let clock_mhz = args.clock.unwrap_or(board.default_clock_mhz);
-    let graph = file.graph(args.semantics, args.io)?;
-    let plan = project::plan(&graph, board, args.shape)?;
-    let bundle = bundle(&file, board, clock_mhz, args.io, &graph, &plan)?;
+    let divided = file.divided(args.semantics, args.io)?;
+    let plan = project::plan(&divided.lanes, board, args.shape)?;
+    let bundle = bundle(&file, board, clock_mhz, args.io, &divided.graph, &plan)?;
     bundle.write(&args.output).into_diagnostic()?;
     let channels: usize = plan.proofs.iter().map(|p| p.channels.len()).sum();
     sayln!(
@@ -67,6 +68,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         plan.estimate.ff
     );
     sayln!("  proved requantizer, accumulator and packed lanes of {channels} channels");
+    host::say(divided.head.as_ref(), divided.tail.as_ref());
     sayln!(
         "  wrote {} in {:.1} s",
         args.output.display(),

@@ -54,7 +54,7 @@ impl From<&Candidate> for Entry {
 
 /// Prints the shapes that fit the board, best first. All figures are estimates.
 pub fn run(args: &Args) -> Result<Outcome> {
-    let graph = ModelFile::open(&args.model)?.graph(None, Io::Int8)?;
+    let graph = ModelFile::open(&args.model)?.divided(None, Io::Int8)?.lanes;
     let board = macforge_constraints::board(&args.board).into_diagnostic()?;
     let candidates =
         macforge_plan::candidates(&graph, &project::options(graph.semantics, board, None))

@@ -123,6 +123,7 @@ fn gather(dir: &Path) -> Result<Report> {
         manifest,
         graph,
         plan,
+        ..
     } = Project::open(dir)?;
     let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
     let r = board.resources();

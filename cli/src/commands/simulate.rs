@@ -6,7 +6,7 @@ pub use crate::cosim::run::{Request, Verified};
 use crate::cosim::{layout, result::Simulation, run as cosim, samples};
 use crate::project::Project;
 use crate::table::Table;
-use crate::{say, sayln};
+use crate::{host, say, sayln};
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use macforge_quant::QGraph;
@@ -58,10 +58,12 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let project = Project::open(&args.dir)?;
     // a waveform of one inference is large, and slow to write
     let limit = args.samples.or(args.trace.as_ref().map(|_| 1));
+    let front = project.head.as_ref().unwrap_or(&project.graph);
     let inputs = match &args.input {
-        Some(path) => samples::from_file(&project.graph, path, limit)?,
-        None => samples::random(&project.graph, limit.unwrap_or(DEFAULT_SAMPLES))?,
+        Some(path) => samples::from_file(front, path, limit)?,
+        None => samples::random(front, limit.unwrap_or(DEFAULT_SAMPLES))?,
     };
+    let inputs = host::apply(project.head.as_ref(), inputs)?;
     if inputs.is_empty() {
         return Err(miette!("no sample to simulate"));
     }
@@ -73,7 +75,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let verified = verify(&args.dir, &project, &inputs, &request)?;
     let simulation = &verified.simulation;
     if let Some(path) = &args.output {
-        write_outputs(path, &project.graph, &verified.outputs)?;
+        let outputs = host::apply(project.tail.as_ref(), verified.outputs.clone())?;
+        let back = project.tail.as_ref().unwrap_or(&project.graph);
+        write_outputs(path, back, &outputs)?;
     }
     if let Some(path) = &args.json {
         report::keep(path, simulation)?;
@@ -184,13 +188,22 @@ fn write_npz(file: &mut File, graph: &QGraph, outputs: &[Value]) -> Result<()> {
     let name = tensor.name.clone();
     let ints: Vec<&ArrayD<i8>> = outputs.iter().filter_map(Value::as_i8).collect();
     let floats: Vec<&ArrayD<f32>> = outputs.iter().filter_map(Value::as_f32).collect();
+    let wide = |v: &Value| match v {
+        Value::I32(a) => Some(a.clone()),
+        _ => None,
+    };
+    let wide: Vec<ArrayD<i32>> = outputs.iter().filter_map(wide).collect();
     let mut npz = NpzWriter::new_compressed(&mut *file);
     let mut names = vec!["output0".to_string()];
     if name != "output0" {
         names.push(name);
     }
     for name in names {
-        if floats.is_empty() {
+        if !wide.is_empty() {
+            let all: Vec<&ArrayD<i32>> = wide.iter().collect();
+            let batch = layout::of_model(tensor, stack(&all)?);
+            npz.add_array(name, &batch).into_diagnostic()?;
+        } else if floats.is_empty() {
             let batch = layout::of_model(tensor, stack(&ints)?);
             npz.add_array(name, &batch).into_diagnostic()?;
         } else {
