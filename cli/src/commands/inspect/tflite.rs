@@ -69,7 +69,7 @@ fn granularity(tensor: &Tensor) -> String {
     } else {
         "per tensor"
     };
-    format!("{:?} {grain}", tensor.dtype)
+    format!("{} {grain}", tensor.dtype)
 }
 
 fn quantization(tensor: &Tensor) -> String {
@@ -79,9 +79,9 @@ fn quantization(tensor: &Tensor) -> String {
         .map(|q| (q.scale.as_slice(), q.zero_point.as_slice()))
     {
         Some(([scale], [zero_point])) => {
-            format!("{:?} scale {scale} zero point {zero_point}", tensor.dtype)
+            format!("{} scale {scale} zero point {zero_point}", tensor.dtype)
         }
-        _ => format!("{:?}", tensor.dtype),
+        _ => format!("{}", tensor.dtype),
     }
 }
 
