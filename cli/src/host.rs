@@ -5,16 +5,16 @@ use macforge_quant::QGraph;
 use macforge_reference::Value;
 use miette::{IntoDiagnostic, Result, WrapErr};
 
-/// Runs one of the host's graphs on each sample; samples pass where there is none.
-pub fn apply(graph: Option<&QGraph>, samples: Vec<Value>) -> Result<Vec<Value>> {
+/// Runs one of the host's graphs on each sample, a value per input; samples pass where there is none.
+pub fn apply(graph: Option<&QGraph>, samples: Vec<Vec<Value>>) -> Result<Vec<Vec<Value>>> {
     let Some(graph) = graph else {
         return Ok(samples);
     };
-    let run = |sample: Value| {
-        let run = macforge_reference::run(graph, &[sample])
+    let run = |sample: Vec<Value>| {
+        let run = macforge_reference::run(graph, &sample)
             .into_diagnostic()
             .wrap_err("the host's part of the network refuses the sample")?;
-        Ok(run.outputs(graph)[0].clone())
+        Ok(run.outputs(graph).into_iter().cloned().collect())
     };
     samples.into_iter().map(run).collect()
 }

@@ -1,7 +1,7 @@
 //! The plan's numbers as parameters of the engine's modules.
 
 use macforge_hdl::engine::{Engine, FieldSlice, LstmUnit, PortBlock};
-use macforge_plan::{ACC_BITS, HwPlan, InputMode, LANE_BITS, LstmLayer, Placement};
+use macforge_plan::{ACC_BITS, Distance, HwPlan, InputMode, LANE_BITS, LstmLayer, Port, Region};
 use macforge_quant::QGraph;
 
 /// Bits of a lane's parameters besides the bias: multiplier, shift, double rounding.
@@ -47,10 +47,11 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         params_distributed: plan.memories.params_distributed,
         layers: plan.program.len(),
         fields,
-        input: input(plan, graph),
-        output: output(plan, graph),
-        float_input: plan.layers.float_input,
-        float_output: plan.layers.float_output,
+        reset_layers: plan.layers.reset_layers,
+        inputs: ports(&plan.layers.inputs, |port| input(plan, graph, port)),
+        outputs: ports(&plan.layers.outputs, |port| output(plan, graph, port)),
+        float_input: plan.layers.inputs.iter().any(|p| p.float),
+        float_output: plan.layers.outputs.iter().any(|p| p.float),
         has_channel: plan.features.channel,
         channel_width: plan.channel_bits,
         has_max: plan.features.max,
@@ -97,33 +98,69 @@ fn layer_comments(plan: &HwPlan) -> Vec<String> {
         .collect()
 }
 
-/// Quotient and remainder of the flat distance from a row's last pixel to the next row's first.
-fn row_step(plan: &HwPlan, placement: &Placement, columns: usize) -> [(String, i64); 2] {
-    let jump = placement.storage.pitch - columns + 1;
-    [
-        ("ROW_QUOT".to_string(), (jump / plan.shape.p) as i64),
-        ("ROW_REM".to_string(), (jump % plan.shape.p) as i64),
-    ]
+/// One block per stream, numbered where there are several.
+fn ports(streams: &[Port], block: impl Fn(&Port) -> PortBlock) -> Vec<PortBlock> {
+    let mut blocks: Vec<PortBlock> = streams.iter().map(block).collect();
+    if blocks.len() > 1 {
+        for (number, block) in blocks.iter_mut().enumerate() {
+            block.suffix = format!("_{number}");
+        }
+    }
+    blocks
+}
+
+/// First bank word and the walk over a region whose stored rows have `columns` pixels.
+fn walk(plan: &HwPlan, region: &Region, columns: usize) -> Vec<(String, i64)> {
+    let placement = &plan.placements[region.storage.0];
+    let storage = &placement.storage;
+    let flat = |d: Distance| d.flat(storage.pitch) as i64;
+    let p = plan.shape.p as i64;
+    let word = region.channel / plan.shape.word;
+    let base = (placement.base + word * storage.plane) as i64;
+    let start = flat(region.start);
+    let (row, column) = (flat(region.row), flat(region.column));
+    let jump = row - (columns as i64 - 1) * column;
+    // addresses are added modulo their width
+    let modulus = 1i64 << plan.widths.address;
+    let named = [
+        ("BASE", base + start / p),
+        ("PLANE", storage.plane as i64),
+        ("START_REM", start % p),
+        ("STEP_QUOT", (column / p).rem_euclid(modulus)),
+        ("STEP_REM", column % p),
+        ("ROW_QUOT", jump.div_euclid(p).rem_euclid(modulus)),
+        ("ROW_REM", jump.rem_euclid(p)),
+    ];
+    named.map(|(name, value)| (name.to_string(), value)).into()
 }
 
 fn number(name: &str, value: usize) -> (String, i64) {
     (name.to_string(), value as i64)
 }
 
-fn input(plan: &HwPlan, graph: &QGraph) -> PortBlock {
-    let tensor = graph.tensor(plan.layers.input);
-    let placement = &plan.placements[&plan.layers.input];
-    let [rows, columns, channels] = tensor.hwc();
-    let mut params = vec![
-        number("BASE", placement.base),
-        number("PLANE", placement.storage.plane),
-        number("ROWS", rows),
-    ];
-    let module = match plan.input_mode {
+fn block(plan: &HwPlan, graph: &QGraph, port: &Port, what: &str) -> PortBlock {
+    let [rows, columns, channels] = port.region.hwc;
+    PortBlock {
+        module: String::new(),
+        suffix: String::new(),
+        comment: format!(
+            "{what} tensor {} {rows}x{columns}x{channels}",
+            one_line(&graph.tensor(port.tensor).name)
+        ),
+        unsigned: port.unsigned && !port.float,
+        buffer: plan.placements[port.region.storage.0].buffer,
+        params: vec![number("ROWS", rows)],
+    }
+}
+
+fn input(plan: &HwPlan, graph: &QGraph, port: &Port) -> PortBlock {
+    let mut block = block(plan, graph, port, "input");
+    let [_, columns, channels] = port.region.hwc;
+    match plan.input_mode {
         InputMode::Direct => {
-            params.extend([number("COLS", columns), number("CHANNELS", channels)]);
-            params.extend(row_step(plan, placement, columns));
-            "input_direct"
+            block.module = "input_direct".into();
+            (block.params).extend([number("COLS", columns), number("CHANNELS", channels)]);
+            block.params.extend(walk(plan, &port.region, columns));
         }
         InputMode::Folded {
             kernel_w,
@@ -133,9 +170,10 @@ fn input(plan: &HwPlan, graph: &QGraph) -> PortBlock {
             pad_value,
             ..
         } => {
+            block.module = "input_folded".into();
             let (row, before) = (columns * channels, pad * channels);
             let reach = ((out_columns - 1) * stride + kernel_w) * channels;
-            params.extend([
+            block.params.extend([
                 number("OUT_COLS", out_columns),
                 number("ROW_BYTES", row),
                 number("PAD_BYTES", before),
@@ -144,42 +182,19 @@ fn input(plan: &HwPlan, graph: &QGraph) -> PortBlock {
                 number("SPAN", reach.max(before + row)),
                 ("PAD_VALUE".to_string(), i64::from(pad_value as u8)),
             ]);
-            params.extend(row_step(plan, placement, out_columns));
-            "input_folded"
+            block.params.extend(walk(plan, &port.region, out_columns));
         }
-    };
-    PortBlock {
-        module: module.to_string(),
-        comment: format!(
-            "input tensor {} {rows}x{columns}x{channels}",
-            one_line(&tensor.name)
-        ),
-        buffer: placement.buffer,
-        params,
     }
+    block
 }
 
-fn output(plan: &HwPlan, graph: &QGraph) -> PortBlock {
-    let tensor = graph.tensor(plan.layers.output);
-    let placement = &plan.placements[&plan.layers.output];
-    let [rows, columns, channels] = tensor.hwc();
-    let mut params = vec![
-        number("BASE", placement.base),
-        number("PLANE", placement.storage.plane),
-        number("ROWS", rows),
-        number("COLS", columns),
-        number("CHANNELS", channels),
-    ];
-    params.extend(row_step(plan, placement, columns));
-    PortBlock {
-        module: "output_walk".to_string(),
-        comment: format!(
-            "output tensor {} {rows}x{columns}x{channels}",
-            one_line(&tensor.name)
-        ),
-        buffer: placement.buffer,
-        params,
-    }
+fn output(plan: &HwPlan, graph: &QGraph, port: &Port) -> PortBlock {
+    let mut block = block(plan, graph, port, "output");
+    let [_, columns, channels] = port.region.hwc;
+    block.module = "output_walk".into();
+    (block.params).extend([number("COLS", columns), number("CHANNELS", channels)]);
+    block.params.extend(walk(plan, &port.region, columns));
+    block
 }
 
 /// Names come from model files: anything but printable ASCII could end the Verilog comment, and

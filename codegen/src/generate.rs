@@ -9,7 +9,7 @@ use crate::memory;
 use macforge_constraints::{Board, out_of_context_xdc};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks;
-use macforge_plan::{ACC_BITS, HwPlan, LANE_BITS};
+use macforge_plan::{ACC_BITS, HwPlan, LANE_BITS, Port};
 use macforge_quant::QGraph;
 use macforge_vivado_scripts::SynthScript;
 use std::path::PathBuf;
@@ -125,18 +125,17 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         add: plan.features.add,
         softmax: softmax_rule(plan),
         lstm: plan.features.lstm.is_some(),
-        quantize: boundary(design.graph, plan.layers.input).filter(|_| plan.layers.float_input),
-        dequantize: boundary(design.graph, plan.layers.output).filter(|_| plan.layers.float_output),
+        quantize: boundary(design.graph, &plan.layers.inputs),
+        dequantize: boundary(design.graph, &plan.layers.outputs),
     })?;
     modules.extend(engine::engine(plan, design.graph, TOP).render()?);
     Ok(modules)
 }
 
-fn boundary(
-    graph: &QGraph,
-    tensor: macforge_quant::TensorId,
-) -> Option<macforge_numeric::AffineParams> {
-    graph.tensor(tensor).quant
+/// Parameters of the float stream among these, if there is one.
+fn boundary(graph: &QGraph, ports: &[Port]) -> Option<macforge_numeric::AffineParams> {
+    let port = ports.iter().find(|p| p.float)?;
+    graph.tensor(port.tensor).quant
 }
 
 fn softmax_rule(plan: &HwPlan) -> Option<macforge_numeric::SoftmaxRule> {

@@ -1,133 +1,97 @@
-//! Pass 4: buffer and address of every tensor. A layer reads its input from one buffer and its
+//! Pass 4: buffer and address of every area. A layer reads its input from one buffer and its
 //! residual from the other (each bank has one read port); its output may lie in either. Addresses
 //! are first fit by lifetime; a result may overwrite its residual in place.
 
-use crate::error::PlanError;
+use crate::buffers::Sides;
 use crate::layers::Layers;
 use crate::layout::{Layout, Placement};
-use macforge_quant::TensorId;
+use crate::region::{Region, StorageId};
 use std::collections::BTreeMap;
 
-/// Placements by tensor.
-pub type Placements = BTreeMap<TensorId, Placement>;
-
-/// Runs the pass.
-pub fn place(layers: &Layers, layout: &Layout) -> Result<Placements, PlanError> {
-    let order: Vec<TensorId> = std::iter::once(layers.input)
-        .chain(layers.layers.iter().map(|l| l.output))
-        .collect();
-    let colours = colour(layers, &order)?;
-    let lifetimes = lifetimes(layers, &order);
-    let mut placed: Placements = BTreeMap::new();
-    let mut component_buffer: BTreeMap<usize, usize> = BTreeMap::new();
-    for tensor in order {
-        let (component, side) = colours[&tensor];
-        let candidates: Vec<usize> = match component_buffer.get(&component) {
+/// Runs the pass; one placement per area.
+pub fn place(layers: &Layers, layout: &Layout) -> Vec<Placement> {
+    let mut sides = Sides::new(layers.areas.len());
+    for layer in &layers.layers {
+        if let Some(residual) = layer.residual() {
+            sides.separate(layer.input.storage, residual.storage);
+        }
+    }
+    let lifetimes = lifetimes(layers);
+    let mut order: Vec<StorageId> = (0..layers.areas.len()).map(StorageId).collect();
+    order.sort_by_key(|area| (lifetimes[area.0].0, area.0));
+    let mut placed: Vec<Option<Placement>> = vec![None; layers.areas.len()];
+    let mut group_buffer: BTreeMap<usize, usize> = BTreeMap::new();
+    for area in order {
+        let (group, side) = sides.find(area);
+        let side = usize::from(side);
+        let candidates: Vec<usize> = match group_buffer.get(&group) {
             Some(flip) => vec![side ^ flip],
             None => vec![0, 1],
         };
         let best = candidates
             .into_iter()
-            .map(|buffer| first_fit(layers, layout, &placed, &lifetimes, tensor, buffer))
+            .map(|buffer| first_fit(layers, layout, &placed, lifetimes[area.0], area, buffer))
             .min_by_key(|p| p.base + p.size())
             .expect("one or two candidates");
-        component_buffer
-            .entry(component)
-            .or_insert(best.buffer ^ side);
-        placed.insert(tensor, best);
+        group_buffer.entry(group).or_insert(best.buffer ^ side);
+        placed[area.0] = Some(best);
     }
-    Ok(placed)
+    placed.into_iter().flatten().collect()
 }
 
-/// Two-colours the graph whose edges join a layer's input and its residual. Returns, per tensor,
-/// its component and its side within it.
-fn colour(
-    layers: &Layers,
-    order: &[TensorId],
-) -> Result<BTreeMap<TensorId, (usize, usize)>, PlanError> {
-    let mut colours: BTreeMap<TensorId, (usize, usize)> = BTreeMap::new();
-    let edges: Vec<(TensorId, TensorId, &str)> = layers
-        .layers
-        .iter()
-        .filter_map(|l| {
-            l.residual
-                .as_ref()
-                .map(|r| (l.input, r.tensor, l.source.as_str()))
-        })
-        .collect();
-    for (component, &seed) in order.iter().enumerate() {
-        if colours.contains_key(&seed) {
-            continue;
-        }
-        colours.insert(seed, (component, 0));
-        let mut open = vec![seed];
-        while let Some(at) = open.pop() {
-            let side = colours[&at].1;
-            for &(a, b, source) in edges.iter().filter(|(a, b, _)| *a == at || *b == at) {
-                let other = if a == at { b } else { a };
-                match colours.get(&other) {
-                    None => {
-                        colours.insert(other, (component, 1 - side));
-                        open.push(other);
-                    }
-                    Some(&(_, s)) if s == side => {
-                        return Err(PlanError::Unsupported {
-                            layer: source.to_string(),
-                            found: "input and residual must lie in the same buffer".into(),
-                            remedy: "insert a copy (a 1x1 max pool) on one of the two operands"
-                                .into(),
-                        });
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
+/// First and last layer (1-based; the input is written at 0) at which an area is needed.
+fn lifetimes(layers: &Layers) -> Vec<(usize, usize)> {
+    let end = layers.layers.len() + 1;
+    let mut live: Vec<Option<(usize, usize)>> = vec![None; layers.areas.len()];
+    let mut touch = |region: &Region, at: usize| {
+        let range = live[region.storage.0].get_or_insert((at, at));
+        *range = (range.0.min(at), range.1.max(at));
+    };
+    for port in &layers.inputs {
+        touch(&port.region, 0);
     }
-    Ok(colours)
-}
-
-/// First and last layer index (1-based; the input is written at 0) at which a tensor is needed.
-fn lifetimes(layers: &Layers, order: &[TensorId]) -> BTreeMap<TensorId, (usize, usize)> {
-    let mut live: BTreeMap<TensorId, (usize, usize)> = order
-        .iter()
-        .enumerate()
-        .map(|(at, &t)| (t, (at, at)))
-        .collect();
     for (index, layer) in layers.layers.iter().enumerate() {
-        for read in std::iter::once(layer.input).chain(layer.residual.as_ref().map(|r| r.tensor)) {
-            if let Some(range) = live.get_mut(&read) {
-                range.1 = range.1.max(index + 1);
-            }
+        touch(&layer.output, index + 1);
+        touch(&layer.input, index + 1);
+        layer
+            .residual()
+            .into_iter()
+            .for_each(|r| touch(r, index + 1));
+    }
+    for port in &layers.outputs {
+        touch(&port.region, end);
+    }
+    let range = |(area, live): (usize, Option<(usize, usize)>)| {
+        if layers.areas[area].keeps {
+            (0, end)
+        } else {
+            live.unwrap_or((0, 0))
         }
-    }
-    if let Some(range) = live.get_mut(&layers.output) {
-        range.1 = layers.layers.len() + 1;
-    }
-    live
+    };
+    live.into_iter().enumerate().map(range).collect()
 }
 
 fn first_fit(
     layers: &Layers,
     layout: &Layout,
-    placed: &Placements,
-    lifetimes: &BTreeMap<TensorId, (usize, usize)>,
-    tensor: TensorId,
+    placed: &[Option<Placement>],
+    live: (usize, usize),
+    area: StorageId,
     buffer: usize,
 ) -> Placement {
-    let storage = layout.storages[&tensor].clone();
-    let live = lifetimes[&tensor];
     let mut placement = Placement {
-        storage,
+        storage: layout.storage(area).clone(),
         buffer,
         base: 0,
         live,
     };
-    if let Some(in_place) = residual_place(layers, placed, lifetimes, &placement) {
+    if let Some(in_place) = residual_place(layers, placed, area, &placement) {
         placement.base = in_place;
         return placement;
     }
     let mut taken: Vec<(usize, usize)> = placed
-        .values()
+        .iter()
+        .flatten()
         .filter(|p| p.buffer == buffer && p.live.1 >= live.0 && live.1 >= p.live.0)
         .map(|p| (p.base, p.base + p.size()))
         .collect();
@@ -144,18 +108,19 @@ fn first_fit(
 /// Base of the residual operand when the result can take its place.
 fn residual_place(
     layers: &Layers,
-    placed: &Placements,
-    lifetimes: &BTreeMap<TensorId, (usize, usize)>,
+    placed: &[Option<Placement>],
+    area: StorageId,
     result: &Placement,
 ) -> Option<usize> {
-    let layer = layers
-        .layers
-        .iter()
-        .find(|l| l.output == result.storage.tensor)?;
-    let residual = placed.get(&layer.residual.as_ref()?.tensor)?;
-    let same_geometry = residual.storage.pitch == result.storage.pitch
-        && residual.storage.plane == result.storage.plane
-        && residual.storage.words == result.storage.words;
-    let dies_here = lifetimes[&residual.storage.tensor].1 == result.live.0;
-    (residual.buffer == result.buffer && same_geometry && dies_here).then_some(residual.base)
+    let layer = &layers.layers[result.live.0.checked_sub(1)?];
+    let from = layer.residual()?;
+    let residual = placed[from.storage.0].as_ref()?;
+    let whole = |r: &Region| *r == Region::whole(r.storage, layers.areas[r.storage.0].hwc);
+    let in_place = layer.output.storage == area
+        && whole(&layer.output)
+        && whole(from)
+        && residual.buffer == result.buffer
+        && residual.storage == result.storage
+        && residual.live.1 == result.live.0;
+    in_place.then_some(residual.base)
 }

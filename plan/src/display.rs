@@ -32,7 +32,7 @@ impl fmt::Display for HwPlan {
         }
         for (index, layer) in self.layers.layers.iter().enumerate() {
             let program = &self.program[index];
-            let output = &self.placements[&layer.output];
+            let output = &self.placements[layer.output.storage.0];
             writeln!(
                 f,
                 "layer {index} {} {} tiles {} groups {} steps {} drain {} cycles {} -> buffer {} \

@@ -1,17 +1,19 @@
 //! Chooses the array shape: every candidate that the device can hold is judged by the cycle and
 //! resource model of the whole network.
 
-use crate::allocate::{self, Placements};
+use crate::allocate;
 use crate::error::PlanError;
 use crate::hwplan::{self, Options};
-use crate::layers::{self, Layers};
-use crate::layout::{self, Layout, gcd};
+use crate::layers::Layers;
+use crate::layout::{self, Layout, Placement, gcd};
 use crate::loops::Loops;
+use crate::lower::Lowered;
 use crate::params;
 use crate::resources::{self, Estimate, Features};
 use crate::shape::Shape;
 use crate::{cycles, input, memories};
 use macforge_quant::QGraph;
+use std::rc::Rc;
 
 /// A shape with its estimates.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,26 +35,24 @@ const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 const WORD_MULTIPLES: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 
 /// The user's shape with the best lanes and word, or the best shape of all.
-pub fn resolve_shape(
-    graph: &QGraph,
-    layers: &Layers,
-    options: &Options,
-) -> Result<Shape, PlanError> {
-    let explorer = Explorer::new(graph, layers, options);
+pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Shape, PlanError> {
+    let explorer = Explorer::new(lowered, options)?;
     let Some(asked) = options.shape else {
         // one lane of everything; what has no place there has no place anywhere
-        place(graph, layers, &simplest(1, 2, 1))?;
+        place(&explorer.layers, &simplest(1, 2, 1))?;
         let best = explorer.explore().into_iter().next();
         return best.map(|c| c.shape).ok_or_else(|| {
             PlanError::NoFit(format!(
                 "{} needs more than {:?}",
-                graph.name, options.budget
+                lowered.graph().name,
+                options.budget
             ))
         });
     };
     let single = simplest(asked.p, asked.oc, asked.ic);
-    check_shape(layers, &single)?;
-    place(graph, layers, &single)?;
+    let layers = lowered.layers(single.word)?;
+    check_shape(&layers, &single)?;
+    place(&layers, &single)?;
     let judged = explorer
         .variants([asked.p, asked.oc, asked.ic])
         .into_iter()
@@ -73,14 +73,10 @@ fn simplest(p: usize, oc: usize, ic: usize) -> Shape {
 }
 
 /// Geometry and addresses on a shape, or why there are none.
-fn place(
-    graph: &QGraph,
-    layers: &Layers,
-    shape: &Shape,
-) -> Result<(Layout, Placements), PlanError> {
-    let mode = input::choose(graph, layers, shape);
-    let layout = layout::arrange(graph, layers, &mode, shape)?;
-    let placements = allocate::place(layers, &layout)?;
+fn place(layers: &Layers, shape: &Shape) -> Result<(Layout, Vec<Placement>), PlanError> {
+    let mode = input::choose(layers, shape);
+    let layout = layout::arrange(layers, &mode, shape)?;
+    let placements = allocate::place(layers, &layout);
     Ok((layout, placements))
 }
 
@@ -106,44 +102,38 @@ pub fn check_shape(layers: &Layers, shape: &Shape) -> Result<(), PlanError> {
 /// # Errors
 /// The graph has an operator that the engine cannot run.
 pub fn candidates(graph: &QGraph, options: &Options) -> Result<Vec<Candidate>, PlanError> {
-    Ok(Explorer::new(graph, &layers::lower(graph)?, options).explore())
+    Ok(Explorer::new(&Lowered::new(graph)?, options)?.explore())
 }
 
 /// What all shapes are judged by.
 struct Explorer<'a> {
-    graph: &'a QGraph,
-    layers: &'a Layers,
+    lowered: &'a Lowered<'a>,
     options: &'a Options,
+    /// Layers as they are where every part begins with a word.
+    layers: Rc<Layers>,
     features: Features,
-    outputs: Vec<[usize; 3]>,
     /// Most channels of a depthwise layer.
     widest: usize,
 }
 
 impl<'a> Explorer<'a> {
-    fn new(graph: &'a QGraph, layers: &'a Layers, options: &'a Options) -> Self {
-        let outputs: Vec<[usize; 3]> = (layers.layers.iter())
-            .map(|l| graph.tensor(l.output).hwc())
-            .collect();
-        let depthwise = layers.layers.iter().zip(&outputs);
-        let widest = depthwise
-            .filter(|(l, _)| l.is_depthwise())
-            .map(|(_, out)| out[2]);
-        Explorer {
-            graph,
-            layers,
+    fn new(lowered: &'a Lowered<'a>, options: &'a Options) -> Result<Self, PlanError> {
+        let layers = lowered.layers(1)?;
+        let depthwise = layers.layers.iter().filter(|l| l.is_depthwise());
+        let widest = depthwise.map(|l| l.output.hwc[2]).max();
+        Ok(Explorer {
+            lowered,
             options,
-            features: hwplan::features(layers),
-            widest: widest.max().unwrap_or(0),
-            outputs,
-        }
+            features: hwplan::features(&layers),
+            widest: widest.unwrap_or(0),
+            layers,
+        })
     }
 
     /// All shapes that fit, each with its best lanes and word, best first.
     fn explore(&self) -> Vec<Candidate> {
-        let macs: u64 = (0..self.graph.nodes.len())
-            .map(|n| self.graph.macs(n))
-            .sum();
+        let graph = self.lowered.graph();
+        let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
         let mut found: Vec<Candidate> = Vec::new();
         let mut best = u64::MAX;
         for shape in self.arrays() {
@@ -169,7 +159,7 @@ impl<'a> Explorer<'a> {
                 for ic in IN_CHANNELS {
                     let shape = simplest(p, oc, ic);
                     if resources::dsps(&shape, self.features) as u64 <= self.options.budget.dsp
-                        && check_shape(self.layers, &shape).is_ok()
+                        && check_shape(&self.layers, &shape).is_ok()
                     {
                         arrays.push([p, oc, ic]);
                     }
@@ -218,7 +208,7 @@ impl<'a> Explorer<'a> {
                 let dsps = resources::dsps(&shape, self.features) as u64;
                 if useful
                     && dsps <= self.options.budget.dsp
-                    && check_shape(self.layers, &shape).is_ok()
+                    && check_shape(&self.layers, &shape).is_ok()
                 {
                     variants.push((self.bound(&shape), shape));
                 }
@@ -230,10 +220,11 @@ impl<'a> Explorer<'a> {
 
     /// Cycles without the columns that a layout adds and without the pipelines' lengths.
     fn bound(&self, shape: &Shape) -> u64 {
-        let layers = self.layers.layers.iter().zip(&self.outputs);
+        let layers = self.layers.layers.iter().skip(self.layers.reset_layers);
         layers
-            .filter(|(layer, _)| !layer.is_unit())
-            .map(|(layer, &[rows, columns, channels])| {
+            .filter(|layer| !layer.is_unit())
+            .map(|layer| {
+                let [rows, columns, channels] = layer.output.hwc;
                 let tiles = channels.div_ceil(shape.tile(layer));
                 let groups = (rows * columns).div_ceil(shape.p);
                 let drain = shape.p * Loops::drain_groups(shape, layer, channels);
@@ -252,33 +243,30 @@ impl<'a> Explorer<'a> {
 
     /// Estimates one shape; `None` if the layers cannot be laid out on it.
     fn judge(&self, shape: Shape) -> Option<Candidate> {
-        let Explorer {
-            layers,
-            options,
-            features,
-            ..
-        } = *self;
-        let (layout, placements) = place(self.graph, layers, &shape).ok()?;
-        let act_depth = placements.values().map(|p| p.base + p.size()).max()?;
+        let options = self.options;
+        let layers = self.lowered.layers(shape.word).ok()?;
+        let features = hwplan::features(&layers);
+        let (layout, placements) = place(&layers, &shape).ok()?;
+        let act_depth = placements.iter().map(|p| p.base + p.size()).max()?;
         let (mut total, mut weight_words, mut param_words) = (0, 0, 0);
         for (index, layer) in layers.layers.iter().enumerate() {
-            let out = self.outputs[index];
+            let counted = u64::from(index >= layers.reset_layers);
             if layer.is_softmax() {
                 let fixed = options.latencies.softmax_fixed;
-                total += cycles::softmax_cycles(out[2], fixed).total();
+                total += cycles::softmax_cycles(layer.output.hwc[2], fixed).total();
                 continue;
             }
             if let Some(lstm) = layer.lstm() {
                 total += lstm.cycles(shape.word, options.latencies.lstm_step).total();
                 continue;
             }
-            let l = Loops::new(&shape, layer, &layout, index, out);
+            let l = Loops::new(&shape, layer, &layout, index);
             let pipeline = cycles::Pipeline {
                 array: hwplan::array_latency(&shape, layer, features),
                 lane_path: hwplan::lane_path(&options.latencies, features, layer),
                 reduce: layout.views[index].reduce,
             };
-            total += cycles::estimate(&shape, &l, pipeline).total();
+            total += counted * cycles::estimate(&shape, &l, pipeline).total();
             if layer.weighted().is_some() {
                 weight_words += l.tiles * l.steps();
             }

@@ -1,14 +1,15 @@
 //! The plan and the order of the passes that make it.
 
-use crate::allocate::{self, Placements};
+use crate::allocate;
 use crate::bits::BitWord;
 use crate::cycles::{self, LayerCycles, Pipeline, latency, softmax_cycles};
 use crate::error::PlanError;
 use crate::explore;
 use crate::input::{self, InputMode};
-use crate::layers::{self, HwLayer, LayerKind, Layers};
-use crate::layout::{self, Layout};
+use crate::layers::{HwLayer, LayerKind, Layers};
+use crate::layout::{self, Layout, Placement};
 use crate::loops::Loops;
+use crate::lower::Lowered;
 use crate::memories::{self, Memories};
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
@@ -57,8 +58,8 @@ pub struct HwPlan {
     pub input_mode: InputMode,
     /// Enumerated columns and storages.
     pub layout: Layout,
-    /// Where every tensor lies.
-    pub placements: Placements,
+    /// Where every area lies, by [`StorageId`](crate::StorageId).
+    pub placements: Vec<Placement>,
     /// Bank words per activation bank.
     pub act_depth: usize,
     /// Weight words.
@@ -87,8 +88,9 @@ pub struct HwPlan {
 
 /// Runs all passes.
 pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
-    let layers = layers::lower(graph)?;
-    let shape = explore::resolve_shape(graph, &layers, options)?;
+    let lowered = Lowered::new(graph)?;
+    let shape = explore::resolve_shape(&lowered, options)?;
+    let layers = lowered.layers(shape.word)?.as_ref().clone();
     let plan = build_with_shape(graph, layers, shape, options)?;
     if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
         return Err(PlanError::NoFit(format!(
@@ -96,29 +98,8 @@ pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
             plan.estimate
         )));
     }
-    verify::verify(graph, &plan)?;
+    verify::verify(&plan)?;
     Ok(plan)
-}
-
-/// Output shapes and input zero points of all layers.
-struct Geometry {
-    out_hwc: Vec<[usize; 3]>,
-    zero_points: Vec<i32>,
-}
-
-fn geometry(graph: &QGraph, layers: &Layers) -> Geometry {
-    Geometry {
-        out_hwc: layers
-            .layers
-            .iter()
-            .map(|l| graph.tensor(l.output).hwc())
-            .collect(),
-        zero_points: layers
-            .layers
-            .iter()
-            .map(|l| graph.tensor(l.input).quant.map_or(0, |q| q.zero_point))
-            .collect(),
-    }
 }
 
 fn build_with_shape(
@@ -129,24 +110,22 @@ fn build_with_shape(
 ) -> Result<HwPlan, PlanError> {
     let features = features(&layers);
     explore::check_shape(&layers, &shape)?;
-    let input_mode = input::choose(graph, &layers, &shape);
-    let layout = layout::arrange(graph, &layers, &input_mode, &shape)?;
-    let placements = allocate::place(&layers, &layout)?;
+    let input_mode = input::choose(&layers, &shape);
+    let layout = layout::arrange(&layers, &input_mode, &shape)?;
+    let placements = allocate::place(&layers, &layout);
     let act_depth = placements
-        .values()
+        .iter()
         .map(|p| p.base + p.size())
         .max()
         .expect("the input is stored");
-    let geometry = geometry(graph, &layers);
     let loops: Vec<Loops> = (layers.layers.iter().enumerate())
-        .map(|(i, layer)| Loops::new(&shape, layer, &layout, i, geometry.out_hwc[i]))
+        .map(|(i, layer)| Loops::new(&shape, layer, &layout, i))
         .collect();
     let (weight_words, weight_bases) = weights::pack(&layers, &layout, &input_mode, &shape);
     let constants: Vec<Vec<ChannelConstants>> = layers
         .layers
         .iter()
-        .zip(&geometry.zero_points)
-        .map(|(layer, &zp)| params::constants(layer, zp))
+        .map(params::constants)
         .collect::<Result<_, _>>()?;
     let mut param_words = Vec::new();
     let mut param_bases = Vec::new();
@@ -163,11 +142,9 @@ fn build_with_shape(
         weight_bases: &weight_bases,
         param_bases: &param_bases,
         constants: &constants,
-        zero_points: &geometry.zero_points,
-        out_hwc: &geometry.out_hwc,
     };
     let memory = [act_depth, weight_words.len(), param_words.len()];
-    let widths = program::widths(&cx, memory, layers.tables.len());
+    let widths = program::widths(&cx, &layers.layers, memory, layers.tables.len());
     let program: Vec<LayerProgram> = (0..layers.layers.len())
         .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
         .collect();
@@ -315,8 +292,9 @@ impl HwPlan {
         self.shape.accumulators(self.features)
     }
 
-    /// Sum of the layers' estimates.
+    /// Sum of the layers' estimates, without those that run after a reset only.
     pub fn estimated_cycles(&self) -> u64 {
-        self.cycles.iter().map(LayerCycles::total).sum()
+        let each = self.cycles[self.layers.reset_layers..].iter();
+        each.map(LayerCycles::total).sum()
     }
 }

@@ -3,8 +3,9 @@
 //! streams in.
 
 use crate::layers::{LayerKind, Layers};
+use crate::region::StorageId;
 use crate::shape::Shape;
-use macforge_quant::{QGraph, TensorId, Window};
+use macforge_quant::Window;
 
 /// Widest folded window in bytes (it is a shift register).
 const MAX_WINDOW: usize = 96;
@@ -32,17 +33,16 @@ pub enum InputMode {
 }
 
 /// Decides for `shape`; folding must save steps and the image must have this one reader.
-pub fn choose(graph: &QGraph, layers: &Layers, shape: &Shape) -> InputMode {
-    let readers: Vec<usize> = (0..layers.layers.len())
-        .filter(|&l| {
-            let layer = &layers.layers[l];
-            layer.input == layers.input
-                || layer
-                    .residual
-                    .as_ref()
-                    .is_some_and(|r| r.tensor == layers.input)
-        })
-        .collect();
+pub fn choose(layers: &Layers, shape: &Shape) -> InputMode {
+    let [input] = layers.inputs.as_slice() else {
+        return InputMode::Direct;
+    };
+    let area = input.region.storage;
+    let reads = |l: &usize| {
+        let layer = &layers.layers[*l];
+        layer.input.storage == area || layer.residual().is_some_and(|r| r.storage == area)
+    };
+    let readers: Vec<usize> = (0..layers.layers.len()).filter(reads).collect();
     let &[reader] = readers.as_slice() else {
         return InputMode::Direct;
     };
@@ -50,14 +50,17 @@ pub fn choose(graph: &QGraph, layers: &Layers, shape: &Shape) -> InputMode {
     let LayerKind::Dot { window, .. } = &layer.kind else {
         return InputMode::Direct;
     };
-    let tensor = graph.tensor(layers.input);
-    let [_, _, channels] = tensor.hwc();
-    let [_, columns, _] = graph.tensor(layer.output).hwc();
+    let [_, _, channels] = input.region.hwc;
+    let whole = input.region == layer.input
+        && input.region.covers(layers.areas[area.0].hwc)
+        && !layers.areas[area.0].dense;
+    let [_, columns, _] = layer.output.hwc;
     let kernel_w = window.kernel[1];
     let folded_steps = (kernel_w * channels).div_ceil(shape.ic);
     let plain_steps = kernel_w * channels.div_ceil(shape.ic);
     let useful = folded_steps < plain_steps
-        && layers.output != layers.input
+        && whole
+        && layers.outputs.iter().all(|o| o.region.storage != area)
         && window.dilation[1] == 1
         && kernel_w * channels <= MAX_WINDOW
         && columns > 1;
@@ -70,19 +73,30 @@ pub fn choose(graph: &QGraph, layers: &Layers, shape: &Shape) -> InputMode {
         stride: window.stride[1],
         pad: window.pad[1],
         columns,
-        pad_value: tensor.quant.expect("the storage is int8").zero_point,
+        pad_value: layer.input_zero_point,
     }
 }
 
 impl InputMode {
-    /// Shape `[H, W, C]` in which `tensor` is stored.
-    pub fn stored_hwc(&self, graph: &QGraph, layers: &Layers, tensor: TensorId) -> [usize; 3] {
-        let [h, w, c] = graph.tensor(tensor).hwc();
+    /// Shape `[H, W, C]` in which an area is stored.
+    pub fn stored_hwc(&self, layers: &Layers, area: StorageId) -> [usize; 3] {
+        let [h, w, c] = layers.areas[area.0].hwc;
         match *self {
             InputMode::Folded {
                 columns, kernel_w, ..
-            } if tensor == layers.input => [h, columns, c * kernel_w],
+            } if area == layers.inputs[0].region.storage => [h, columns, c * kernel_w],
             _ => [h, w, c],
+        }
+    }
+
+    /// Shape in which layer `index` reads its input.
+    pub fn input_hwc(&self, layers: &Layers, index: usize) -> [usize; 3] {
+        let input = &layers.layers[index].input;
+        match self {
+            InputMode::Folded { layer, .. } if *layer == index => {
+                self.stored_hwc(layers, input.storage)
+            }
+            _ => input.hwc,
         }
     }
 

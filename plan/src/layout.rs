@@ -9,16 +9,14 @@
 
 use crate::error::PlanError;
 use crate::input::InputMode;
-use crate::layers::{HwLayer, LayerKind, Layers};
+use crate::layers::{LayerKind, Layers};
+use crate::region::{Region, StorageId};
 use crate::shape::Shape;
-use macforge_quant::{QGraph, TensorId, Window};
-use std::collections::BTreeMap;
+use macforge_quant::Window;
 
-/// How one tensor lies in the activation buffers.
+/// How an area lies in the activation buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Storage {
-    /// The tensor.
-    pub tensor: TensorId,
     /// Stored shape `[H, W, C]`.
     pub hwc: [usize; 3],
     /// Distance of two rows in pixels.
@@ -32,27 +30,27 @@ pub struct Storage {
 /// A storage with its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// What is stored.
+    /// How it lies.
     pub storage: Storage,
     /// Activation buffer, 0 or 1.
     pub buffer: usize,
     /// First bank word.
     pub base: usize,
-    /// Steps from writing to last reading: 0 is the input, i the i-th layer, the last one the
-    /// output; nothing else may lie here in between.
+    /// Steps from the first writing to the last reading: 0 is the input, i the i-th layer, the last
+    /// one the output; nothing else may lie here in between.
     pub live: (usize, usize),
 }
 
 impl Placement {
-    /// Bank, bank word and byte of an element.
+    /// Bank, bank word and byte of an element of a region of this storage.
     pub fn locate(
         &self,
         shape: &Shape,
-        y: usize,
-        x: usize,
-        channel: usize,
+        region: &Region,
+        [y, x, channel]: [usize; 3],
     ) -> (usize, usize, usize) {
-        let flat = y * self.storage.pitch + x;
+        let flat = region.flat(self.storage.pitch, y, x);
+        let channel = region.channel + channel;
         let word = channel / shape.word;
         let address = self.base + word * self.storage.plane + flat / shape.p;
         (flat % shape.p, address, channel % shape.word)
@@ -67,10 +65,17 @@ impl Placement {
 /// Row geometry of the whole graph for one shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Storages by tensor.
-    pub storages: BTreeMap<TensorId, Storage>,
+    /// Storages by [`StorageId`].
+    pub storages: Vec<Storage>,
     /// How each layer looks at its stored input.
     pub views: Vec<View>,
+}
+
+impl Layout {
+    /// The storage of an area.
+    pub fn storage(&self, area: StorageId) -> &Storage {
+        &self.storages[area.0]
+    }
 }
 
 /// A layer's geometry as the feeder walks it.
@@ -78,10 +83,16 @@ pub struct Layout {
 pub struct View {
     /// Kernel geometry over the stored input.
     pub window: Window,
-    /// Rows and columns of the stored input.
+    /// Rows and columns of the input.
     pub in_hw: [usize; 2],
-    /// Distance of two input rows in pixels.
-    pub pitch: usize,
+    /// Channels before the first one in its word, and all from the word's begin on.
+    pub channels: [usize; 2],
+    /// First pixel of the input in its storage.
+    pub start: usize,
+    /// Distance of two input rows and of two input columns in pixels.
+    pub distance: [usize; 2],
+    /// Pixels from one output row, and from one output column, to the next in the input.
+    pub steps: [usize; 2],
     /// Enumerated output columns; columns beyond the output's are not written.
     pub enum_cols: usize,
     /// The P lanes hold partial sums of one output pixel (a global average).
@@ -93,93 +104,103 @@ pub fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The window without strides that are never taken: those of a single row or column.
-fn steps_taken(mut window: Window, outputs: [usize; 2]) -> Window {
-    for (stride, outputs) in window.stride.iter_mut().zip(outputs) {
-        if outputs == 1 {
-            *stride = 1;
-        }
+/// Smallest `We >= columns` with `row = column * We (mod p)`, for the distances of two output rows
+/// and columns in the input; always below `columns + p`. `None` where the column distance shares a
+/// factor with `p`.
+fn enumerated(p: usize, [row, column]: [usize; 2], columns: usize) -> Option<usize> {
+    if gcd(column, p) != 1 {
+        return None;
     }
-    window
-}
-
-/// Smallest `We >= columns` with `sy*pitch = sx*We (mod p)`; always below `columns + p`.
-fn enumerated(p: usize, sy: usize, sx: usize, pitch: usize, columns: usize) -> usize {
-    (columns..columns + p)
-        .find(|we| (sy * pitch) % p == (sx * we) % p)
-        .expect("gcd(sx, p) = 1, so p consecutive values meet every residue")
+    (columns..columns + p).find(|we| row % p == (column * we) % p)
 }
 
 /// Runs the pass.
-pub fn arrange(
-    graph: &QGraph,
-    layers: &Layers,
-    mode: &InputMode,
-    shape: &Shape,
-) -> Result<Layout, PlanError> {
-    let mut storages = BTreeMap::new();
-    let producers = layers.layers.iter().map(|l| l.output);
-    for tensor in std::iter::once(layers.input).chain(producers) {
-        let hwc = mode.stored_hwc(graph, layers, tensor);
-        let pitch = choose_pitch(graph, layers, mode, shape, tensor, hwc);
-        let channels = written_channels(layers, shape, tensor, hwc[2]);
-        storages.insert(
-            tensor,
+pub fn arrange(layers: &Layers, mode: &InputMode, shape: &Shape) -> Result<Layout, PlanError> {
+    let areas = layers.areas.iter().enumerate();
+    let storages: Vec<Storage> = areas
+        .map(|(id, area)| {
+            let hwc = mode.stored_hwc(layers, StorageId(id));
+            let pitch = if area.dense {
+                hwc[1]
+            } else {
+                choose_pitch(layers, mode, shape, StorageId(id), hwc)
+            };
             Storage {
-                tensor,
                 hwc,
                 pitch,
-                words: channels.div_ceil(shape.word),
+                words: hwc[2].div_ceil(shape.word),
                 plane: (hwc[0] * pitch).div_ceil(shape.p),
-            },
-        );
-    }
+            }
+        })
+        .collect();
     let views = (0..layers.layers.len())
-        .map(|index| view(graph, layers, mode, shape, &storages, index))
+        .map(|index| view(layers, mode, shape, &storages, index))
         .collect::<Result<_, _>>()?;
     Ok(Layout { storages, views })
 }
 
 fn view(
-    graph: &QGraph,
     layers: &Layers,
     mode: &InputMode,
     shape: &Shape,
-    storages: &BTreeMap<TensorId, Storage>,
+    storages: &[Storage],
     index: usize,
 ) -> Result<View, PlanError> {
     let layer = &layers.layers[index];
-    let input = &storages[&layer.input];
-    let [h, w, _] = input.hwc;
-    let [rows, columns, _] = graph.tensor(layer.output).hwc();
-    let window = steps_taken(mode.stored_window(index, layer.window()), [rows, columns]);
-    let [sy, sx] = window.stride;
-    if gcd(sx, shape.p) != 1 {
-        return Err(PlanError::Shape {
-            shape: shape.to_string(),
-            reason: format!("stride {sx} of {} shares a factor with P", layer.source),
-        });
-    }
-    let global = matches!(layer.kind, LayerKind::Average(..)) && window.kernel == [h, w];
-    if global && shape.p > 1 && (input.pitch == w || h == 1) {
-        return Ok(global_average(h * w, shape.p));
-    }
-    let enum_cols = if rows == 1 || layer.is_unit() {
-        columns
-    } else {
-        enumerated(shape.p, sy, sx, input.pitch, columns)
-    };
-    Ok(View {
+    let storage = &storages[layer.input.storage.0];
+    let [h, w, c] = mode.input_hwc(layers, index);
+    let [rows, columns, _] = layer.output.hwc;
+    let before = layer.input.channel % shape.word;
+    let window = mode.stored_window(index, layer.window());
+    let distance = [layer.input.row, layer.input.column].map(|d| d.flat(storage.pitch));
+    let mut view = View {
         window,
         in_hw: [h, w],
-        pitch: input.pitch,
-        enum_cols,
+        channels: [before, before + c],
+        start: layer.input.start.flat(storage.pitch),
+        distance,
+        steps: steps(&window, distance, [rows, columns], shape.p),
+        enum_cols: columns,
         reduce: false,
-    })
+    };
+    let global = matches!(layer.kind, LayerKind::Average(..)) && window.kernel == [h, w];
+    let line = h == 1 || distance[0] == w * distance[1];
+    if global && shape.p > 1 && line && gcd(distance[1], shape.p) == 1 {
+        return Ok(global_average(view, h * w, shape.p));
+    }
+    if layer.is_unit() {
+        return Ok(view);
+    }
+    match enumerated(shape.p, view.steps, columns) {
+        None => {
+            return Err(PlanError::Shape {
+                shape: shape.to_string(),
+                reason: format!(
+                    "stride {} of {} shares a factor with P",
+                    view.steps[1], layer.source
+                ),
+            });
+        }
+        Some(_) if rows == 1 => {}
+        Some(enumerated) => view.enum_cols = enumerated,
+    }
+    Ok(view)
+}
+
+/// Pixels from one output row, and from one output column, to the next in the input. Where there
+/// is one column, its distance may be anything that keeps the lanes in different banks.
+fn steps(window: &Window, distance: [usize; 2], out: [usize; 2], p: usize) -> [usize; 2] {
+    let [row, column] = [0, 1].map(|i| window.stride[i] * distance[i]);
+    match out {
+        [1, 1] => [1, 1],
+        [_, 1] if gcd(row, p) == 1 => [row, row],
+        [_, 1] => [row, distance[1]],
+        _ => [row, column],
+    }
 }
 
 /// Lane i takes positions i, i+P, ... of the image as one row; the lanes are summed at the end.
-fn global_average(positions: usize, p: usize) -> View {
+fn global_average(view: View, positions: usize, p: usize) -> View {
     View {
         window: Window {
             kernel: [1, positions.div_ceil(p)],
@@ -188,52 +209,39 @@ fn global_average(positions: usize, p: usize) -> View {
             pad: [0, 0],
         },
         in_hw: [1, positions],
-        pitch: positions,
+        steps: [view.distance[1]; 2],
         enum_cols: p,
         reduce: true,
+        ..view
     }
 }
 
-/// The drain writes whole tiles, so the last tile's unused channels need room as well.
-fn written_channels(layers: &Layers, shape: &Shape, tensor: TensorId, channels: usize) -> usize {
-    let writer = layers.layers.iter().find(|l| l.output == tensor);
-    let tile = writer.map_or(shape.word, |layer| shape.tile(layer));
-    if channels <= tile {
-        channels
-    } else {
-        channels.div_ceil(tile) * tile
-    }
-}
-
-/// The pitch in `W..W+P` for which the readers of the tensor compute the fewest unused columns.
+/// The pitch in `W..W+P` for which the readers of the area compute the fewest unused columns.
 fn choose_pitch(
-    graph: &QGraph,
     layers: &Layers,
     mode: &InputMode,
     shape: &Shape,
-    tensor: TensorId,
+    area: StorageId,
     hwc: [usize; 3],
 ) -> usize {
-    let readers: Vec<(usize, &HwLayer)> = layers
-        .layers
-        .iter()
-        .enumerate()
-        .filter(|(_, l)| l.input == tensor && !l.is_unit())
+    let readers: Vec<usize> = (0..layers.layers.len())
+        .filter(|&l| layers.layers[l].input.storage == area && !layers.layers[l].is_unit())
         .collect();
     let wasted = |pitch: usize| -> usize {
-        readers
-            .iter()
-            .map(|(index, layer)| {
-                let [rows, columns, _] = graph.tensor(layer.output).hwc();
-                let window = mode.stored_window(*index, layer.window());
-                let [sy, sx] = steps_taken(window, [rows, columns]).stride;
-                if rows == 1 || gcd(sx, shape.p) != 1 {
-                    0
-                } else {
-                    rows * (enumerated(shape.p, sy, sx, pitch, columns) - columns)
-                }
-            })
-            .sum()
+        let of_reader = |&index: &usize| {
+            let layer = &layers.layers[index];
+            let window = mode.stored_window(index, layer.window());
+            let distance = [layer.input.row, layer.input.column].map(|d| d.flat(pitch));
+            let [rows, columns, _] = layer.output.hwc;
+            let steps = steps(&window, distance, [rows, columns], shape.p);
+            match enumerated(shape.p, steps, columns) {
+                // better a reader that is refused later than none that can run
+                None => 1 << 20,
+                Some(we) if rows > 1 => rows * (we - columns),
+                Some(_) => 0,
+            }
+        };
+        readers.iter().map(of_reader).sum()
     };
     (hwc[1]..hwc[1] + shape.p)
         .min_by_key(|&pitch| wasted(pitch))

@@ -1,14 +1,16 @@
 //! From the integer graph and a board's resources to the hardware plan: which layers run on the
 //! engine, in which shape, where every tensor lies, and the program that the sequencer executes.
 //!
-//! Order of the passes: [`layers`] (fuse nodes into hardware layers) > [`layout`] (row pitches) >
-//! [`allocate`] (buffers and addresses) > [`weights`], [`params`] (memory images) > [`program`]
+//! Order of the passes: [`lower`] (nodes to hardware layers and regions) > [`buffers`] (operands of
+//! sums in different buffers) > [`layout`] (row pitches) > [`allocate`] (buffers and addresses) > [`weights`], [`params`] (memory images) > [`program`]
 //! (sequencer words) > [`proof`] (requantizers, accumulators, packed lanes) > [`verify`].
 
 mod allocate;
 mod bits;
+mod buffers;
 mod constant_channels;
 mod convolution;
+mod coverage;
 mod cycles;
 mod display;
 mod error;
@@ -18,11 +20,13 @@ mod input;
 mod layers;
 mod layout;
 mod loops;
+mod lower;
 mod lstm;
 mod memories;
 mod params;
 mod program;
 mod proof;
+mod region;
 mod resources;
 mod shape;
 pub mod staircases;
@@ -35,7 +39,7 @@ pub use error::PlanError;
 pub use explore::{Candidate, candidates};
 pub use hwplan::{BlockLatencies, HwPlan, Options, build};
 pub use input::InputMode;
-pub use layers::{HwLayer, LayerKind, Layers, Residual};
+pub use layers::{Area, HwLayer, LayerKind, Layers, Port, Residual, Stored};
 pub use layout::{Layout, Placement, Storage, View};
 pub use loops::Loops;
 pub use lstm::LstmLayer;
@@ -43,5 +47,6 @@ pub use memories::Memories;
 pub use params::LANE_BITS;
 pub use program::{Field, LayerProgram, Widths};
 pub use proof::{ACC_BITS, ChannelProof, Proofs};
+pub use region::{Distance, Region, StorageId};
 pub use resources::{Budget, Estimate, Features, LstmSize};
 pub use shape::Shape;

@@ -22,16 +22,10 @@ pub struct Loops {
 }
 
 impl Loops {
-    /// Bounds of layer `index`, whose output is `[rows, columns, channels]`.
-    pub fn new(
-        shape: &Shape,
-        layer: &HwLayer,
-        layout: &Layout,
-        index: usize,
-        [rows, _, channels]: [usize; 3],
-    ) -> Self {
+    /// Bounds of layer `index`.
+    pub fn new(shape: &Shape, layer: &HwLayer, layout: &Layout, index: usize) -> Self {
         let view = &layout.views[index];
-        let in_channels = layout.storages[&layer.input].hwc[2];
+        let [rows, _, channels] = layer.output.hwc;
         let dot = layer.is_dot();
         Loops {
             tiles: channels.div_ceil(shape.tile(layer)),
@@ -39,7 +33,7 @@ impl Loops {
             kernel: view.window.kernel,
             passes: layer.passes(),
             chunks: if dot {
-                in_channels.div_ceil(shape.ic)
+                view.channels[1].div_ceil(shape.ic)
             } else {
                 1
             },

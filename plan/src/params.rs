@@ -27,11 +27,10 @@ pub fn folded_bias(weights: &[i16], bias: i32, zero_point: i32) -> i64 {
     i64::from(bias) - i64::from(zero_point) * sum
 }
 
-/// The constants of all channels of a layer (one entry for channel layers, none for the units without lanes).
-pub fn constants(
-    layer: &HwLayer,
-    input_zero_point: i32,
-) -> Result<Vec<ChannelConstants>, PlanError> {
+/// The constants of all channels of a layer (one entry for channel layers, none for the units
+/// without lanes).
+pub fn constants(layer: &HwLayer) -> Result<Vec<ChannelConstants>, PlanError> {
+    let input_zero_point = layer.input_zero_point;
     let numeric = |source| PlanError::Numeric {
         layer: layer.source.clone(),
         source,
@@ -52,6 +51,10 @@ pub fn constants(
         LayerKind::Max(_, clamp) => Ok(vec![ChannelConstants {
             bias: 0,
             lane: copy(*clamp).map_err(numeric)?,
+        }]),
+        LayerKind::Copy(..) => Ok(vec![ChannelConstants {
+            bias: 0,
+            lane: copy(Clamp { lo: -128, hi: 127 }).map_err(numeric)?,
         }]),
         LayerKind::Average(window, rule) => {
             let count = window.kernel[0] * window.kernel[1];

@@ -1,12 +1,12 @@
 //! Pass 7: the sequencer's program, one word per layer. The field list is the single source of the
 //! word's format: codegen prints the field slices of the top module from it.
 
-use crate::allocate::Placements;
 use crate::bits::{BitWord, unsigned_bits};
-use crate::layers::{HwLayer, LayerKind};
+use crate::layers::HwLayer;
 use crate::layout::{Layout, Placement, View};
 use crate::loops::Loops;
 use crate::params;
+use crate::region::{Distance, Region};
 use crate::shape::Shape;
 
 /// Widths of the program's fields, derived from the largest value of each class.
@@ -96,33 +96,29 @@ pub struct Context<'a> {
     /// Loop bounds of each layer.
     pub loops: &'a [Loops],
     /// Addresses.
-    pub placements: &'a Placements,
+    pub placements: &'a [Placement],
     /// First weight word of each layer.
     pub weight_bases: &'a [usize],
     /// First parameter word of each layer.
     pub param_bases: &'a [usize],
     /// Constants of each layer's channels.
     pub constants: &'a [Vec<params::ChannelConstants>],
-    /// Input zero point of each layer.
-    pub zero_points: &'a [i32],
-    /// Output shape `[H, W, C]` of each layer.
-    pub out_hwc: &'a [[usize; 3]],
 }
 
 /// Widths that hold every value of every layer.
-pub fn widths(cx: &Context, memory: [usize; 3], tables: usize) -> Widths {
+pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usize) -> Widths {
     let [act_depth, weight_words, param_words] = memory;
     let mut counter = 1;
     let mut coordinate = 1;
     let mut pixels = 1;
-    for (index, l) in cx.loops.iter().enumerate() {
+    for ((index, l), layer) in cx.loops.iter().enumerate().zip(layers) {
         let View {
             window,
             in_hw: [h, w],
             enum_cols: we,
             ..
         } = cx.layout.views[index];
-        let [rows, columns, _] = cx.out_hwc[index];
+        let [rows, columns, _] = layer.output.hwc;
         let steps_over = cx.shape.p / we + 2;
         let bottom = (rows + steps_over) * window.stride[0] + window.kernel[0] * window.dilation[0];
         let right = 2 * we * window.stride[1]
@@ -217,7 +213,7 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("two_passes", 1, i64::from(l.passes == 2));
     f.add("hold", w.counter, drain_cycles.saturating_sub(steps));
     f.add("drain_groups_m1", w.counter, l.drain_groups - 1);
-    let final_channels = cx.out_hwc[index][2] - (l.tiles - 1) * cx.shape.tile(layer);
+    let final_channels = layer.output.hwc[2] - (l.tiles - 1) * cx.shape.tile(layer);
     f.add("final_channels", w.counter, final_channels);
     input_fields(&mut f, cx, w, index, layer);
     lane_fields(&mut f, cx, w, index);
@@ -230,8 +226,29 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     }
 }
 
-fn placement<'a>(cx: &Context<'a>, layer: &HwLayer) -> &'a Placement {
-    &cx.placements[&layer.input]
+/// Address and place of a region's first pixel and channel.
+struct Origin<'a> {
+    placement: &'a Placement,
+    /// Bank word of the first channel's word at pixel 0 of the storage.
+    base: i64,
+    /// First pixel.
+    start: i64,
+    /// Distance of two rows and of two columns in pixels.
+    distance: [i64; 2],
+}
+
+impl<'a> Origin<'a> {
+    fn new(cx: &Context<'a>, region: &Region) -> Self {
+        let placement = &cx.placements[region.storage.0];
+        let flat = |d: Distance| d.flat(placement.storage.pitch) as i64;
+        let word = region.channel / cx.shape.word;
+        Origin {
+            placement,
+            base: (placement.base + word * placement.storage.plane) as i64,
+            start: flat(region.start),
+            distance: [flat(region.row), flat(region.column)],
+        }
+    }
 }
 
 /// `value` as quotient and remainder by the number of banks; the remainder is never negative.
@@ -240,29 +257,22 @@ fn split(value: i64, p: usize) -> (i64, i64) {
 }
 
 fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
-    let input = placement(cx, layer);
-    let View {
-        window,
-        in_hw,
-        pitch,
-        ..
-    } = cx.layout.views[index];
-    let pitch = pitch as i64;
-    let [dy, dx] = window.dilation.map(|d| d as i64);
-    let [pt, pl] = window.pad.map(|p| p as i64);
-    let (first_quot, first_rem) = split(-(pt * pitch + pl), cx.shape.p);
-    let (x_quot, x_rem) = split(dx, cx.shape.p);
-    let (y_quot, y_rem) = split(dy * pitch - (window.kernel[1] as i64 - 1) * dx, cx.shape.p);
-    // what lies outside the image must not change the result
-    let pad = match layer.kind {
-        LayerKind::Max(..) => -128,
-        LayerKind::Average(..) => 0,
-        _ => cx.zero_points[index],
-    };
+    let p = cx.shape.p;
+    let view = &cx.layout.views[index];
+    let origin = Origin::new(cx, &layer.input);
+    let input = origin.placement;
+    let in_hw = view.in_hw;
+    let [row, column] = view.distance.map(|d| d as i64);
+    let [dy, dx] = view.window.dilation.map(|d| d as i64);
+    let [pt, pl] = view.window.pad.map(|p| p as i64);
+    let (first_quot, first_rem) = split(view.start as i64 - (pt * row + pl * column), p);
+    let (x_quot, x_rem) = split(dx * column, p);
+    let back = (view.window.kernel[1] as i64 - 1) * dx * column;
+    let (y_quot, y_rem) = split(dy * row - back, p);
     f.add("in_buffer", 1, input.buffer);
-    f.signed("pad_value", 8, pad);
+    f.signed("pad_value", 8, layer.outside());
     f.address("in_plane", w.address, input.storage.plane);
-    f.address("kernel_quot", w.address, input.base as i64 + first_quot);
+    f.address("kernel_quot", w.address, origin.base + first_quot);
     f.add("kernel_rem", w.bank, first_rem);
     f.address("step_x_quot", w.address, x_quot);
     f.add("step_x_rem", w.bank, x_rem);
@@ -280,29 +290,30 @@ fn lane_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize) {
     let p = cx.shape.p;
     let View {
         window,
-        pitch,
+        steps,
         enum_cols: we,
         ..
     } = cx.layout.views[index];
-    let pitch = pitch as i64;
+    // from one output row or column to the next: in coordinates of the input, and in pixels
     let [sy, sx] = window.stride.map(|s| s as i64);
+    let [row, column] = steps.map(|s| s as i64);
     let [pt, pl] = window.pad.map(|v| v as i64);
     let (rows_on, cols_on) = ((p / we) as i64, (p % we) as i64);
     let lanes: Vec<(i64, i64)> = (0..p).map(|i| ((i / we) as i64, (i % we) as i64)).collect();
     let each = |value: &dyn Fn(i64, i64) -> i64| -> Vec<i64> {
         lanes.iter().map(|&(oy, ox)| value(oy, ox)).collect()
     };
-    let advance = sx * cols_on + sy * rows_on * pitch;
-    let advance_wrap = advance + sy * pitch - sx * we as i64;
+    let advance = column * cols_on + row * rows_on;
+    let advance_wrap = advance + row - column * we as i64;
     let modulus = 1i64 << w.address;
-    let quot = |oy, ox| split(sy * oy * pitch + sx * ox, p).0.rem_euclid(modulus);
+    let quot = |oy, ox| split(row * oy + column * ox, p).0.rem_euclid(modulus);
     f.vector("lane_quot", w.address, each(&quot), false);
     f.vector("lane_y", w.coordinate, each(&|oy, _| oy * sy - pt), false);
     f.vector("lane_x", w.coordinate, each(&|_, ox| ox * sx - pl), false);
     f.vector(
         "lane_rem",
         w.bank,
-        (0..p as i64).map(|i| split(sx * i, p).1).collect(),
+        (0..p as i64).map(|i| split(column * i, p).1).collect(),
         false,
     );
     f.address("adv_quot", w.address, split(advance, p).0);
@@ -314,21 +325,66 @@ fn lane_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize) {
     f.add("adv_y_wrap", w.coordinate, sy * rows_on + sy);
 }
 
+/// The walk of the drain over a region's pixels: first pixel, next column, next row.
+fn walk(f: &mut Fields, cx: &Context, w: &Widths, names: &WalkNames, walk: Option<(Origin, i64)>) {
+    let p = cx.shape.p;
+    let (base, plane, start, [row, column], we) = match &walk {
+        Some((o, we)) => (o.base, o.placement.storage.plane, o.start, o.distance, *we),
+        None => (0, 0, 0, [0, 0], 1),
+    };
+    let (start_quot, start_rem) = split(start, p);
+    let (step_quot, step_rem) = split(column, p);
+    let (row_quot, row_rem) = split(row - (we - 1) * column, p);
+    f.address(names.base, w.address, base + start_quot);
+    f.add(names.start_rem, w.bank, start_rem);
+    f.address(names.plane, w.address, plane);
+    f.address(names.step_quot, w.address, step_quot);
+    f.add(names.step_rem, w.bank, step_rem);
+    f.address(names.row_quot, w.address, row_quot);
+    f.add(names.row_rem, w.bank, row_rem);
+}
+
+/// Field names of a walk.
+struct WalkNames {
+    base: &'static str,
+    start_rem: &'static str,
+    plane: &'static str,
+    step_quot: &'static str,
+    step_rem: &'static str,
+    row_quot: &'static str,
+    row_rem: &'static str,
+}
+
+const OUT_WALK: WalkNames = WalkNames {
+    base: "out_base",
+    start_rem: "out_start_rem",
+    plane: "out_plane",
+    step_quot: "out_step_quot",
+    step_rem: "out_step_rem",
+    row_quot: "out_row_quot",
+    row_rem: "out_row_rem",
+};
+
+const RES_WALK: WalkNames = WalkNames {
+    base: "res_base",
+    start_rem: "res_start_rem",
+    plane: "res_plane",
+    step_quot: "res_step_quot",
+    step_rem: "res_step_rem",
+    row_quot: "res_row_quot",
+    row_rem: "res_row_rem",
+};
+
 fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
-    let output = &cx.placements[&layer.output];
-    let [rows, columns, channels] = cx.out_hwc[index];
+    let [rows, columns, channels] = layer.output.hwc;
     let we = cx.layout.views[index].enum_cols;
-    let jump = output.storage.pitch as i64 - we as i64 + 1;
-    let (row_quot, row_rem) = split(jump, cx.shape.p);
+    let origin = Origin::new(cx, &layer.output);
     let (zero_point, clamp) = params::lane_bounds(&cx.constants[index]);
-    f.add("out_buffer", 1, output.buffer);
+    f.add("out_buffer", 1, origin.placement.buffer);
     f.add("out_cols", w.coordinate, columns);
     f.add("enum_cols_m1", w.coordinate, we - 1);
     f.add("pixels", w.pixels, rows * we);
-    f.address("out_base", w.address, output.base);
-    f.address("out_plane", w.address, output.storage.plane);
-    f.address("out_row_quot", w.address, row_quot);
-    f.add("out_row_rem", w.bank, row_rem);
+    walk(f, cx, w, &OUT_WALK, Some((origin, we as i64)));
     f.add(
         "softmax_length",
         11,
@@ -349,14 +405,8 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
 
 fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
     let we = cx.layout.views[index].enum_cols as i64;
-    let place = layer.residual.as_ref().map(|r| &cx.placements[&r.tensor]);
-    let (row_quot, row_rem) = place.map_or((0, 0), |p| {
-        split(p.storage.pitch as i64 - we + 1, cx.shape.p)
-    });
-    f.address("res_base", w.address, place.map_or(0, |p| p.base));
-    f.address("res_plane", w.address, place.map_or(0, |p| p.storage.plane));
-    f.address("res_row_quot", w.address, row_quot);
-    f.add("res_row_rem", w.bank, row_rem);
+    let origin = layer.residual().map(|r| (Origin::new(cx, r), we));
+    walk(f, cx, w, &RES_WALK, origin);
     let residual = layer.residual.as_ref();
     let rule = residual.map(|r| r.rule);
     f.add("add_enable", 1, i64::from(residual.is_some()));

@@ -1,22 +1,23 @@
-//! The plan's own check, run on every plan: no two lanes meet in a bank, no two live tensors
-//! overlap, every value fits its field, every address lies in its memory.
+//! The plan's own check, run on every plan: no two lanes meet in a bank, no two live areas
+//! overlap, every value fits its field, every address lies in its memory, and what is read was
+//! written (see [`crate::coverage`]).
 
+use crate::coverage;
 use crate::error::PlanError;
 use crate::hwplan::HwPlan;
 use crate::program::LayerProgram;
-use macforge_quant::QGraph;
 
 /// Checks the whole plan.
-pub fn verify(graph: &QGraph, plan: &HwPlan) -> Result<(), PlanError> {
+pub fn verify(plan: &HwPlan) -> Result<(), PlanError> {
     fields(plan)?;
     placements(plan)?;
     for index in 0..plan.layers.layers.len() {
-        banks(graph, plan, index)?;
+        banks(plan, index)?;
     }
-    Ok(())
+    coverage::check(plan)
 }
 
-fn fail(text: String) -> Result<(), PlanError> {
+pub fn fail(text: String) -> Result<(), PlanError> {
     Err(PlanError::Verify(text))
 }
 
@@ -40,19 +41,20 @@ fn fields(plan: &HwPlan) -> Result<(), PlanError> {
 }
 
 fn placements(plan: &HwPlan) -> Result<(), PlanError> {
-    let all: Vec<_> = plan.placements.values().collect();
-    for (i, a) in all.iter().enumerate() {
+    let name = |area: usize| &plan.layers.areas[area].name;
+    for (i, a) in plan.placements.iter().enumerate() {
         if a.base + a.size() > plan.act_depth {
-            return fail(format!("{:?} ends beyond the buffer", a.storage.tensor));
+            return fail(format!("`{}` ends beyond the buffer", name(i)));
         }
-        for b in &all[i + 1..] {
+        for (j, b) in plan.placements.iter().enumerate().skip(i + 1) {
             let together = a.live.0.max(b.live.0) < a.live.1.min(b.live.1)
-                || (a.live.0.max(b.live.0) == a.live.1.min(b.live.1) && !in_place(plan, a, b));
+                || (a.live.0.max(b.live.0) == a.live.1.min(b.live.1) && !in_place(plan, i, j));
             let overlap = a.base < b.base + b.size() && b.base < a.base + a.size();
             if a.buffer == b.buffer && together && overlap {
                 return fail(format!(
-                    "{:?} and {:?} overlap while both are live",
-                    a.storage.tensor, b.storage.tensor
+                    "`{}` and `{}` overlap while both are live",
+                    name(i),
+                    name(j)
                 ));
             }
         }
@@ -61,13 +63,14 @@ fn placements(plan: &HwPlan) -> Result<(), PlanError> {
 }
 
 /// One of the two is the residual that the other one replaces, in the same geometry.
-fn in_place(plan: &HwPlan, a: &crate::Placement, b: &crate::Placement) -> bool {
+fn in_place(plan: &HwPlan, a: usize, b: usize) -> bool {
+    let (at_a, at_b) = (&plan.placements[a], &plan.placements[b]);
     plan.layers.layers.iter().any(|l| {
-        l.residual.as_ref().is_some_and(|r| {
-            (r.tensor, l.output) == (a.storage.tensor, b.storage.tensor)
-                || (r.tensor, l.output) == (b.storage.tensor, a.storage.tensor)
+        l.residual().is_some_and(|r| {
+            let areas = (r.storage.0, l.output.storage.0);
+            areas == (a, b) || areas == (b, a)
         })
-    }) && (a.base, a.storage.pitch, a.storage.plane) == (b.base, b.storage.pitch, b.storage.plane)
+    }) && (at_a.base, &at_a.storage) == (at_b.base, &at_b.storage)
 }
 
 /// One pixel lane, advanced by the program's fields as the hardware does.
@@ -104,14 +107,14 @@ impl Lane {
 
 /// Walks every pixel group and kernel position of a layer as the program says and compares bank
 /// and address of each lane with the place where the element lies.
-fn banks(graph: &QGraph, plan: &HwPlan, index: usize) -> Result<(), PlanError> {
+fn banks(plan: &HwPlan, index: usize) -> Result<(), PlanError> {
     let layer = &plan.layers.layers[index];
     if layer.is_unit() {
         return Ok(());
     }
     let program = &plan.program[index];
     let view = &plan.layout.views[index];
-    let [rows, columns, _] = graph.tensor(layer.output).hwc();
+    let [rows, columns, _] = layer.output.hwc;
     let mut lanes: Vec<Lane> = (0..plan.shape.p).map(|i| Lane::start(program, i)).collect();
     for first in (0..rows * view.enum_cols).step_by(plan.shape.p) {
         for (i, lane) in lanes.iter_mut().enumerate() {
@@ -135,7 +138,11 @@ fn banks(graph: &QGraph, plan: &HwPlan, index: usize) -> Result<(), PlanError> {
 fn lane_reads(plan: &HwPlan, index: usize, lane: &Lane, out: [usize; 2]) -> Result<(), PlanError> {
     let program = &plan.program[index];
     let view = &plan.layout.views[index];
-    let input = &plan.placements[&plan.layers.layers[index].input];
+    let input = &plan.layers.layers[index].input;
+    let placement = &plan.placements[input.storage.0];
+    let word = input.channel / plan.shape.word;
+    let base = (placement.base + word * placement.storage.plane) as i64;
+    let [row, column] = view.distance.map(|d| d as i64);
     let p = plan.shape.p as i64;
     let v = |name: &str| program.value(name);
     let (mut quot, mut rem) = (v("kernel_quot"), v("kernel_rem"));
@@ -153,11 +160,11 @@ fn lane_reads(plan: &HwPlan, index: usize, lane: &Lane, out: [usize; 2]) -> Resu
             });
             let inside =
                 (0..view.in_hw[0] as i64).contains(&y) && (0..view.in_hw[1] as i64).contains(&x);
-            let flat = y * view.pitch as i64 + x;
+            let flat = view.start as i64 + y * row + x * column;
             let carry = i64::from(lane.rem + rem >= p);
             let bank = lane.rem + rem - carry * p;
             let address = (lane.quot + quot + carry).rem_euclid(1 << plan.widths.address);
-            let place = (flat.rem_euclid(p), input.base as i64 + flat.div_euclid(p));
+            let place = (flat.rem_euclid(p), base + flat.div_euclid(p));
             if [y, x] != wanted || (inside && (bank, address) != place) {
                 return fail(format!(
                     "layer {index}, output {out:?}, kernel ({ky}, {kx}): reads bank {bank} word \

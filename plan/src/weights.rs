@@ -15,6 +15,8 @@ pub struct StoredKernel<'a> {
     pub values: &'a [i16],
     /// Rows, columns and channels of the kernel over the stored tensor.
     pub dims: [usize; 3],
+    /// Channels of these that come before the layer's own, in its first word.
+    pub before: usize,
     /// Output channels.
     pub out_channels: usize,
     /// See [`crate::layers::HwLayer::passes`].
@@ -40,11 +42,12 @@ impl StoredKernel<'_> {
     /// order: `kx*C + c` is the folded channel.
     pub fn at(&self, pass: usize, oc: usize, [ky, kx]: [usize; 2], channel: usize) -> i8 {
         let [kh, kw, channels] = self.dims;
-        if oc >= self.out_channels || channel >= channels {
+        if oc >= self.out_channels || channel < self.before || channel >= channels {
             return 0;
         }
+        let own = channels - self.before;
         part(
-            self.values[((oc * kh + ky) * kw + kx) * channels + channel],
+            self.values[((oc * kh + ky) * kw + kx) * own + channel - self.before],
             pass,
             self.passes,
         )
@@ -69,10 +72,11 @@ pub fn kernel<'a>(
         return None;
     };
     let [kh, kw] = mode.stored_window(index, *window).kernel;
-    let channels = layout.storages[&layer.input].hwc[2];
+    let [before, channels] = layout.views[index].channels;
     Some(StoredKernel {
         values: weights,
         dims: [kh, kw, channels],
+        before,
         out_channels: bias.len(),
         passes: layer.passes(),
     })

@@ -231,7 +231,8 @@ pub(crate) struct SystemModel {
     read: unsafe extern "C" fn(Handle, u32, *mut u32) -> c_int,
     write: unsafe extern "C" fn(Handle, u32, u32) -> c_int,
     stall: unsafe extern "C" fn(Handle, c_int, u64),
-    begin: unsafe extern "C" fn(Handle, *const u32, u64, *mut u32, u64, u64),
+    begin:
+        unsafe extern "C" fn(Handle, *const u32, *const u64, u64, *mut u32, *const u64, u64, u64),
     run: unsafe extern "C" fn(Handle, u64) -> c_int,
     trace: unsafe extern "C" fn(Handle, *const c_char) -> c_int,
     probe: unsafe extern "C" fn(Handle, *const c_char, *mut u64) -> c_int,
@@ -241,7 +242,18 @@ pub(crate) struct SystemModel {
     instance: Instance,
     input: Vec<u32>,
     output: Vec<u32>,
+    /// Words up to the end of each tensor of the two.
+    ends: [Vec<u64>; 2],
     probes: Vec<ProbeShape>,
+}
+
+/// Running sums.
+fn ends(lengths: impl Iterator<Item = usize>) -> Vec<u64> {
+    let sum = |total: &mut u64, length: usize| {
+        *total += length as u64;
+        Some(*total)
+    };
+    lengths.scan(0, sum).collect()
 }
 
 impl SystemModel {
@@ -264,6 +276,7 @@ impl SystemModel {
                 instance,
                 input: Vec::new(),
                 output: Vec::new(),
+                ends: Default::default(),
                 probes: Vec::new(),
             })
         }
@@ -298,17 +311,24 @@ impl SystemModel {
         unsafe { (self.stall)(self.instance.handle, active, seed.unwrap_or(0)) }
     }
 
-    pub fn begin(&mut self, input: &[u32], output_words: usize, max_idle: u64) {
-        self.input = input.to_vec();
-        self.output = vec![0; output_words];
-        // SAFETY: both buffers belong to self and are only replaced by the next begin, which gives
+    /// Neither list may be empty, nor any tensor.
+    pub fn begin(&mut self, inputs: &[&[u32]], output_words: &[usize], max_idle: u64) {
+        self.input = inputs.concat();
+        self.output = vec![0; output_words.iter().sum()];
+        self.ends = [
+            ends(inputs.iter().map(|words| words.len())),
+            ends(output_words.iter().copied()),
+        ];
+        // SAFETY: all buffers belong to self and are only replaced by the next begin, which gives
         // the model new pointers before it runs again.
         unsafe {
             (self.begin)(
                 self.instance.handle,
                 self.input.as_ptr(),
+                self.ends[0].as_ptr(),
                 self.input.len() as u64,
                 self.output.as_mut_ptr(),
+                self.ends[1].as_ptr(),
                 self.output.len() as u64,
                 max_idle,
             );

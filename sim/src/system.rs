@@ -212,7 +212,24 @@ impl System {
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Inference, SimError> {
-        if input_words.is_empty() || expected_output_words == 0 {
+        let outputs = [expected_output_words];
+        self.infer_tensors(&[input_words], &outputs, options, cancel, progress)
+    }
+
+    /// The same with several tensors one after the other on each stream, each with its own tlast.
+    ///
+    /// # Errors
+    /// As [`Self::infer`].
+    pub fn infer_tensors(
+        &mut self,
+        inputs: &[&[u32]],
+        output_words: &[usize],
+        options: &RunOptions,
+        cancel: &AtomicBool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Inference, SimError> {
+        let nothing = inputs.is_empty() || output_words.is_empty();
+        if nothing || inputs.iter().any(|i| i.is_empty()) || output_words.contains(&0) {
             return Err(SimError::Request {
                 top: self.model.top().to_owned(),
                 reason: "an inference has at least one input and one output word".to_owned(),
@@ -228,7 +245,7 @@ impl System {
             self.reset()?;
         }
         self.model
-            .begin(input_words, expected_output_words, options.max_idle_cycles);
+            .begin(inputs, output_words, options.max_idle_cycles);
         let snapshots = self.run(cancel, progress)?;
         let mut inference = self.read_counters()?;
         inference.snapshots = snapshots;

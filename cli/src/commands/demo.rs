@@ -65,10 +65,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
 }
 
 /// Prints how often each class was the highest output.
-fn classes(outputs: &[Value]) {
+fn classes(outputs: &[Vec<Value>]) {
     let names: Vec<&str> = FIRE_RISK.labels.lines().collect();
     let mut counts = vec![0usize; names.len()];
-    for output in outputs {
+    for output in outputs.iter().flatten() {
         if let Some(values) = output.as_i8() {
             let best = (0..values.len()).max_by_key(|&i| values.as_slice().map_or(0, |v| v[i]));
             if let Some(count) = best.and_then(|b| counts.get_mut(b)) {

@@ -119,19 +119,15 @@ fn optional<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
 }
 
 fn gather(dir: &Path) -> Result<Report> {
-    let Project {
-        manifest,
-        graph,
-        plan,
-        ..
-    } = Project::open(dir)?;
+    let Project { manifest, plan, .. } = Project::open(dir)?;
     let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
     let r = board.resources();
     let memory_map = plan
         .placements
-        .values()
-        .map(|p| Place {
-            tensor: graph.tensor(p.storage.tensor).name.clone(),
+        .iter()
+        .zip(&plan.layers.areas)
+        .map(|(p, area)| Place {
+            tensor: area.name.clone(),
             shape: p.storage.hwc,
             buffer: p.buffer,
             base: p.base,

@@ -9,11 +9,12 @@ use crate::table::Table;
 use crate::{host, say, sayln};
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressStyle};
-use macforge_quant::QGraph;
+use macforge_quant::{DType, QGraph};
 use macforge_reference::Value;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzWriter;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -97,7 +98,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
 pub fn verify(
     dir: &Path,
     project: &Project,
-    inputs: &[Value],
+    inputs: &[Vec<Value>],
     request: &Request,
 ) -> Result<Verified> {
     // a second handler in the same process is refused, and the first one serves as well
@@ -168,8 +169,9 @@ fn layer_table(simulation: &Simulation) -> Table {
     table
 }
 
-/// Writes `output0` and the tensor's own name, batch first, completely or not at all.
-fn write_outputs(path: &Path, graph: &QGraph, outputs: &[Value]) -> Result<()> {
+/// Writes every output as `output0`, `output1`, ... and under its tensor's name, batch first,
+/// completely or not at all.
+fn write_outputs(path: &Path, graph: &QGraph, outputs: &[Vec<Value>]) -> Result<()> {
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -183,32 +185,38 @@ fn write_outputs(path: &Path, graph: &QGraph, outputs: &[Value]) -> Result<()> {
     attempt().wrap_err_with(|| format!("cannot write {}", path.display()))
 }
 
-fn write_npz(file: &mut File, graph: &QGraph, outputs: &[Value]) -> Result<()> {
-    let tensor = graph.tensor(graph.outputs[0]);
-    let name = tensor.name.clone();
-    let ints: Vec<&ArrayD<i8>> = outputs.iter().filter_map(Value::as_i8).collect();
-    let floats: Vec<&ArrayD<f32>> = outputs.iter().filter_map(Value::as_f32).collect();
-    let wide = |v: &Value| match v {
-        Value::I32(a) => Some(a.clone()),
-        _ => None,
-    };
-    let wide: Vec<ArrayD<i32>> = outputs.iter().filter_map(wide).collect();
+fn write_npz<'a>(file: &mut File, graph: &QGraph, outputs: &'a [Vec<Value>]) -> Result<()> {
     let mut npz = NpzWriter::new_compressed(&mut *file);
-    let mut names = vec!["output0".to_string()];
-    if name != "output0" {
-        names.push(name);
-    }
-    for name in names {
-        if !wide.is_empty() {
-            let all: Vec<&ArrayD<i32>> = wide.iter().collect();
-            let batch = layout::of_model(tensor, stack(&all)?);
-            npz.add_array(name, &batch).into_diagnostic()?;
-        } else if floats.is_empty() {
-            let batch = layout::of_model(tensor, stack(&ints)?);
-            npz.add_array(name, &batch).into_diagnostic()?;
-        } else {
-            let batch = layout::of_model(tensor, stack(&floats)?);
-            npz.add_array(name, &batch).into_diagnostic()?;
+    let mut written = BTreeSet::new();
+    for (position, &id) in graph.outputs.iter().enumerate() {
+        let tensor = graph.tensor(id);
+        let of_samples = || outputs.iter().filter_map(|sample| sample.get(position));
+        let ints: Vec<&ArrayD<i8>> = of_samples().filter_map(Value::as_i8).collect();
+        let floats: Vec<&ArrayD<f32>> = of_samples().filter_map(Value::as_f32).collect();
+        let wide = |v: &'a Value| match v {
+            Value::I32(a) => Some(a),
+            _ => None,
+        };
+        let wide: Vec<&ArrayD<i32>> = of_samples().filter_map(wide).collect();
+        for name in [format!("output{position}"), tensor.name.clone()] {
+            if !written.insert(name.clone()) {
+                continue;
+            }
+            if !wide.is_empty() {
+                let batch = layout::of_model(tensor, stack(&wide)?);
+                npz.add_array(name, &batch).into_diagnostic()?;
+            } else if tensor.dtype == DType::F32 {
+                let batch = layout::of_model(tensor, stack(&floats)?);
+                npz.add_array(name, &batch).into_diagnostic()?;
+            } else if tensor.unsigned {
+                // held less 128
+                let bytes = stack(&ints)?.mapv(|v| v as u8 ^ 0x80);
+                let batch = layout::of_model(tensor, bytes);
+                npz.add_array(name, &batch).into_diagnostic()?;
+            } else {
+                let batch = layout::of_model(tensor, stack(&ints)?);
+                npz.add_array(name, &batch).into_diagnostic()?;
+            }
         }
     }
     npz.finish().into_diagnostic()?;

@@ -1,7 +1,7 @@
 //! Bits of the simulation back to tensors.
 
-use macforge_plan::{HwPlan, Placement, Shape};
-use macforge_quant::{DType, QGraph, TensorId};
+use macforge_plan::{HwPlan, Region, Shape};
+use macforge_quant::{DType, QGraph, QTensor, TensorId};
 use macforge_reference::Value;
 use ndarray::{ArrayD, IxDyn};
 
@@ -26,23 +26,30 @@ pub fn segment_bytes(shape: &Shape) -> usize {
     shape.word / shape.segments()
 }
 
-/// Beats of the output stream.
-pub fn output_beats(graph: &QGraph) -> usize {
-    let output = graph.tensor(graph.outputs[0]);
-    match output.dtype {
-        DType::I8 => output.elements().div_ceil(4),
-        DType::I32 | DType::F32 => output.elements(),
-    }
+/// Beats of each output tensor on the stream.
+pub fn output_beats(graph: &QGraph) -> Vec<usize> {
+    let beats = |&output: &TensorId| {
+        let output = graph.tensor(output);
+        match output.dtype {
+            DType::I8 => output.elements().div_ceil(4),
+            DType::I32 | DType::F32 => output.elements(),
+        }
+    };
+    graph.outputs.iter().map(beats).collect()
 }
 
-/// The output stream as the graph output; `None` if it is too short.
-pub fn output(graph: &QGraph, beats: &[u32]) -> Option<Value> {
-    let output = graph.tensor(graph.outputs[0]);
+/// A part of the output stream as the graph output `id`; `None` if it is too short.
+pub fn output(graph: &QGraph, id: TensorId, beats: &[u32]) -> Option<Value> {
+    let output = graph.tensor(id);
     let shape = IxDyn(&output.shape);
     match output.dtype {
         DType::I8 => {
-            let bytes = beats.iter().flat_map(|w| w.to_le_bytes()).map(|b| b as i8);
-            let values: Vec<i8> = bytes.take(output.elements()).collect();
+            let bytes = beats.iter().flat_map(|w| w.to_le_bytes());
+            let flip = top_bit(output);
+            let values: Vec<i8> = bytes
+                .map(|b| (b ^ flip) as i8)
+                .take(output.elements())
+                .collect();
             ArrayD::from_shape_vec(shape, values).ok().map(Value::I8)
         }
         DType::I32 => {
@@ -56,21 +63,22 @@ pub fn output(graph: &QGraph, beats: &[u32]) -> Option<Value> {
     }
 }
 
+/// What turns a tensor's int8 into the byte on the stream: the model's uint8 is 128 more.
+pub fn top_bit(tensor: &QTensor) -> u8 {
+    if tensor.unsigned { 0x80 } else { 0 }
+}
+
 /// The int8 values of a stored tensor in row, column, channel order.
-pub fn tensor(
-    graph: &QGraph,
-    plan: &HwPlan,
-    id: TensorId,
-    memory: &impl Memory,
-) -> Option<Vec<i8>> {
-    let placement: &Placement = plan.placements.get(&id)?;
-    let [h, w, c] = graph.tensor(id).hwc();
+pub fn region(plan: &HwPlan, region: &Region, memory: &impl Memory) -> Option<Vec<i8>> {
+    let placement = plan.placements.get(region.storage.0)?;
+    let [h, w, c] = region.hwc;
     let bytes = segment_bytes(&plan.shape);
     let mut values = Vec::with_capacity(h * w * c);
     for y in 0..h {
         for x in 0..w {
             for channel in 0..c {
-                let (bank, address, byte) = placement.locate(&plan.shape, y, x, channel);
+                let at = [y, x, channel];
+                let (bank, address, byte) = placement.locate(&plan.shape, region, at);
                 let probe = probe_name(placement.buffer, bank, byte / bytes);
                 values.push(memory.byte(&probe, address, byte % bytes)? as i8);
             }

@@ -4,9 +4,9 @@ use crate::cosim::decode;
 use crate::cosim::result::{Layer, Simulation, utilization};
 use crate::cosim::samples;
 use crate::project::Project;
-use macforge_plan::HwPlan;
+use macforge_plan::{HwLayer, HwPlan, Stored};
 use macforge_quant::QGraph;
-use macforge_reference::{Run, Value};
+use macforge_reference::{Run, Session, Value};
 use macforge_sim::{
     BuildRequest, Builder, Inference, LayerProbes, Probe, Progress, RunOptions, Signal, Snapshot,
     System,
@@ -31,8 +31,8 @@ pub struct Request {
 pub struct Verified {
     /// What is written as JSON.
     pub simulation: Simulation,
-    /// The hardware's outputs, one per sample.
-    pub outputs: Vec<Value>,
+    /// The hardware's outputs, in graph order, one list per sample.
+    pub outputs: Vec<Vec<Value>>,
 }
 
 /// Differences that are printed in full.
@@ -42,7 +42,7 @@ const SHOWN: usize = 20;
 pub fn verify(
     dir: &Path,
     project: &Project,
-    inputs: &[Value],
+    inputs: &[Vec<Value>],
     request: &Request,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, Progress),
@@ -57,13 +57,17 @@ pub fn verify(
         max_idle_cycles: 100_000 + 20 * project.plan.estimated_cycles(),
     };
     let beats = decode::output_beats(&project.graph);
+    let mut session = Session::new(&project.graph).into_diagnostic()?;
     let mut score = Score::new(project);
     for (index, input) in inputs.iter().enumerate() {
-        let expected = macforge_reference::run(&project.graph, std::slice::from_ref(input))
+        let expected = session
+            .run(input)
             .into_diagnostic()
             .wrap_err("the reference model refuses the sample")?;
+        let words = samples::beats(&project.graph, input);
+        let words: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
         let found = system
-            .infer(&samples::beats(input), beats, &options, cancel, &mut |p| {
+            .infer_tensors(&words, &beats, &options, cancel, &mut |p| {
                 progress(index, p)
             })
             .into_diagnostic()
@@ -85,7 +89,9 @@ fn build(dir: &Path, project: &Project, request: &Request, cancel: &AtomicBool) 
         top: manifest.top.clone(),
         sources,
         memory_dir: dir.join("mem"),
-        layers: request.layers.then(|| probes(&project.plan, &manifest.top)),
+        // states are compared whether asked for or not
+        layers: (request.layers || !project.graph.states.is_empty())
+            .then(|| probes(&project.plan, &manifest.top)),
         trace: request.trace.is_some(),
     };
     System::build(&build, &Builder::from_env().into_diagnostic()?, cancel).into_diagnostic()
@@ -146,7 +152,7 @@ struct Score<'a> {
     layer_cycles: Vec<u64>,
     saturations: Vec<u64>,
     simulated: (u64, f64),
-    outputs: Vec<Value>,
+    outputs: Vec<Vec<Value>>,
 }
 
 impl<'a> Score<'a> {
@@ -216,15 +222,26 @@ impl<'a> Score<'a> {
             snapshot,
             index: names.enumerate().map(|(i, name)| (name, i)).collect(),
         };
-        let found = decode::tensor(self.graph, self.plan, hw.output, &memory);
-        let wanted = expected.tensors[hw.output.0]
-            .as_ref()
-            .and_then(Value::as_i8);
-        match (found, wanted) {
+        for stored in &hw.completes {
+            self.stored_in(index, expected, hw, stored, &memory);
+        }
+    }
+
+    fn stored_in(
+        &mut self,
+        index: usize,
+        expected: &Run,
+        hw: &HwLayer,
+        stored: &Stored,
+        memory: &Snapped,
+    ) {
+        let found = decode::region(self.plan, &stored.region, memory);
+        let wanted = expected.tensors[stored.tensor.0].as_ref();
+        match (found, wanted.and_then(Value::as_i8)) {
             (Some(found), Some(wanted)) => {
                 self.compare(
                     index,
-                    &hw.name.clone(),
+                    &hw.name,
                     found.iter().map(|&v| i64::from(v) as u32),
                     wanted.iter().map(|&v| i64::from(v) as u32),
                 );
@@ -234,29 +251,37 @@ impl<'a> Score<'a> {
     }
 
     fn output(&mut self, index: usize, expected: &Run, found: &Inference) {
-        let name = self.graph.tensor(self.graph.outputs[0]).name.clone();
-        let wanted = expected.outputs(self.graph)[0];
-        let Some(output) = decode::output(self.graph, &found.output_words) else {
-            self.differ(|| format!("sample {index}, {name}: the output stream is too short"));
-            return;
-        };
-        match (&output, wanted) {
-            (Value::I8(f), Value::I8(w)) => self.compare(
-                index,
-                &name,
-                f.iter().map(|&v| v as u32),
-                w.iter().map(|&v| v as u32),
-            ),
-            // the bits, so that no rounding hides and NaN is a value like any other
-            (Value::F32(f), Value::F32(w)) => self.compare(
-                index,
-                &name,
-                f.iter().map(|v| v.to_bits()),
-                w.iter().map(|v| v.to_bits()),
-            ),
-            _ => self.differ(|| format!("sample {index}, {name}: element types differ")),
+        let mut words = found.output_words.as_slice();
+        let mut outputs = Vec::new();
+        let graph = self.graph;
+        for (&id, beats) in graph.outputs.iter().zip(decode::output_beats(graph)) {
+            let (own, rest) = words.split_at(beats.min(words.len()));
+            words = rest;
+            let name = &graph.tensor(id).name;
+            let wanted = expected.tensors[id.0].as_ref();
+            let Some(output) = decode::output(graph, id, own) else {
+                self.differ(|| format!("sample {index}, {name}: the output stream is too short"));
+                continue;
+            };
+            match (&output, wanted) {
+                (Value::I8(f), Some(Value::I8(w))) => self.compare(
+                    index,
+                    name,
+                    f.iter().map(|&v| v as u32),
+                    w.iter().map(|&v| v as u32),
+                ),
+                // the bits, so that no rounding hides and NaN is a value like any other
+                (Value::F32(f), Some(Value::F32(w))) => self.compare(
+                    index,
+                    name,
+                    f.iter().map(|v| v.to_bits()),
+                    w.iter().map(|v| v.to_bits()),
+                ),
+                _ => self.differ(|| format!("sample {index}, {name}: element types differ")),
+            }
+            outputs.push(output);
         }
-        self.outputs.push(output);
+        self.outputs.push(outputs);
     }
 
     fn compare(

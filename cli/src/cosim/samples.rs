@@ -1,8 +1,9 @@
 //! Samples: the first array of an `.npz` file, batch first, or seeded random values.
 
+use crate::cosim::decode::top_bit;
 use crate::cosim::layout;
 use macforge_numeric::AffineParams;
-use macforge_quant::{DType, QGraph};
+use macforge_quant::{DType, QGraph, QTensor, TensorId};
 use macforge_reference::Value;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -16,8 +17,9 @@ enum Raw {
     Floats(ArrayD<f32>),
 }
 
-/// The samples of a file for the graph's input, at most `limit`.
-pub fn from_file(graph: &QGraph, path: &Path, limit: Option<usize>) -> Result<Vec<Value>> {
+/// The samples of a file, at most `limit`: one value per graph input. A graph with one input takes
+/// the first array, one with several takes the arrays with their names, or all arrays in order.
+pub fn from_file(graph: &QGraph, path: &Path, limit: Option<usize>) -> Result<Vec<Vec<Value>>> {
     let file = std::fs::File::open(path)
         .into_diagnostic()
         .wrap_err_with(|| format!("cannot read {}", path.display()))?;
@@ -29,66 +31,109 @@ pub fn from_reader<R: Read + Seek>(
     graph: &QGraph,
     reader: R,
     limit: Option<usize>,
-) -> Result<Vec<Value>> {
+) -> Result<Vec<Vec<Value>>> {
     let mut npz = NpzReader::new(reader)
         .into_diagnostic()
         .wrap_err("not an .npz file")?;
-    let raw = first_array(&mut npz)?;
-    let input = graph.tensor(graph.inputs[0]);
-    let raw = match raw {
-        Raw::Integers(a) => Raw::Integers(layout::stored(input, a)),
-        Raw::Floats(a) => Raw::Floats(layout::stored(input, a)),
-    };
-    let (found, batched) = match &raw {
-        Raw::Integers(a) => (a.shape().to_vec(), a.ndim() > 0),
-        Raw::Floats(a) => (a.shape().to_vec(), a.ndim() > 0),
-    };
-    // the batch comes first; unit dimensions in between do not matter
-    let squeeze = |dims: &[usize]| dims.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
-    if !batched || squeeze(&found[1..]) != squeeze(&input.shape) {
-        return Err(miette!(
-            "the first array has shape {found:?}; wanted [N, {}] for the input `{}`",
-            layout::model_shape(input)
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-            input.name
-        ));
+    let names = npz.names().into_diagnostic()?;
+    let mut arrays = Vec::new();
+    for (position, &id) in graph.inputs.iter().enumerate() {
+        let named = (graph.inputs.len() > 1)
+            .then(|| names.iter().position(|n| *n == graph.tensor(id).name))
+            .flatten();
+        let raw = array(&mut npz, named.unwrap_or(position))?;
+        let raw = match raw {
+            Raw::Integers(a) => Raw::Integers(layout::stored(graph.tensor(id), a)),
+            Raw::Floats(a) => Raw::Floats(layout::stored(graph.tensor(id), a)),
+        };
+        check_shape(graph, id, &raw)?;
+        arrays.push((id, raw));
     }
-    let count = limit.unwrap_or(usize::MAX).min(found[0]);
-    (0..count).map(|n| sample(graph, &raw, n)).collect()
+    let fewest = arrays.iter().map(|(_, raw)| raw.shape()[0]).min();
+    let count = limit.unwrap_or(usize::MAX).min(fewest.unwrap_or(0));
+    (0..count)
+        .map(|n| {
+            arrays
+                .iter()
+                .map(|(id, raw)| sample(graph, *id, raw, n))
+                .collect()
+        })
+        .collect()
 }
 
-fn first_array<R: Read + Seek>(npz: &mut NpzReader<R>) -> Result<Raw> {
+/// The batch comes first; unit dimensions in between do not matter.
+fn check_shape(graph: &QGraph, id: TensorId, raw: &Raw) -> Result<()> {
+    let (input, found) = (graph.tensor(id), raw.shape());
+    let squeeze = |dims: &[usize]| dims.iter().copied().filter(|&d| d != 1).collect::<Vec<_>>();
+    if !found.is_empty() && squeeze(&found[1..]) == squeeze(&input.shape) {
+        return Ok(());
+    }
+    let wanted = layout::model_shape(input);
+    let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let which = if graph.inputs.len() == 1 {
+        "the first array"
+    } else {
+        "an array"
+    };
+    Err(miette!(
+        "{which} has shape {found:?}; wanted [N, {}] for the input `{}`",
+        wanted.join(", "),
+        input.name
+    ))
+}
+
+impl Raw {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Raw::Integers(a) => a.shape(),
+            Raw::Floats(a) => a.shape(),
+        }
+    }
+}
+
+fn array<R: Read + Seek>(npz: &mut NpzReader<R>, at: usize) -> Result<Raw> {
     if npz.is_empty() {
         return Err(miette!("the file holds no array"));
     }
+    if at >= npz.len() {
+        return Err(miette!(
+            "the file has {} arrays, fewer than the model inputs",
+            npz.len()
+        ));
+    }
     macro_rules! try_integers {
         ($($t:ty),*) => {$(
-            if let Some(a) = read::<$t, R>(npz) {
+            if let Some(a) = read::<$t, R>(npz, at) {
                 return Ok(Raw::Integers(a.mapv(|v| v as i64)));
             }
         )*};
     }
     try_integers!(i8, u8, i16, u16, i32, u32, i64);
-    if let Some(a) = read::<f32, R>(npz) {
+    if let Some(a) = read::<f32, R>(npz, at) {
         return Ok(Raw::Floats(a));
     }
-    if let Some(a) = read::<f64, R>(npz) {
+    if let Some(a) = read::<f64, R>(npz, at) {
         return Ok(Raw::Floats(a.mapv(|v| v as f32)));
     }
+    let which = if at == 0 {
+        "the first array".into()
+    } else {
+        format!("array {at}")
+    };
     Err(miette!(
-        "the first array is neither integer nor float, or is damaged"
+        "{which} is neither integer nor float, or is damaged"
     ))
 }
 
-fn read<T: ReadableElement, R: Read + Seek>(npz: &mut NpzReader<R>) -> Option<ArrayD<T>> {
-    npz.by_index::<ndarray::OwnedRepr<T>, IxDyn>(0).ok()
+fn read<T: ReadableElement, R: Read + Seek>(
+    npz: &mut NpzReader<R>,
+    at: usize,
+) -> Option<ArrayD<T>> {
+    npz.by_index::<ndarray::OwnedRepr<T>, IxDyn>(at).ok()
 }
 
-fn sample(graph: &QGraph, raw: &Raw, n: usize) -> Result<Value> {
-    let input = graph.tensor(graph.inputs[0]);
+fn sample(graph: &QGraph, id: TensorId, raw: &Raw, n: usize) -> Result<Value> {
+    let input = graph.tensor(id);
     let shape = IxDyn(&input.shape);
     match (raw, input.dtype) {
         (_, DType::I32) => Err(miette!("the input `{}` is int32", input.name)),
@@ -96,7 +141,7 @@ fn sample(graph: &QGraph, raw: &Raw, n: usize) -> Result<Value> {
             let values = a
                 .index_axis(Axis(0), n)
                 .iter()
-                .map(|&v| int8(v, &input.name))
+                .map(|&v| int8(v, input))
                 .collect::<Result<_>>()?;
             Ok(Value::I8(
                 ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
@@ -104,18 +149,18 @@ fn sample(graph: &QGraph, raw: &Raw, n: usize) -> Result<Value> {
         }
         (Raw::Integers(a), DType::F32) => {
             // raw integers for a float boundary: the real values that they stand for
-            let params = inner_params(graph)?;
+            let params = inner_params(graph, id)?;
             let values = a
                 .index_axis(Axis(0), n)
                 .iter()
-                .map(|&v| Ok(params.dequantize(int8(v, &input.name)?)))
+                .map(|&v| Ok(params.dequantize(int8(v, inner(graph, id))?)))
                 .collect::<Result<_>>()?;
             Ok(Value::F32(
                 ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
             ))
         }
         (Raw::Floats(a), DType::I8) => {
-            let params = inner_params(graph)?;
+            let params = inner_params(graph, id)?;
             let values = a
                 .index_axis(Axis(0), n)
                 .iter()
@@ -134,31 +179,35 @@ fn sample(graph: &QGraph, raw: &Raw, n: usize) -> Result<Value> {
     }
 }
 
-fn int8(value: i64, input: &str) -> Result<i8> {
-    i8::try_from(value).map_err(|_| miette!("the value {value} is not an int8 for `{input}`"))
+/// The model's integer as int8; a uint8 is held less 128.
+fn int8(value: i64, input: &QTensor) -> Result<i8> {
+    let (kind, zero) = if input.unsigned {
+        ("a uint8", 128)
+    } else {
+        ("an int8", 0)
+    };
+    let held = value.checked_sub(zero).and_then(|v| i8::try_from(v).ok());
+    held.ok_or_else(|| miette!("the value {value} is not {kind} for `{}`", input.name))
 }
 
-/// Affine parameters of the int8 tensor at the input boundary.
-fn inner_params(graph: &QGraph) -> Result<AffineParams> {
-    let input = graph.inputs[0];
+/// The int8 tensor behind a graph input.
+fn inner(graph: &QGraph, input: TensorId) -> &QTensor {
     let quantized = graph.nodes.iter().find(|n| {
         n.inputs.first() == Some(&input) && matches!(n.op, macforge_quant::QOp::Quantize)
     });
-    let inner = quantized.map_or(input, |n| n.output);
-    let tensor = graph.tensor(inner);
+    graph.tensor(quantized.map_or(input, |n| n.output))
+}
+
+/// Affine parameters of the int8 tensor behind a graph input.
+fn inner_params(graph: &QGraph, input: TensorId) -> Result<AffineParams> {
+    let tensor = inner(graph, input);
     tensor
         .quant
         .ok_or_else(|| miette!("the input `{}` has no scale", tensor.name))
 }
 
 /// `count` samples of seeded random int8 values; the first two are the extremes.
-pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Value>> {
-    let input = graph.tensor(graph.inputs[0]);
-    // a network that quantizes in float32 itself gets reals around zero
-    let params = inner_params(graph).unwrap_or(AffineParams {
-        scale: 1.0 / 64.0,
-        zero_point: 0,
-    });
+pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Vec<Value>>> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = || {
         state ^= state << 13;
@@ -166,8 +215,13 @@ pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Value>> {
         state ^= state << 17;
         (state >> 32) as u8 as i8
     };
-    let mut samples = Vec::new();
-    for n in 0..count {
+    let mut value = |n: usize, id: TensorId| -> Result<Value> {
+        let input = graph.tensor(id);
+        // a network that quantizes in float32 itself gets reals around zero
+        let params = inner_params(graph, id).unwrap_or(AffineParams {
+            scale: 1.0 / 64.0,
+            zero_point: 0,
+        });
         let values: Vec<i8> = (0..input.elements())
             .map(|_| match n {
                 0 => -128,
@@ -176,20 +230,30 @@ pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Value>> {
             })
             .collect();
         let array = ArrayD::from_shape_vec(IxDyn(&input.shape), values).into_diagnostic()?;
-        samples.push(match input.dtype {
+        Ok(match input.dtype {
             DType::I8 => Value::I8(array),
             DType::F32 => Value::F32(array.mapv(|q| params.dequantize(q))),
             DType::I32 => return Err(miette!("the input `{}` is int32", input.name)),
-        });
-    }
-    Ok(samples)
+        })
+    };
+    (0..count)
+        .map(|n| graph.inputs.iter().map(|&id| value(n, id)).collect())
+        .collect()
 }
 
-/// Stream beats of a sample: four int8 or one float32 each.
-pub fn beats(value: &Value) -> Vec<u32> {
+/// Stream beats of each tensor of a sample: four int8 or one float32 each.
+pub fn beats(graph: &QGraph, sample: &[Value]) -> Vec<Vec<u32>> {
+    let inputs = graph.inputs.iter().map(|&id| graph.tensor(id));
+    inputs
+        .zip(sample)
+        .map(|(tensor, value)| tensor_beats(tensor, value))
+        .collect()
+}
+
+fn tensor_beats(tensor: &QTensor, value: &Value) -> Vec<u32> {
     match value {
         Value::I8(a) => {
-            let bytes: Vec<u8> = a.iter().map(|&v| v as u8).collect();
+            let bytes: Vec<u8> = a.iter().map(|&v| v as u8 ^ top_bit(tensor)).collect();
             bytes
                 .chunks(4)
                 .map(|c| c.iter().rev().fold(0u32, |w, &b| w << 8 | u32::from(b)))

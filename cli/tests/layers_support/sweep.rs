@@ -20,9 +20,8 @@ const SHAPES: [&str; 9] = [
 ];
 
 /// Reasons for which planning may refuse a random graph.
-const REASONS: [&str; 4] = [
+const REASONS: [&str; 3] = [
     "shares a factor with P",
-    "must lie in the same buffer",
     "hardware constants cannot be made exact",
     "needs more than 25 bits",
 ];

@@ -1,5 +1,6 @@
 // Purpose   axil_registers: AXI4-Lite control and status.
-//           0x000 ID  0x004 CONTROL (bit 0 enable)  0x008 STATUS (bit 0 busy)  0x00C CYCLES
+//           0x000 ID  0x004 CONTROL (bit 0 enable, bit 1 written as 1 restores the states before the
+//           next inference)  0x008 STATUS (bit 0 busy)  0x00C CYCLES
 //           0x010 INFERENCES  0x014 INPUT_STALL  0x018 OUTPUT_STALL  0x01C LAYERS
 //           0x400 + 4 i LAYER_CYCLES[i]  0x800 + 4 i LAYER_SATURATIONS[i]
 // Latency   one transfer at a time; read data 2 cycles after the address.
@@ -27,6 +28,7 @@ module axil_registers #(
     output reg         s_axil_rvalid,
     input  wire        s_axil_rready,
     output reg         enable_q,
+    output reg         clear_q,
     input  wire        busy,
     input  wire [31:0] cycles,
     input  wire [31:0] inferences,
@@ -48,8 +50,9 @@ module axil_registers #(
         layer_saturations[i] = 32'd0;
     end
 
-    wire unused_address = &{1'b0, s_axil_araddr[1:0], s_axil_wdata[31:1], s_axil_wstrb[3:1]};
+    wire unused_address = &{1'b0, s_axil_araddr[1:0], s_axil_wdata[31:2], s_axil_wstrb[3:1]};
     wire write = s_axil_awvalid && s_axil_wvalid && !s_axil_bvalid;
+    wire control = write && s_axil_awaddr == 12'h004 && s_axil_wstrb[0];
     assign s_axil_awready = write;
     assign s_axil_wready  = write;
     assign s_axil_bresp   = 2'b00;
@@ -59,13 +62,15 @@ module axil_registers #(
     always @(posedge clk) begin
         if (rst) begin
             enable_q       <= 1'b0;
+            clear_q        <= 1'b0;
             s_axil_bvalid  <= 1'b0;
             s_axil_rvalid  <= 1'b0;
             read_pending_q <= 1'b0;
         end else begin
             if (write) s_axil_bvalid <= 1'b1;
             else if (s_axil_bready) s_axil_bvalid <= 1'b0;
-            if (write && s_axil_awaddr == 12'h004 && s_axil_wstrb[0]) enable_q <= s_axil_wdata[0];
+            if (control) enable_q <= s_axil_wdata[0];
+            clear_q <= control && s_axil_wdata[1];
             read_pending_q <= s_axil_arvalid && s_axil_arready;
             if (read_pending_q) s_axil_rvalid <= 1'b1;
             else if (s_axil_rready) s_axil_rvalid <= 1'b0;

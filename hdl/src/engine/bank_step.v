@@ -1,5 +1,5 @@
 // Purpose   bank_step: moves a pixel position by `delta` banks.
-// Equation  rem + delta = carry * P + next, for rem, delta in 0..P (delta = P only where P = 1)
+// Equation  rem + delta = carry * P + next, for rem and delta below P
 // Latency   0 (combinational).
 module bank_step #(
     parameter P  = 3,

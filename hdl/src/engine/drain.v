@@ -38,10 +38,16 @@ module drain #(
     input  wire [PW-1:0]        pixels,
     input  wire [AW-1:0]        out_base,
     input  wire [AW-1:0]        out_plane,
+    input  wire [RW-1:0]        out_start_rem,
+    input  wire [AW-1:0]        out_step_quot,
+    input  wire [RW-1:0]        out_step_rem,
     input  wire [AW-1:0]        out_row_quot,
     input  wire [RW-1:0]        out_row_rem,
     input  wire [AW-1:0]        res_base,
     input  wire [AW-1:0]        res_plane,
+    input  wire [RW-1:0]        res_start_rem,
+    input  wire [AW-1:0]        res_step_quot,
+    input  wire [RW-1:0]        res_step_rem,
     input  wire [AW-1:0]        res_row_quot,
     input  wire [RW-1:0]        res_row_rem,
     input  wire [PAW-1:0]       param_base,
@@ -133,6 +139,9 @@ module drain #(
         .restart(pixel_restart),
         .advance(pixel_advance),
         .row_end(row_end),
+        .start_rem(out_start_rem),
+        .step_quot(out_step_quot),
+        .step_rem(out_step_rem),
         .row_quot(out_row_quot),
         .row_rem(out_row_rem),
         .quot_q(out_quot),
@@ -143,6 +152,9 @@ module drain #(
         .restart(pixel_restart),
         .advance(pixel_advance),
         .row_end(row_end),
+        .start_rem(res_start_rem),
+        .step_quot(res_step_quot),
+        .step_rem(res_step_rem),
         .row_quot(res_row_quot),
         .row_rem(res_row_rem),
         .quot_q(res_quot),
@@ -192,7 +204,9 @@ module drain #(
         end
     end
 
-    wire in_image = draining_q && pixels_left_q != 0 && col_q < out_cols;
+    wire [D-1:0] used;
+    // groups without a channel are left out: other channels may follow in the same area
+    wire in_image = draining_q && pixels_left_q != 0 && col_q < out_cols && used[0];
     reg [NSEG-1:0] seg;
     integer n;
     always @* begin
@@ -202,7 +216,7 @@ module drain #(
 
     // ---- lanes that hold a channel of the tensor: the last tile may have fewer than the array -----
     reg  [NW-1:0] tile_q, left_q;    // left: channels of a last tile from this group on
-    wire [D-1:0]  used, lane_used, add_used;
+    wire [D-1:0]  lane_used, add_used;
     wire          final_tile = tile_q == tiles_m1;
     genvar u;
     always @(posedge clk) begin

@@ -11,6 +11,9 @@ module input_direct #(
     parameter ROWS     = 1,
     parameter COLS     = 1,
     parameter CHANNELS = 1,
+    parameter START_REM = 0,
+    parameter STEP_QUOT = 0,
+    parameter STEP_REM = 0,
     parameter ROW_QUOT = 0,
     parameter ROW_REM  = 0
 ) (
@@ -46,6 +49,9 @@ module input_direct #(
         .restart(rst || (take && tensor_end)),
         .advance(take && pixel_end),
         .row_end(row_end),
+        .start_rem(START_REM[RW-1:0]),
+        .step_quot(STEP_QUOT[AW-1:0]),
+        .step_rem(STEP_REM[RW-1:0]),
         .row_quot(ROW_QUOT[AW-1:0]),
         .row_rem(ROW_REM[RW-1:0]),
         .quot_q(quot),

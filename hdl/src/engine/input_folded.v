@@ -18,6 +18,9 @@ module input_folded #(
     parameter STEP       = 3,
     parameter SPAN       = 9,
     parameter PAD_VALUE  = 0,
+    parameter START_REM  = 0,
+    parameter STEP_QUOT  = 0,
+    parameter STEP_REM   = 0,
     parameter ROW_QUOT   = 0,
     parameter ROW_REM    = 0
 ) (
@@ -67,6 +70,9 @@ module input_folded #(
         .restart(rst || last_emit),
         .advance(emit_q && emit_last),
         .row_end(row_end),
+        .start_rem(START_REM[RW-1:0]),
+        .step_quot(STEP_QUOT[AW-1:0]),
+        .step_rem(STEP_REM[RW-1:0]),
         .row_quot(ROW_QUOT[AW-1:0]),
         .row_rem(ROW_REM[RW-1:0]),
         .quot_q(quot),

@@ -69,8 +69,12 @@ pub struct FieldSlice {
 pub struct PortBlock {
     /// Module name.
     pub module: String,
+    /// Ends the instance name; empty where there is one block of the kind.
+    pub suffix: String,
     /// One line that says which tensor.
     pub comment: String,
+    /// The stream carries uint8: the top bit is inverted.
+    pub unsigned: bool,
     /// Activation buffer, 0 or 1.
     pub buffer: usize,
     /// Parameter names and values.
@@ -132,10 +136,12 @@ pub struct Engine {
     pub layers: usize,
     /// Program word format.
     pub fields: Vec<FieldSlice>,
-    /// Input loader.
-    pub input: PortBlock,
-    /// Output walker.
-    pub output: PortBlock,
+    /// Layers that run after a reset only.
+    pub reset_layers: usize,
+    /// Input loaders, in the order of the streams.
+    pub inputs: Vec<PortBlock>,
+    /// Output walkers, in the order of the streams.
+    pub outputs: Vec<PortBlock>,
     /// float32 input stream.
     pub float_input: bool,
     /// float32 output stream.
@@ -229,7 +235,7 @@ impl Engine {
     }
 
     fn uses(&self, name: &str) -> bool {
-        !name.starts_with("input_") || name == self.input.module
+        !name.starts_with("input_") || self.inputs.iter().any(|i| i.module == name)
     }
 
     fn context(&self) -> Result<Context, tera::Error> {

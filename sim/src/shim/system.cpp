@@ -63,6 +63,8 @@ struct System : MfModel {
     const uint32_t* input = nullptr;
     uint32_t* output = nullptr;
     uint64_t input_count = 0, input_sent = 0, output_count = 0, output_got = 0;
+    // words up to the end of each tensor, the last one the stream's
+    const uint64_t *input_ends = nullptr, *output_ends = nullptr;
     uint64_t last_input_cycle = 0, last_output_cycle = 0, progress_cycle = 0, max_idle = 0;
     uint32_t last_keep = 0;
     bool running = false, offering = false;
@@ -82,7 +84,8 @@ struct System : MfModel {
         if (!offering && running && input_sent < input_count && !in_stall.stall()) {
             offering = true;
             d.s_axis_tdata = input[input_sent];
-            d.s_axis_tlast = input_sent + 1 == input_count;
+            while (*input_ends <= input_sent) ++input_ends;
+            d.s_axis_tlast = input_sent + 1 == *input_ends;
         } else if (!offering && in_stall.active) {  // a design must not look at these
             const uint64_t noise = in_stall.next();
             d.s_axis_tdata = static_cast<uint32_t>(noise);
@@ -110,7 +113,8 @@ struct System : MfModel {
             mf_fail(MF_PROTOCOL, "cycle %llu: m_axis offers a word after the last of %llu",
                     (unsigned long long)cycle, (unsigned long long)output_count);
         if (!d.m_axis_tready) return;
-        const bool wanted = output_got + 1 == output_count;
+        while (*output_ends <= output_got) ++output_ends;
+        const bool wanted = output_got + 1 == *output_ends;
         if (last != wanted)
             mf_fail(MF_PROTOCOL, "cycle %llu: m_axis tlast is %d at word %llu of %llu", (unsigned long long)cycle,
                     last, (unsigned long long)output_got + 1, (unsigned long long)output_count);
@@ -295,9 +299,12 @@ MF_EXPORT void mf_stall(System* system, int active, uint64_t seed) {
     }
 }
 
-MF_EXPORT void mf_begin(System* system, const uint32_t* input, uint64_t input_count, uint32_t* output,
-                        uint64_t output_count, uint64_t max_idle) {
+// The ends are words up to the end of each tensor, the last one the number of words.
+MF_EXPORT void mf_begin(System* system, const uint32_t* input, const uint64_t* input_ends, uint64_t input_count,
+                        uint32_t* output, const uint64_t* output_ends, uint64_t output_count, uint64_t max_idle) {
     system->input = input;
+    system->input_ends = input_ends;
+    system->output_ends = output_ends;
     system->input_count = input_count;
     system->output = output;
     system->output_count = output_count;

@@ -1,0 +1,273 @@
+//! Operators that move values, states and several streams: integer graphs through plan, Verilog and
+//! simulation; every stored tensor equals the reference model's.
+
+#[allow(dead_code)]
+#[path = "../src/builtin.rs"]
+mod builtin;
+#[allow(dead_code)]
+#[path = "../src/cosim/mod.rs"]
+mod cosim;
+mod graphs_support;
+#[allow(dead_code)]
+mod layers_support;
+#[allow(dead_code)]
+#[path = "../src/project.rs"]
+mod project;
+
+use graphs_support::{Graph, run, window};
+use macforge_quant::QGraph;
+
+const UNIT: macforge_quant::Window = macforge_quant::Window {
+    kernel: [1, 1],
+    stride: [1, 1],
+    dilation: [1, 1],
+    pad: [0, 0],
+};
+
+#[track_caller]
+fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
+    for (number, shape) in shapes.iter().enumerate() {
+        let stall = (number + 1 == shapes.len()).then_some(5);
+        if let Err(why) = run(graph, shape, 4, stall) {
+            panic!("{case} on {shape}: {why}");
+        }
+    }
+}
+
+#[track_caller]
+fn assert_refused(shape: &str, graph: &QGraph, reason: &str) {
+    let why = run(graph, shape, 1, None).expect_err("must be refused");
+    assert!(why.contains(reason), "{why}");
+}
+
+#[test]
+fn rows_and_columns_are_joined_in_place() {
+    let mut g = Graph::new(1);
+    let x = g.input(&[5, 6, 7]);
+    let a = g.conv(x, 9, window([3, 3], [1, 1], [1, 1]));
+    let b = g.conv(x, 9, window([1, 1], [1, 1], [0, 0]));
+    let tall = g.concat(&[a, b, a], 0);
+    let y = g.conv(tall, 5, window([3, 3], [2, 1], [1, 1]));
+    let c = g.conv(y, 5, UNIT);
+    let wide = g.concat(&[c, y], 1);
+    let z = g.max_pool(wide, window([2, 3], [1, 1], [0, 0]));
+    assert_exact(
+        "rows and columns",
+        &["3x8x4", "4x8x2", "1x12x12"],
+        &g.finish(&[z]),
+    );
+}
+
+#[test]
+fn channels_are_joined_at_words_and_within_them() {
+    for (case, parts, shapes) in [
+        ("aligned", [16, 32, 5], &["3x8x8", "2x16x16"][..]),
+        ("unaligned", [3, 5, 6], &["3x8x4", "5x6x3"]),
+    ] {
+        let mut g = Graph::new(2);
+        let x = g.input(&[4, 5, 6]);
+        let parts: Vec<_> = parts.iter().map(|&c| g.conv(x, c, UNIT)).collect();
+        let all = g.concat(&parts, 2);
+        let more = g.conv(parts[1], 4, UNIT);
+        let y = g.depthwise(all, window([3, 3], [1, 1], [1, 1]));
+        let y = g.conv(y, 4, UNIT);
+        let y = g.add(y, more);
+        assert_exact(case, shapes, &g.finish(&[y]));
+    }
+}
+
+#[test]
+fn slices_are_views() {
+    let mut g = Graph::new(3);
+    let x = g.input(&[9, 8, 12]);
+    let a = g.conv(x, 24, UNIT);
+    let rows = g.slice(a, &[2, 0, 0], &[2, 1, 1], &[3, 8, 24]);
+    let r = g.conv(rows, 6, window([3, 3], [1, 1], [1, 1]));
+    let columns = g.slice(a, &[0, 1, 0], &[1, 3, 1], &[9, 3, 24]);
+    let c = g.max_pool(columns, window([3, 1], [1, 1], [0, 0]));
+    let split = g.slice(a, &[1, 1, 8], &[1, 1, 1], &[7, 5, 8]);
+    let s = g.depthwise(split, window([3, 3], [1, 1], [1, 1]));
+    let odd = g.slice(a, &[1, 1, 3], &[1, 1, 1], &[7, 5, 8]);
+    let o = g.depthwise(odd, window([3, 3], [1, 1], [1, 1]));
+    let dense = g.slice(a, &[0, 0, 5], &[1, 1, 1], &[9, 8, 7]);
+    let d = g.conv(dense, 8, window([3, 4], [1, 1], [0, 0]));
+    let every = g.slice(a, &[1, 1, 1], &[1, 1, 3], &[7, 5, 8]);
+    let sum = g.add(s, o);
+    let sum = g.add(sum, d);
+    let sum = g.add(sum, every);
+    let flat = g.fully_connected(sum, 5);
+    let of_rows = g.fully_connected(r, 5);
+    let of_columns = g.fully_connected(c, 5);
+    let y = g.add(flat, of_rows);
+    let y = g.add(y, of_columns);
+    assert_exact("slices", &["5x8x4", "7x16x8"], &g.finish(&[y]));
+}
+
+#[test]
+fn padding_surrounds_in_all_directions() {
+    let mut g = Graph::new(4);
+    let x = g.input(&[4, 5, 6]);
+    let a = g.conv(x, 8, UNIT);
+    let around = g.pad(a, &[1, 2, 0], -77, &[7, 8, 8]);
+    let y = g.conv(around, 8, window([3, 3], [1, 1], [0, 0]));
+    let channels = g.pad(y, &[0, 0, 3], 5, &[5, 6, 16]);
+    let both = g.pad(channels, &[2, 0, 1], 99, &[8, 6, 18]);
+    let z = g.conv(both, 4, UNIT);
+    assert_exact("pad", &["3x8x4", "4x8x2"], &g.finish(&[z, both]));
+
+    // the shortcut of a CIFAR ResNet: every second pixel, channels in the middle
+    let mut g = Graph::new(5);
+    let x = g.input(&[8, 8, 16]);
+    let a = g.conv(x, 16, UNIT);
+    let half = g.slice(a, &[0, 0, 0], &[2, 2, 1], &[4, 4, 16]);
+    let padded = g.pad(half, &[0, 0, 8], 0, &[4, 4, 32]);
+    let scaled = g.table(padded);
+    let main = g.conv(a, 32, window([3, 3], [2, 2], [1, 1]));
+    let main = g.conv(main, 32, window([3, 3], [1, 1], [1, 1]));
+    let y = g.add(main, scaled);
+    assert_exact("shortcut", &["3x16x8", "5x8x4"], &g.finish(&[y]));
+}
+
+#[test]
+fn resizes_repeat_and_skip_pixels() {
+    let double: Vec<usize> = (0..8).map(|i| i / 2).collect();
+    let three_halves: Vec<usize> = (0..9).map(|i| i * 2 / 3).collect();
+    let mut g = Graph::new(6);
+    let x = g.input(&[4, 6, 5]);
+    let a = g.conv(x, 9, UNIT);
+    let y = g.resize(a, &double, &three_halves);
+    let y = g.conv(y, 4, window([3, 3], [1, 1], [1, 1]));
+    assert_exact("resize", &["3x8x4", "5x6x3"], &g.finish(&[y]));
+}
+
+#[test]
+fn rows_and_columns_change_places() {
+    let mut g = Graph::new(7);
+    let x = g.input(&[4, 7, 5]);
+    let a = g.conv(x, 9, UNIT);
+    let t = g.transpose(a, &[1, 0, 2]);
+    let y = g.conv(t, 4, window([3, 3], [1, 1], [1, 1]));
+    assert_exact("transpose", &["3x8x4", "2x4x8"], &g.finish(&[y, t]));
+    let mut g = Graph::new(7);
+    let x = g.input(&[4, 7, 5]);
+    let a = g.conv(x, 9, UNIT);
+    let t = g.transpose(a, &[2, 0, 1]);
+    assert_refused(
+        "3x8x4",
+        &g.finish(&[t]),
+        "dimensions in the order [2, 0, 1]",
+    );
+}
+
+#[test]
+fn reshapes_change_rows_columns_and_channels() {
+    let mut g = Graph::new(8);
+    let x = g.input(&[60]);
+    let image = g.reshape(x, &[5, 12, 1]);
+    let a = g.conv(image, 8, window([3, 3], [1, 1], [1, 1]));
+    let line = g.reshape(a, &[60, 8]);
+    let b = g.conv(line, 6, window([1, 3], [1, 1], [0, 1]));
+    let wide = g.reshape(b, &[4, 15, 6]);
+    let c = g.max_pool(wide, window([2, 2], [1, 1], [0, 0]));
+    let c = g.average(c, window([3, 14], [1, 1], [0, 0]));
+    let vector = g.reshape(c, &[6]);
+    let pixels = g.reshape(vector, &[2, 3]);
+    let d = g.conv(pixels, 4, window([1, 2], [1, 1], [0, 0]));
+    let flat = g.reshape(d, &[4]);
+    let y = g.softmax(flat);
+    assert_exact("reshape", &["3x8x4", "4x8x2"], &g.finish(&[y]));
+
+    let mut g = Graph::new(9);
+    let x = g.input(&[2, 3, 8]);
+    let a = g.conv(x, 8, UNIT);
+    let flat = g.reshape(a, &[48]);
+    let y = g.softmax(flat);
+    assert_exact("flattened", &["3x8x8", "4x8x2", "5x6x3"], &g.finish(&[y]));
+}
+
+#[test]
+fn sums_repeat_an_operand_and_take_any_two() {
+    let mut g = Graph::new(10);
+    let x = g.input(&[4, 5, 6]);
+    let a = g.conv(x, 8, UNIT);
+    let twice = g.add(a, a);
+    let row = g.conv(x, 8, window([4, 1], [1, 1], [0, 0]));
+    let column = g.conv(x, 8, window([1, 5], [1, 1], [0, 0]));
+    let pixel = g.average(a, window([4, 5], [1, 1], [0, 0]));
+    let single = g.conv(x, 1, UNIT);
+    let y = g.add(twice, row);
+    let y = g.add(y, column);
+    let y = g.add(y, pixel);
+    let y = g.add(y, single);
+    assert_exact("sums", &["3x8x4", "4x8x8"], &g.finish(&[y]));
+}
+
+#[test]
+fn softmax_runs_at_every_position() {
+    let mut g = Graph::new(11);
+    let x = g.input(&[3, 2, 9]);
+    let a = g.conv(x, 11, UNIT);
+    let y = g.softmax(a);
+    assert_exact("softmax", &["3x8x4", "2x4x8"], &g.finish(&[y]));
+}
+
+#[test]
+fn several_tensors_stream_in_and_out() {
+    let mut g = Graph::new(12);
+    let x = g.input(&[3, 4, 5]);
+    let v = g.input(&[7]);
+    let a = g.conv(x, 6, UNIT);
+    let b = g.fully_connected(v, 6);
+    let sum = g.add(a, b);
+    let last = g.fully_connected(sum, 1);
+    g.unsigned(v);
+    g.unsigned(last);
+    g.unsigned(b);
+    assert_exact("streams", &["3x8x4", "2x4x8"], &g.finish(&[last, sum, b]));
+}
+
+/// A stream layer: the state holds the rows before the new ones.
+fn stream(
+    g: &mut Graph,
+    x: macforge_quant::TensorId,
+    rows: usize,
+    value: i8,
+) -> macforge_quant::TensorId {
+    let [_, w, c] = [0, 1, 2].map(|i| g.shape_of(x)[i]);
+    let state = g.state(&[rows, w, c], vec![value; rows * w * c]);
+    let all = g.concat(&[state, x], 0);
+    let new = g.shape_of(x)[0];
+    let kept = g.slice(all, &[new, 0, 0], &[1, 1, 1], &[rows, w, c]);
+    g.update(state, kept);
+    all
+}
+
+#[test]
+fn states_keep_their_values_between_inferences() {
+    let mut g = Graph::new(13);
+    let x = g.input(&[3, 12]);
+    let x = g.reshape(x, &[3, 1, 12]);
+    let all = stream(&mut g, x, 2, 17);
+    let a = g.conv(all, 16, window([5, 1], [1, 1], [0, 0]));
+    let all = stream(&mut g, a, 4, -3);
+    let half = g.slice(all, &[0, 0, 8], &[1, 1, 1], &[5, 1, 8]);
+    let b = g.depthwise(half, window([5, 1], [1, 1], [0, 0]));
+    let y = g.fully_connected(b, 3);
+    assert_exact("stream", &["3x8x8", "2x4x4", "1x8x4"], &g.finish(&[y]));
+
+    // two states that change places, one that counts, one that is an output, one without a use
+    let mut g = Graph::new(14);
+    let x = g.input(&[2, 2, 5]);
+    let a = g.state(&[2, 2, 5], (0..20).collect());
+    let b = g.state(&[2, 2, 5], vec![-9; 20]);
+    let c = g.state(&[2, 2, 5], vec![1; 20]);
+    let idle = g.state(&[4], vec![7; 4]);
+    let sum = g.add(a, b);
+    let count = g.add(c, x);
+    let count = g.conv(count, 5, UNIT);
+    g.update(a, b);
+    g.update(b, a);
+    g.update(c, count);
+    g.update(idle, idle);
+    assert_exact("exchange", &["3x8x4", "4x8x2"], &g.finish(&[sum, c]));
+}

@@ -1,0 +1,339 @@
+//! Integer graphs that are built node by node, and their way through plan, Verilog and scoreboard
+//! without a model file.
+
+use crate::cosim::run::{Request, verify};
+use crate::cosim::samples;
+use crate::layers_support::Rng;
+use crate::project::{self, Project};
+use macforge_codegen::{Design, generate};
+use macforge_numeric::pool::Mean;
+use macforge_numeric::{
+    AffineParams, AveragePoolRule, BinaryRule, Clamp, RequantRule, Requantizer, Semantics,
+    SoftmaxRule,
+};
+use macforge_quant::{
+    Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
+};
+use std::sync::atomic::AtomicBool;
+
+/// A graph under construction; weights and tables are drawn from a seed.
+pub struct Graph {
+    graph: QGraph,
+    rng: Rng,
+    zero_point: i32,
+}
+
+/// A window without dilation.
+pub fn window(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> Window {
+    Window {
+        kernel,
+        stride,
+        dilation: [1, 1],
+        pad,
+    }
+}
+
+impl Graph {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let zero_point = rng.pick(&[-128, -7, 0, 33, 127]);
+        Graph {
+            graph: QGraph {
+                name: "graph".into(),
+                semantics: Semantics::TfliteDouble,
+                tensors: Vec::new(),
+                nodes: Vec::new(),
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                states: Vec::new(),
+            },
+            rng,
+            zero_point,
+        }
+    }
+
+    /// All tensors share their parameters, so that any two can be joined.
+    fn tensor(&mut self, shape: &[usize]) -> TensorId {
+        let quant = AffineParams {
+            scale: 0.05,
+            zero_point: self.zero_point,
+        };
+        self.tensor_with(shape, quant)
+    }
+
+    fn tensor_with(&mut self, shape: &[usize], quant: AffineParams) -> TensorId {
+        let id = TensorId(self.graph.tensors.len());
+        self.graph.tensors.push(QTensor {
+            name: format!("t{}", id.0),
+            shape: shape.to_vec(),
+            dtype: DType::I8,
+            quant: Some(quant),
+            unsigned: false,
+            channels_first: false,
+        });
+        id
+    }
+
+    pub fn input(&mut self, shape: &[usize]) -> TensorId {
+        let id = self.tensor(shape);
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// A variable; [`Graph::update`] says what it becomes.
+    pub fn state(&mut self, shape: &[usize], initial: Vec<i8>) -> TensorId {
+        let read = self.tensor(shape);
+        let write = read;
+        self.graph.states.push(QState {
+            read,
+            write,
+            initial,
+        });
+        read
+    }
+
+    pub fn update(&mut self, state: TensorId, write: TensorId) {
+        let mut states = self.graph.states.iter_mut();
+        states.find(|s| s.read == state).expect("a state").write = write;
+    }
+
+    pub fn unsigned(&mut self, tensor: TensorId) {
+        self.graph.tensors[tensor.0].unsigned = true;
+    }
+
+    pub fn shape_of(&self, x: TensorId) -> Vec<usize> {
+        self.shape(x)
+    }
+
+    fn shape(&self, x: TensorId) -> Vec<usize> {
+        self.graph.tensor(x).shape.clone()
+    }
+
+    fn node(&mut self, op: QOp, inputs: &[TensorId], output: TensorId) -> TensorId {
+        let number = self.graph.nodes.len();
+        let kind = op.kind();
+        self.graph.nodes.push(QNode {
+            name: format!("{}_{number}", kind.to_lowercase()),
+            source: format!("{kind} #{number}"),
+            inputs: inputs.to_vec(),
+            output,
+            op,
+        });
+        output
+    }
+
+    fn requant(&mut self, fan_in: usize) -> Requantizer {
+        // spreads the sums of random weights over int8
+        let shift = -(5 + fan_in.ilog2() as i32 / 2);
+        Requantizer {
+            rule: RequantRule::TfliteDouble {
+                multiplier: self.rng.within(1 << 30, (1 << 31) - 1) as i32,
+                shift,
+            },
+            zero_point: self.zero_point,
+            clamp: Clamp { lo: -128, hi: 127 },
+        }
+    }
+
+    pub fn conv(&mut self, x: TensorId, channels: usize, window: Window) -> TensorId {
+        self.grouped(x, channels, window, 1)
+    }
+
+    pub fn depthwise(&mut self, x: TensorId, window: Window) -> TensorId {
+        let [_, _, c] = self.graph.tensor(x).hwc();
+        self.grouped(x, c, window, c)
+    }
+
+    fn grouped(&mut self, x: TensorId, channels: usize, w: Window, groups: usize) -> TensorId {
+        let [h, width, c] = self.graph.tensor(x).hwc();
+        let out = |size: usize, i: usize| (size + 2 * w.pad[i] - w.kernel[i]) / w.stride[i] + 1;
+        let y = self.tensor(&[out(h, 0), out(width, 1), channels]);
+        let fan_in = w.kernel[0] * w.kernel[1] * c / groups;
+        let conv = Conv2d {
+            window: w,
+            weights: self.values(channels * fan_in, 127),
+            weight_zero_points: vec![0; channels],
+            groups,
+            out_channels: channels,
+            in_channels: c,
+            bias: (0..channels)
+                .map(|_| self.rng.within(-999, 999) as i32)
+                .collect(),
+            requant: (0..channels).map(|_| self.requant(fan_in)).collect(),
+            lower_is_activation: false,
+        };
+        self.node(QOp::Conv2d(conv), &[x], y)
+    }
+
+    fn values(&mut self, count: usize, limit: i64) -> Vec<i8> {
+        (0..count)
+            .map(|_| self.rng.within(-limit, limit) as i8)
+            .collect()
+    }
+
+    pub fn fully_connected(&mut self, x: TensorId, channels: usize) -> TensorId {
+        let fan_in = self.graph.tensor(x).elements();
+        let y = self.tensor(&[channels]);
+        let layer = FullyConnected {
+            weights: self.values(channels * fan_in, 127),
+            weight_zero_points: vec![0; channels],
+            out_channels: channels,
+            in_features: fan_in,
+            bias: vec![0; channels],
+            requant: (0..channels).map(|_| self.requant(fan_in)).collect(),
+            lower_is_activation: false,
+        };
+        self.node(QOp::FullyConnected(layer), &[x], y)
+    }
+
+    pub fn concat(&mut self, parts: &[TensorId], axis: usize) -> TensorId {
+        let mut shape = self.shape(parts[0]);
+        shape[axis] = parts.iter().map(|&p| self.shape(p)[axis]).sum();
+        let y = self.tensor(&shape);
+        self.node(QOp::Concat(axis), parts, y)
+    }
+
+    pub fn slice(
+        &mut self,
+        x: TensorId,
+        start: &[usize],
+        step: &[usize],
+        shape: &[usize],
+    ) -> TensorId {
+        let y = self.tensor(shape);
+        let op = QOp::Slice {
+            start: start.to_vec(),
+            step: step.to_vec(),
+        };
+        self.node(op, &[x], y)
+    }
+
+    pub fn pad(&mut self, x: TensorId, before: &[usize], value: i8, shape: &[usize]) -> TensorId {
+        let y = self.tensor(shape);
+        let op = QOp::Pad {
+            before: before.to_vec(),
+            value,
+        };
+        self.node(op, &[x], y)
+    }
+
+    pub fn resize(&mut self, x: TensorId, rows: &[usize], columns: &[usize]) -> TensorId {
+        let c = self.graph.tensor(x).hwc()[2];
+        let y = self.tensor(&[rows.len(), columns.len(), c]);
+        let op = QOp::Resize {
+            rows: rows.to_vec(),
+            columns: columns.to_vec(),
+        };
+        self.node(op, &[x], y)
+    }
+
+    pub fn transpose(&mut self, x: TensorId, perm: &[usize]) -> TensorId {
+        let from = self.shape(x);
+        let shape: Vec<usize> = perm.iter().map(|&p| from[p]).collect();
+        let y = self.tensor(&shape);
+        self.node(QOp::Transpose(perm.to_vec()), &[x], y)
+    }
+
+    pub fn reshape(&mut self, x: TensorId, shape: &[usize]) -> TensorId {
+        let y = self.tensor(shape);
+        self.node(QOp::Reshape, &[x], y)
+    }
+
+    pub fn table(&mut self, x: TensorId) -> TensorId {
+        let y = self.tensor(&self.shape(x));
+        let mut table = [0; 256];
+        table
+            .iter_mut()
+            .for_each(|v| *v = self.rng.within(-128, 127) as i8);
+        self.node(QOp::Table(Box::new(table)), &[x], y)
+    }
+
+    pub fn max_pool(&mut self, x: TensorId, w: Window) -> TensorId {
+        let y = self.pooled(x, w);
+        self.node(QOp::MaxPool(w, Clamp { lo: -128, hi: 127 }), &[x], y)
+    }
+
+    pub fn average(&mut self, x: TensorId, w: Window) -> TensorId {
+        let y = self.pooled(x, w);
+        let rule = AveragePoolRule {
+            mean: Mean::Tflite,
+            clamp: Clamp { lo: -128, hi: 127 },
+        };
+        self.node(QOp::AveragePool(w, rule), &[x], y)
+    }
+
+    fn pooled(&mut self, x: TensorId, w: Window) -> TensorId {
+        let [h, width, c] = self.graph.tensor(x).hwc();
+        let out = |size: usize, i: usize| (size + 2 * w.pad[i] - w.kernel[i]) / w.stride[i] + 1;
+        self.tensor(&[out(h, 0), out(width, 1), c])
+    }
+
+    /// The shape of the sum is that of `a`.
+    pub fn add(&mut self, a: TensorId, b: TensorId) -> TensorId {
+        let y = self.tensor(&self.shape(a));
+        let quant = |t: TensorId| self.graph.tensor(t).quant.expect("int8");
+        let rule = BinaryRule::tflite_add(quant(a), quant(b), quant(y)).expect("like scales");
+        self.node(QOp::Binary(rule), &[a, b], y)
+    }
+
+    pub fn softmax(&mut self, x: TensorId) -> TensorId {
+        let quant = AffineParams {
+            scale: 1.0 / 256.0,
+            zero_point: -128,
+        };
+        let y = self.tensor_with(&self.shape(x), quant);
+        let rule = SoftmaxRule::tflite(0.05, 1.0).expect("a plain scale");
+        self.node(QOp::Softmax(rule), &[x], y)
+    }
+
+    pub fn finish(mut self, outputs: &[TensorId]) -> QGraph {
+        self.graph.outputs = outputs.to_vec();
+        self.graph.verify().expect("a valid graph");
+        self.graph
+    }
+}
+
+/// Builds a graph for an array shape and runs it; the first differences, if any.
+pub fn run(graph: &QGraph, shape: &str, samples: usize, stall: Option<u64>) -> Result<(), String> {
+    let text = |e: miette::Report| format!("{e:?}");
+    let board = macforge_constraints::board("pynq-z2").expect("a known board");
+    let shape = shape.parse().expect("an array shape");
+    let plan = project::plan(graph, board, Some(shape)).map_err(text)?;
+    let design = Design {
+        graph,
+        plan: &plan,
+        model_file: ("graph", b"built by a test"),
+        policy: None,
+        board,
+        io: "int8",
+        clock_mhz: 100.0,
+    };
+    let bundle = generate(&design).map_err(|e| e.to_string())?;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("out");
+    bundle.write(&out).map_err(|e| e.to_string())?;
+    let manifest = bundle.get("manifest.json").expect("every design has one");
+    let project = Project {
+        manifest: serde_json::from_slice(manifest).expect("valid JSON"),
+        graph: graph.clone(),
+        head: None,
+        tail: None,
+        plan,
+    };
+    let inputs = samples::random(graph, samples).map_err(text)?;
+    let request = Request {
+        layers: true,
+        stall,
+        trace: None,
+    };
+    let go = AtomicBool::new(false);
+    let verified = verify(&out, &project, &inputs, &request, &go, &mut |_, _| {});
+    let simulation = verified.map_err(text)?.simulation;
+    match simulation.mismatches {
+        0 => Ok(()),
+        n => Err(format!(
+            "{n} mismatches\n{}",
+            simulation.differences.join("\n")
+        )),
+    }
+}

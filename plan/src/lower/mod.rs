@@ -1,0 +1,462 @@
+//! Pass 1: graph nodes to hardware layers. Movement operators become regions where they can and
+//! copies where they cannot, activation tables and sums move into the drain of the layer before
+//! them, the boundary's float conversions leave, states are written when all their readers ran.
+
+mod boundary;
+mod fuse;
+mod movement;
+mod reshape;
+mod select;
+mod states;
+
+use crate::buffers;
+use crate::error::PlanError;
+use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy, unit_window};
+use crate::lstm;
+use crate::region::{Move, Region, StorageId};
+use crate::{constant_channels, convolution, staircases};
+use macforge_quant::{DType, Lstm, QGraph, QNode, QOp, TensorId, Window};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// Layers that the register map has counters for.
+pub const MAX_LAYERS: usize = 256;
+
+/// Most layers that one operator may become.
+const MAX_PIECES: usize = 64;
+
+/// Runs the pass for activation words of `grain` channels: parts that begin elsewhere within a word
+/// cannot be written in place.
+fn lower(graph: &QGraph, grain: usize) -> Result<Layers, PlanError> {
+    let mut pass = Pass::new(graph, grain)?;
+    for index in 0..graph.nodes.len() {
+        pass.node(index)?;
+    }
+    let mut layers = pass.finish()?;
+    for layer in &mut layers.layers {
+        constant_channels::replace(layer, layer.input_zero_point);
+    }
+    buffers::separate(&mut layers);
+    compact(&mut layers);
+    if layers.layers.len() > MAX_LAYERS {
+        return Err(unsupported(
+            &graph.name,
+            format!("{} layers", layers.layers.len()),
+            "the register map has counters for 256; split the model",
+        ));
+    }
+    Ok(layers)
+}
+
+/// A graph and its layers by word size; most graphs have the same ones for all.
+pub struct Lowered<'a> {
+    graph: Cow<'a, QGraph>,
+    depends: bool,
+    by_word: RefCell<BTreeMap<usize, Result<Rc<Layers>, PlanError>>>,
+}
+
+impl<'a> Lowered<'a> {
+    /// Nothing is lowered before it is asked for.
+    ///
+    /// # Errors
+    /// A requantizer has no lane constants.
+    pub fn new(graph: &'a QGraph) -> Result<Self, PlanError> {
+        Ok(Lowered {
+            graph: staircases::as_lane_rules(graph)?,
+            depends: depends_on_grain(graph),
+            by_word: RefCell::default(),
+        })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &QGraph {
+        &self.graph
+    }
+
+    /// The layers for activation words of `word` channels.
+    pub fn layers(&self, word: usize) -> Result<Rc<Layers>, PlanError> {
+        let grain = if self.depends { word } else { 1 };
+        let mut by_word = self.by_word.borrow_mut();
+        let entry = by_word.entry(grain);
+        entry
+            .or_insert_with(|| lower(&self.graph, grain).map(Rc::new))
+            .clone()
+    }
+}
+
+/// Whether the layers depend on the word size: something joins or splits channels.
+fn depends_on_grain(graph: &QGraph) -> bool {
+    graph.nodes.iter().any(|node| match &node.op {
+        QOp::Concat(axis) => axis + 1 == graph.tensor(node.output).shape.len(),
+        QOp::Slice { start, .. } => start.last().is_some_and(|&s| s > 0),
+        QOp::Reshape => graph.tensor(node.inputs[0]).hwc()[2] != graph.tensor(node.output).hwc()[2],
+        _ => false,
+    })
+}
+
+/// Forgets areas that became parts of others.
+fn compact(layers: &mut Layers) {
+    let ports = layers
+        .inputs
+        .iter()
+        .chain(&layers.outputs)
+        .map(|p| &p.region);
+    let used: BTreeSet<StorageId> = layers
+        .regions()
+        .chain(ports)
+        .map(|region| region.storage)
+        .collect();
+    let renumber = |region: &mut Region| {
+        region.storage = StorageId(used.range(..region.storage).count());
+    };
+    let ports = layers.inputs.iter_mut().chain(&mut layers.outputs);
+    ports.for_each(|port| renumber(&mut port.region));
+    layers
+        .layers
+        .iter_mut()
+        .flat_map(HwLayer::regions_mut)
+        .for_each(renumber);
+    let areas = std::mem::take(&mut layers.areas).into_iter().enumerate();
+    layers.areas = areas
+        .filter_map(|(id, area)| used.contains(&StorageId(id)).then_some(area))
+        .collect();
+}
+
+/// An operator that the engine does not have.
+pub(crate) fn unsupported(layer: &str, found: String, remedy: &str) -> PlanError {
+    PlanError::Unsupported {
+        layer: layer.into(),
+        found,
+        remedy: remedy.into(),
+    }
+}
+
+/// The state of the pass.
+struct Pass<'a> {
+    graph: &'a QGraph,
+    grain: usize,
+    layers: Vec<HwLayer>,
+    tables: Vec<[i8; 256]>,
+    areas: Vec<Area>,
+    /// Where each tensor lies, if it does.
+    homes: Vec<Option<Region>>,
+    /// How many layers must have run until a tensor is complete.
+    ready: Vec<usize>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(graph: &'a QGraph, grain: usize) -> Result<Self, PlanError> {
+        let count = graph.tensors.len();
+        let mut pass = Pass {
+            graph,
+            grain,
+            layers: Vec::new(),
+            tables: Vec::new(),
+            areas: Vec::new(),
+            homes: vec![None; count],
+            ready: vec![0; count],
+        };
+        pass.inputs()?;
+        for state in &graph.states {
+            let tensor = graph.tensor(state.read);
+            let region = pass.area(&tensor.name, tensor.hwc());
+            pass.areas[region.storage.0].keeps = true;
+            pass.homes[state.read.0] = Some(region);
+        }
+        Ok(pass)
+    }
+
+    fn node(&mut self, index: usize) -> Result<(), PlanError> {
+        let node = &self.graph.nodes[index];
+        match &node.op {
+            QOp::Conv2d(c) => {
+                let kind = convolution::kind(c, &node.source)?;
+                let input = match kind {
+                    LayerKind::Dot { .. } => self.operand(index, 0)?,
+                    _ => self.aligned_operand(index, 0)?,
+                };
+                self.push(index, input, kind, c.lower_is_activation);
+            }
+            QOp::FullyConnected(f) => {
+                convolution::check_output(f.requant.len(), &node.source)?;
+                // reads the elements in their order, whatever the form
+                let input = self.home(node.inputs[0]);
+                let [h, w, _] = input.hwc;
+                let window = Window {
+                    kernel: [h, w],
+                    ..unit_window()
+                };
+                let kind = LayerKind::Dot {
+                    window,
+                    weights: convolution::centred(&f.weights, &f.weight_zero_points, &node.source)?,
+                    bias: f.bias.clone(),
+                    requant: f.requant.clone(),
+                };
+                self.push(index, input, kind, f.lower_is_activation);
+            }
+            QOp::MaxPool(window, clamp) => {
+                let input = self.aligned_operand(index, 0)?;
+                self.push(index, input, LayerKind::Max(*window, *clamp), true);
+            }
+            QOp::AveragePool(window, rule) => {
+                self.check_unpadded(node, window)?;
+                let input = self.aligned_operand(index, 0)?;
+                self.push(index, input, LayerKind::Average(*window, *rule), true);
+            }
+            QOp::Softmax(_) => self.softmax(index)?,
+            QOp::Table(table) => self.table(index, table)?,
+            QOp::Binary(_) => self.add(index)?,
+            QOp::Concat(axis) => self.concat(index, *axis)?,
+            QOp::Slice { start, step } => self.slice(index, start, step)?,
+            QOp::Pad { before, value } => self.pad(index, before, *value)?,
+            QOp::Resize { rows, columns } => self.resize(index, rows, columns)?,
+            QOp::Transpose(perm) => self.transpose(index, perm)?,
+            QOp::Reshape => self.reshape(index),
+            QOp::Lstm(op) => self.lstm(index, op)?,
+            QOp::ConvTranspose2d(_) | QOp::MatMul(_) | QOp::Host(_) => {
+                return Err(unsupported(
+                    &node.source,
+                    format!("{} has no hardware", node.op.kind()),
+                    "the reference model computes it; the engine does not yet",
+                ));
+            }
+            QOp::Dequantize => {
+                self.homes[node.output.0] = self.homes[node.inputs[0].0].clone();
+                self.ready[node.output.0] = self.ready[node.inputs[0].0];
+            }
+            QOp::Quantize => {}
+        }
+        Ok(())
+    }
+
+    /// An average whose window reaches into the padding divides by a count that varies.
+    fn check_unpadded(&self, node: &QNode, window: &Window) -> Result<(), PlanError> {
+        let [h, w, _] = self.graph.tensor(node.inputs[0]).hwc();
+        let [oh, ow, _] = self.graph.tensor(node.output).hwc();
+        let reach = |o: usize, s: usize, k: usize| (o - 1) * s + k;
+        let inside = window.pad == [0, 0]
+            && reach(oh, window.stride[0], window.kernel[0]) <= h
+            && reach(ow, window.stride[1], window.kernel[1]) <= w;
+        if inside {
+            return Ok(());
+        }
+        Err(unsupported(
+            &node.source,
+            "an average pool whose window reaches into the padding".into(),
+            "use VALID padding, or a depthwise convolution",
+        ))
+    }
+
+    /// The unit walks a plain area from its first pixel on.
+    fn lstm(&mut self, index: usize, op: &Lstm) -> Result<(), PlanError> {
+        let node = &self.graph.nodes[index];
+        if self.layers.iter().any(|l| l.lstm().is_some()) {
+            return Err(unsupported(
+                &node.source,
+                "a second LSTM".into(),
+                "the design has one LSTM unit; split the model between the two",
+            ));
+        }
+        let layer = lstm::layer(self.graph, node, op)?;
+        let mut input = self.aligned_operand(index, 0)?;
+        let area = &self.areas[input.storage.0];
+        if input != Region::whole(input.storage, area.hwc) {
+            let plain = self.area(&format!("{}_sequence", node.name), input.hwc);
+            self.copy_to(index, input, plain.clone());
+            input = plain;
+        }
+        self.push(index, input, LayerKind::Lstm(Box::new(layer)), false);
+        Ok(())
+    }
+
+    /// One layer per position: the unit takes a single vector.
+    fn softmax(&mut self, index: usize) -> Result<(), PlanError> {
+        let node = &self.graph.nodes[index];
+        let QOp::Softmax(rule) = &node.op else {
+            unreachable!("called for Softmax")
+        };
+        let input = self.aligned_operand(index, 0)?;
+        let [h, w, c] = input.hwc;
+        if h * w > MAX_PIECES || c > 1024 {
+            return Err(unsupported(
+                &node.source,
+                format!("softmax over {c} classes at {h}x{w} positions"),
+                "the softmax unit takes vectors of at most 1024 classes, at most 64 of them",
+            ));
+        }
+        let output = self.area(&self.graph.tensor(node.output).name, [h, w, c]);
+        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+            let pixel = |region: &Region| region.part([y, x, 0], [1, 1], [1, 1, c]);
+            let (from, to) = (pixel(&input), pixel(&output));
+            self.layer(index, from, LayerKind::Softmax(*rule), true, to);
+        }
+        self.complete(index, output);
+        Ok(())
+    }
+
+    /// A new area.
+    fn area(&mut self, name: &str, hwc: [usize; 3]) -> Region {
+        self.areas.push(Area {
+            name: name.into(),
+            hwc,
+            dense: false,
+            keeps: false,
+        });
+        Region::whole(StorageId(self.areas.len() - 1), hwc)
+    }
+
+    /// Where a tensor lies, in whatever form.
+    fn home(&self, tensor: TensorId) -> Region {
+        let home = &self.homes[tensor.0];
+        home.clone().expect("nodes are in execution order")
+    }
+
+    /// Zero point of a tensor.
+    fn zero_point(&self, tensor: TensorId) -> i32 {
+        self.graph.tensor(tensor).quant.map_or(0, |q| q.zero_point)
+    }
+
+    /// A layer that computes all of node `index` into an area of its own.
+    fn push(&mut self, index: usize, input: Region, kind: LayerKind, lower_is_activation: bool) {
+        let tensor = self.graph.tensor(self.graph.nodes[index].output);
+        let output = self.area(&tensor.name, tensor.hwc());
+        self.layer(index, input, kind, lower_is_activation, output.clone());
+        self.complete(index, output);
+    }
+
+    /// A layer of node `index`; the one that completes the node gets its name.
+    fn layer(
+        &mut self,
+        index: usize,
+        input: Region,
+        kind: LayerKind,
+        lower_is_activation: bool,
+        output: Region,
+    ) {
+        let node = &self.graph.nodes[index];
+        let pieces = self
+            .layers
+            .iter()
+            .filter(|l| l.source == node.source)
+            .count();
+        self.layers.push(HwLayer {
+            name: format!("{}_{pieces}", node.name),
+            source: node.source.clone(),
+            op: node.op.kind().to_string(),
+            nodes: Vec::new(),
+            kind,
+            input,
+            input_zero_point: self.zero_point(node.inputs[0]),
+            output,
+            lower_is_activation,
+            table: None,
+            residual: None,
+            completes: Vec::new(),
+        });
+    }
+
+    /// The output of node `index` is complete with the last layer, and lies in `region`.
+    fn complete(&mut self, index: usize, region: Region) {
+        let last = self.layers.last_mut().expect("a node's layer");
+        last.name = self.graph.nodes[index].name.clone();
+        last.nodes = vec![index];
+        self.complete_at(index, region, self.layers.len());
+    }
+
+    /// The same with the first `ready` layers.
+    fn complete_at(&mut self, index: usize, region: Region, ready: usize) {
+        let tensor = self.graph.nodes[index].output;
+        if ready > 0 {
+            self.layers[ready - 1].completes.push(Stored {
+                tensor,
+                region: region.clone(),
+            });
+        }
+        self.homes[tensor.0] = Some(region);
+        self.ready[tensor.0] = ready;
+    }
+
+    /// The output of node `index` is its first input, seen through `region`.
+    fn alias(&mut self, index: usize, region: Region) {
+        let node = &self.graph.nodes[index];
+        self.homes[node.output.0] = Some(region);
+        self.ready[node.output.0] = self.ready[node.inputs[0].0];
+    }
+
+    /// Input `which` of node `index` in the form that its shape says.
+    fn operand(&mut self, index: usize, which: usize) -> Result<Region, PlanError> {
+        let tensor = self.graph.nodes[index].inputs[which];
+        let home = self.home(tensor);
+        let wanted = self.graph.tensor(tensor).hwc();
+        if home.hwc == wanted {
+            return Ok(home);
+        }
+        self.relayout(index, home, wanted, self.zero_point(tensor))
+    }
+
+    /// The same, beginning with a word: only the dot array can leave channels out.
+    fn aligned_operand(&mut self, index: usize, which: usize) -> Result<Region, PlanError> {
+        let region = self.operand(index, which)?;
+        let zero_point = self.zero_point(self.graph.nodes[index].inputs[which]);
+        Ok(self.aligned(index, region, zero_point))
+    }
+
+    /// `region` or a copy of it that begins with a word.
+    fn aligned(&mut self, index: usize, region: Region, zero_point: i32) -> Region {
+        if region.channel.is_multiple_of(self.grain) {
+            return region;
+        }
+        let output = self.area(
+            &format!("{}_aligned", self.graph.nodes[index].name),
+            region.hwc,
+        );
+        let kind = select::channels(region.hwc[2], region.hwc[2], zero_point, Some);
+        self.layer(index, region, kind, true, output.clone());
+        output
+    }
+
+    /// A copy into `output`.
+    fn copy_to(&mut self, index: usize, input: Region, output: Region) {
+        self.layer(index, input, copy(), true, output);
+    }
+
+    /// Lays the area of `part` into `target`, if nothing but the tensor lies there.
+    fn merge(&mut self, part: &Region, target: &Region) -> bool {
+        let area = &self.areas[part.storage.0];
+        let alone = part.hwc == target.hwc && part.covers(area.hwc) && !area.dense;
+        // the LSTM unit walks its areas from their first pixel on
+        let bound = (self.layers.iter().filter(|l| l.lstm().is_some())).any(|l| {
+            [&l.input, &l.output]
+                .iter()
+                .any(|r| r.storage == part.storage)
+        });
+        if !alone || bound || part.storage == target.storage {
+            return false;
+        }
+        if area.keeps {
+            self.areas[target.storage.0].keeps = true;
+        }
+        let to = Move::new(part, target);
+        self.homes
+            .iter_mut()
+            .flatten()
+            .for_each(|region| to.apply(region));
+        self.layers
+            .iter_mut()
+            .flat_map(HwLayer::regions_mut)
+            .for_each(|region| to.apply(region));
+        true
+    }
+
+    /// Whether the graph's boundary needs a tensor: it is an output or the new value of a state.
+    fn leaves(&self, tensor: TensorId) -> bool {
+        self.graph.outputs.contains(&tensor) || self.graph.states.iter().any(|s| s.write == tensor)
+    }
+
+    /// Element type check for the boundary.
+    fn is_float(&self, tensor: TensorId) -> bool {
+        self.graph.tensor(tensor).dtype == DType::F32
+    }
+}
