@@ -26,6 +26,8 @@ enum Command {
     Demo(commands::demo::Args),
     /// Layers, shapes, quantization, MACs and parameters; what is unsupported, and where
     Inspect(commands::inspect::Args),
+    /// Post-training quantization of a float ONNX model, with an error report per layer
+    Quantize(commands::quantize::Args),
     /// Model to RTL, memory images, constraints, Vivado script and manifest
     Compile(commands::compile::Args),
     /// Verilator co-simulation against the reference model
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Demo(args) => commands::demo::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
+        Command::Quantize(args) => commands::quantize::run(args),
         Command::Compile(args) => commands::compile::run(args),
         Command::Simulate(args) => commands::simulate::run(args),
         Command::Report(args) => commands::report::run(args),

@@ -16,7 +16,7 @@ pub enum ModelError {
     /// No importer is known for this extension.
     #[error(
         "{path}: unknown model format (extension {extension:?}); \
-         supported are .tflite and .onnx"
+         supported are .tflite, .onnx and .mfq"
     )]
     UnknownExtension {
         /// Path as given.
@@ -24,21 +24,11 @@ pub enum ModelError {
         /// Extension found, lower case, may be empty.
         extension: String,
     },
-    /// A known format without an importer yet.
-    #[error(
-        "{path}: .{format} files are not supported yet; \
-         give the quantized .tflite or .onnx file"
-    )]
-    FormatNotSupported {
-        /// Path as given.
-        path: String,
-        /// The format's extension.
-        format: String,
-    },
     /// The content is no model of any known format.
     #[error(
         "model {name}: the {bytes} bytes are neither a TFLite model \
-         (no \"TFL3\" identifier at byte 4) nor an ONNX model (no graph in a ModelProto); \
+         (no \"TFL3\" identifier at byte 4) nor an ONNX model (no graph in a ModelProto) \
+         nor an .mfq file (no \"MFQ\" at byte 0); \
          the file may be truncated or of another format"
     )]
     NotAModel {

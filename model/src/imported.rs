@@ -1,6 +1,7 @@
 //! A model of either format.
 
 use crate::graph::Model;
+use crate::mfq::Mfq;
 use crate::onnx::OnnxGraph;
 
 /// What [`crate::load`] and [`crate::from_bytes`] return.
@@ -10,6 +11,8 @@ pub enum Imported {
     TfLite(Model),
     /// An ONNX model: float, quantized (QDQ, QOperator) or QONNX.
     Onnx(OnnxGraph),
+    /// A model that `macforge quantize` made.
+    Mfq(Mfq),
 }
 
 impl Imported {
@@ -17,7 +20,7 @@ impl Imported {
     pub fn name(&self) -> &str {
         match self {
             Imported::TfLite(model) => &model.name,
-            Imported::Onnx(graph) => &graph.name,
+            Imported::Onnx(graph) | Imported::Mfq(Mfq { graph, .. }) => &graph.name,
         }
     }
 
@@ -25,15 +28,15 @@ impl Imported {
     pub fn into_tflite(self) -> Option<Model> {
         match self {
             Imported::TfLite(model) => Some(model),
-            Imported::Onnx(_) => None,
+            Imported::Onnx(_) | Imported::Mfq(_) => None,
         }
     }
 
-    /// The ONNX graph, where it is one.
+    /// The ONNX graph, where it is one; of an `.mfq` file its model.
     pub fn into_onnx(self) -> Option<OnnxGraph> {
         match self {
             Imported::TfLite(_) => None,
-            Imported::Onnx(graph) => Some(graph),
+            Imported::Onnx(graph) | Imported::Mfq(Mfq { graph, .. }) => Some(graph),
         }
     }
 }
@@ -45,6 +48,8 @@ pub enum Source<'a> {
     TfLite(&'a Model),
     /// An ONNX model.
     Onnx(&'a OnnxGraph),
+    /// An ONNX model with its own rounding rules.
+    Mfq(&'a Mfq),
 }
 
 impl<'a> From<&'a Model> for Source<'a> {
@@ -64,6 +69,7 @@ impl<'a> From<&'a Imported> for Source<'a> {
         match imported {
             Imported::TfLite(model) => Source::TfLite(model),
             Imported::Onnx(graph) => Source::Onnx(graph),
+            Imported::Mfq(mfq) => Source::Mfq(mfq),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod error;
 mod graph;
 mod imported;
+mod mfq;
 pub mod onnx;
 pub mod tflite;
 
@@ -22,6 +23,7 @@ pub use graph::{
     Variable,
 };
 pub use imported::{Imported, Source};
+pub use mfq::Mfq;
 
 /// Largest file, and largest single tensor, that is accepted (1 GiB).
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -29,7 +31,7 @@ pub const MAX_BYTES: u64 = 1 << 30;
 /// Reads a model file; the format is chosen by the extension, the model is named after the file.
 ///
 /// # Errors
-/// [`ModelError::UnknownExtension`] and [`ModelError::FormatNotSupported`] for other formats,
+/// [`ModelError::UnknownExtension`] for other formats,
 /// [`ModelError::Io`] where the file cannot be read, otherwise as [`from_bytes`].
 pub fn load(path: &Path) -> Result<Imported, ModelError> {
     let shown = path.display().to_string();
@@ -38,13 +40,7 @@ pub fn load(path: &Path) -> Result<Imported, ModelError> {
         .map(|e| e.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default();
     match extension.as_str() {
-        "tflite" | "onnx" => {}
-        "mfq" => {
-            return Err(ModelError::FormatNotSupported {
-                path: shown,
-                format: extension,
-            });
-        }
+        "tflite" | "onnx" | "mfq" => {}
         _ => {
             return Err(ModelError::UnknownExtension {
                 path: shown,
@@ -78,6 +74,9 @@ pub fn load(path: &Path) -> Result<Imported, ModelError> {
 pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Imported, ModelError> {
     if tflite::is_tflite(bytes) {
         return tflite::import(name, bytes).map(Imported::TfLite);
+    }
+    if mfq::is_mfq(bytes) {
+        return mfq::import(name, bytes).map(Imported::Mfq);
     }
     if onnx::is_onnx(bytes) {
         return onnx::import(name, bytes).map(Imported::Onnx);

@@ -253,11 +253,6 @@ fn absurd_tensor_sizes_are_refused() {
 
 #[test]
 fn files_are_chosen_by_extension() {
-    let error = load("model.mfq".as_ref()).unwrap_err();
-    assert!(
-        matches!(error, ModelError::FormatNotSupported { .. }),
-        "{error}"
-    );
     let error = load("model.pt".as_ref()).unwrap_err();
     assert!(
         matches!(error, ModelError::UnknownExtension { .. }),

@@ -32,7 +32,8 @@ pub use parts::Parts;
 ///
 /// `model` is a [`Model`], an [`macforge_model::onnx::OnnxGraph`] or an
 /// [`macforge_model::Imported`] of either. `semantics` overrides the format's own rounding rules,
-/// which are [`Semantics::TfliteDouble`] for TFLite and [`Semantics::OrtX86`] for ONNX.
+/// which are [`Semantics::TfliteDouble`] for TFLite and [`Semantics::OrtX86`] for ONNX; an
+/// `.mfq` file states its own.
 ///
 /// # Errors
 /// [`QuantError::Unsupported`] lists every operator without a lowering; the other variants name
@@ -47,6 +48,14 @@ pub fn lower<'m>(
             from_qonnx::run(graph, semantics.unwrap_or(Semantics::OrtX86))?
         }
         Source::Onnx(graph) => from_onnx::run(graph, semantics.unwrap_or(Semantics::OrtX86))?,
+        Source::Mfq(mfq) => {
+            let own = mfq.semantics.parse().map_err(|source| QuantError::Rule {
+                node: mfq.graph.name.clone(),
+                what: "semantics".into(),
+                source,
+            });
+            from_onnx::run(&mfq.graph, semantics.map_or(own, Ok)?)?
+        }
     };
     graph.verify()?;
     for pass in passes::SEQUENCE {

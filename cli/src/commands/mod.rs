@@ -6,5 +6,6 @@ pub mod demo;
 pub mod doctor;
 pub mod explore;
 pub mod inspect;
+pub mod quantize;
 pub mod report;
 pub mod simulate;

@@ -88,6 +88,11 @@ fn measure_into(dir: &Path) -> Result<()> {
 /// Writes a JSON file, completely or not at all; makes its folder if need be.
 pub fn keep(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).into_diagnostic()? + "\n";
+    keep_bytes(path, text.as_bytes())
+}
+
+/// Writes a file, completely or not at all; makes its folder if need be.
+pub fn keep_bytes(path: &Path, content: &[u8]) -> Result<()> {
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -95,7 +100,7 @@ pub fn keep(path: &Path, value: &impl Serialize) -> Result<()> {
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(content)?;
         file.persist(path)?;
         Ok(())
     };

@@ -6,13 +6,13 @@ mod tflite;
 use crate::Outcome;
 use crate::project::ModelFile;
 use clap::Args as ClapArgs;
-use macforge_model::Imported;
+use macforge_model::{Imported, Mfq};
 use miette::Result;
 
 /// Options of `inspect`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Model file (.tflite, .onnx) or name of a built-in model
+    /// Model file (.tflite, .onnx, .mfq) or name of a built-in model
     pub model: String,
 }
 
@@ -20,7 +20,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     match ModelFile::open(&args.model)?.import()? {
         Imported::TfLite(model) => tflite::print(&model),
-        Imported::Onnx(graph) => onnx::print(&graph)?,
+        Imported::Onnx(graph) | Imported::Mfq(Mfq { graph, .. }) => onnx::print(&graph)?,
     }
     Ok(Outcome::Passed)
 }

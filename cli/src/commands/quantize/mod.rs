@@ -1,0 +1,186 @@
+//! `macforge quantize`
+
+mod data;
+mod print;
+mod progress;
+
+use crate::Outcome;
+use crate::commands::report;
+use crate::project::ModelFile;
+use crate::{say, sayln};
+use clap::Args as ClapArgs;
+use data::Preprocessing;
+use macforge_model::onnx::OnnxGraph;
+use macforge_model::{Imported, Mfq};
+use macforge_numeric::Semantics;
+use macforge_ptq::policy::PolicyFile;
+use macforge_ptq::{Dataset, Options, PtqError, Quantization};
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use progress::Progress;
+use std::path::{Path, PathBuf};
+
+/// Options of `quantize`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Float model (.onnx)
+    pub model: String,
+    /// Calibration samples: the first array that holds no labels, batch first
+    #[arg(long, value_name = "DATA.npz")]
+    pub calib: PathBuf,
+    /// Policy file; without it 8 bits, weights per channel, ranges by minmax
+    #[arg(long, value_name = "P.toml")]
+    pub policy: Option<PathBuf>,
+    /// Samples to measure accuracy on [default: the calibration samples, if they have labels]
+    #[arg(long, value_name = "DATA.npz")]
+    pub eval: Option<PathBuf>,
+    /// Labels of the samples to measure accuracy on [default: the array `labels`, `label` or `y`
+    /// beside the samples]
+    #[arg(long, value_name = "LABELS.npz")]
+    pub labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub preprocessing: Preprocessing,
+    /// Rounding rules of the integer model
+    #[arg(long, default_value = "ort-x86")]
+    pub semantics: Semantics,
+    /// Quantizes each layer alone, too, and reports what the outputs lose
+    #[arg(long)]
+    pub sensitivity: bool,
+    /// Writes a mixed 4/8-bit policy, found by sensitivity on the calibration samples
+    #[arg(long, value_name = "P.toml")]
+    pub suggest: Option<PathBuf>,
+    /// Writes the report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// The quantized model: .mfq, or .onnx for its QDQ form
+    #[arg(short, long, value_name = "OUT.mfq")]
+    pub output: PathBuf,
+}
+
+/// What is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Mfq,
+    Onnx,
+}
+
+/// Quantizes a float model.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let target = target(&args.output)?;
+    let graph = float_graph(&args.model)?;
+    let policy = policy(args.policy.as_deref())?;
+    let calibration = data::load(&graph, &args.calib, None, &args.preprocessing)?;
+    let evaluation = match &args.eval {
+        Some(path) => Some(data::load(
+            &graph,
+            path,
+            args.labels.as_deref(),
+            &args.preprocessing,
+        )?),
+        None => calibration.labels.is_some().then(|| calibration.clone()),
+    };
+    let mut progress = Progress::new();
+    let options = Options {
+        semantics: args.semantics,
+        sensitivity: args.sensitivity,
+    };
+    let result = quantize(
+        graph,
+        &policy,
+        &calibration,
+        evaluation.as_ref(),
+        options,
+        args,
+        &mut progress,
+    );
+    progress.finish();
+    let (done, suggestion) = result?;
+    write(&args.output, target, &done, args.semantics)?;
+    say!("{}", print::layers(&done.report).render());
+    say!("{}", print::summary(&done.report, args.eval.is_some()));
+    if let (Some(path), Some(suggestion)) = (&args.suggest, suggestion) {
+        report::keep_bytes(path, suggestion.policy.to_toml().as_bytes())?;
+        say!("{}", print::suggestion(&suggestion, path));
+    }
+    if let Some(path) = &args.json {
+        report::keep(path, &done.report)?;
+    }
+    sayln!("  wrote {}", args.output.display());
+    Ok(Outcome::Passed)
+}
+
+fn quantize(
+    graph: OnnxGraph,
+    policy: &PolicyFile,
+    calibration: &Dataset,
+    evaluation: Option<&Dataset>,
+    options: Options,
+    args: &Args,
+    progress: &mut Progress,
+) -> Result<(Quantization, Option<macforge_ptq::Suggestion>)> {
+    let work = |progress: &mut Progress| -> Result<_, PtqError> {
+        let mut done = Quantization::new(graph, policy, calibration, options, progress)?;
+        let mut suggest = || done.suggest(calibration, progress);
+        let suggestion = args.suggest.as_ref().map(|_| suggest()).transpose()?;
+        if let Some(data) = evaluation {
+            done.evaluate(data, progress)?;
+        }
+        Ok((done, suggestion))
+    };
+    let (done, suggestion) = work(progress).into_diagnostic()?;
+    if done.graph.is_none() && target(&args.output)? == Target::Mfq {
+        return Err(miette!(
+            "policy: weights_only: activations stay float, which the integer path of an .mfq file \
+             cannot express; write an .onnx file, or remove weights_only"
+        ));
+    }
+    Ok((done, suggestion))
+}
+
+fn target(path: &Path) -> Result<Target> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("mfq") => Ok(Target::Mfq),
+        Some("onnx") => Ok(Target::Onnx),
+        _ => Err(miette!(
+            "cannot write `{}`: give a name that ends in .mfq or .onnx",
+            path.display()
+        )),
+    }
+}
+
+fn float_graph(model: &str) -> Result<OnnxGraph> {
+    let file = ModelFile::open(model)?;
+    match file.import()? {
+        Imported::Onnx(mut graph) => {
+            let stem = Path::new(&file.name).file_stem();
+            graph.name = stem.map_or(graph.name, |s| s.to_string_lossy().into_owned());
+            Ok(graph)
+        }
+        _ => Err(miette!(
+            "`{model}` is quantized already; `macforge quantize` takes float .onnx models, \
+             `macforge compile` takes this one as it is"
+        )),
+    }
+}
+
+fn policy(path: Option<&Path>) -> Result<PolicyFile> {
+    let Some(path) = path else {
+        return Ok(PolicyFile::default());
+    };
+    let text = std::fs::read_to_string(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read the policy {}", path.display()))?;
+    PolicyFile::parse(&path.display().to_string(), &text).into_diagnostic()
+}
+
+fn write(path: &Path, target: Target, done: &Quantization, semantics: Semantics) -> Result<()> {
+    let bytes = match target {
+        Target::Onnx => done.onnx.to_bytes(),
+        Target::Mfq => Mfq {
+            graph: done.onnx.clone(),
+            semantics: semantics.to_string(),
+            report: serde_json::to_value(&done.report).into_diagnostic()?,
+        }
+        .to_bytes(),
+    };
+    report::keep_bytes(path, &bytes.into_diagnostic()?)
+}
