@@ -88,21 +88,28 @@ impl Network {
             .filter(|l| !self.outside.contains(&l.name))
     }
 
-    /// Grids, weights and biases.
+    /// Grids of the activations under the network's own policy.
     ///
     /// # Errors
-    /// Scales that must be shared are asked to differ; a bias does not fit; the monitor stops.
+    /// Scales that must be shared are asked to differ.
+    pub fn activations(&self) -> Result<BTreeMap<String, Assigned>, PtqError> {
+        if self.policy.weights_only {
+            return Ok(BTreeMap::new());
+        }
+        assign(&self.graph, &self.layers, &self.policy, &self.observed)
+    }
+
+    /// Weights and biases under a policy, behind these activations.
+    ///
+    /// # Errors
+    /// A bias does not fit; the monitor stops.
     pub fn decide(
         &self,
         policy: &Resolved,
+        activations: BTreeMap<String, Assigned>,
         data: &Dataset,
         monitor: &mut dyn Monitor,
     ) -> Result<Decided, PtqError> {
-        let activations = if policy.weights_only {
-            BTreeMap::new()
-        } else {
-            assign(&self.graph, &self.layers, policy, &self.observed)?
-        };
         let input_scale = |layer: &Layer| {
             let input = activations.get(&layer.inputs[0]);
             input.map_or(1.0, |a| a.grid.params.scale)

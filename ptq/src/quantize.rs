@@ -62,7 +62,8 @@ impl Quantization {
         monitor: &mut dyn Monitor,
     ) -> Result<Self, PtqError> {
         let network = Network::new(graph, policy, data, monitor)?;
-        let decided = network.decide(&network.policy, data, monitor)?;
+        let activations = network.activations()?;
+        let decided = network.decide(&network.policy, activations, data, monitor)?;
         let onnx = emit(&network.graph, &network.layers, &decided.plan);
         let lower = || macforge_quant::lower(&onnx, Some(options.semantics));
         let graph = (!network.policy.weights_only).then(lower).transpose()?;
@@ -103,7 +104,8 @@ impl Quantization {
     ) -> Result<Suggestion, PtqError> {
         let network = &self.network;
         let answers = Answers::new(&network.graph, &network.session, data, monitor)?;
-        suggest(network, &self.policy, &answers, data, monitor)
+        let activations = &self.decided.activations;
+        suggest(network, activations, &self.policy, &answers, data, monitor)
     }
 
     /// Completes the report by the accuracy over other data: the integer graph on the reference

@@ -1,6 +1,9 @@
 //! A mixed 4/8-bit policy from sensitivity.
 
+use std::collections::BTreeMap;
+
 use crate::PtqError;
+use crate::assign::Assigned;
 use crate::calibrate::Calibrator;
 use crate::data::Dataset;
 use crate::monitor::{Monitor, Silent, step};
@@ -54,6 +57,7 @@ pub struct Suggestion {
 /// Inference fails; the monitor stops.
 pub fn suggest(
     network: &Network,
+    activations: &BTreeMap<String, Assigned>,
     base: &PolicyFile,
     answers: &Answers,
     data: &Dataset,
@@ -67,7 +71,7 @@ pub fn suggest(
     monitor.stage("mixed precision", layers.len() + bisections(layers.len()));
     let mut candidates = Vec::new();
     for layer in layers {
-        let compared = with_four_bits(network, &[layer], answers, data)?;
+        let compared = with_four_bits(network, activations, &[layer], answers, data)?;
         candidates.push(Candidate {
             layer: layer.to_string(),
             noise: compared.sums.noise_share(),
@@ -87,7 +91,7 @@ pub fn suggest(
             .iter()
             .map(|c| c.layer.as_str())
             .collect();
-        let compared = with_four_bits(network, &names, answers, data)?;
+        let compared = with_four_bits(network, activations, &names, answers, data)?;
         if holds(&compared, answers) {
             taken = middle;
         } else {
@@ -132,6 +136,7 @@ fn table(candidate: &Candidate) -> LayerTable {
 /// policy has it but with float activations.
 fn with_four_bits(
     network: &Network,
+    activations: &BTreeMap<String, Assigned>,
     layers: &[&str],
     answers: &Answers,
     data: &Dataset,
@@ -142,7 +147,7 @@ fn with_four_bits(
         own.weights = FOUR_BITS;
         own.bias_correction = true;
     }
-    let decided = network.decide(&policy, data, &mut Silent)?;
+    let decided = network.decide(&policy, activations.clone(), data, &mut Silent)?;
     let session = Session::new(&decided.simulated)?;
     let others = answers_of(&session, answers, data)?;
     Ok(answers.compare(&others, data.labels.as_deref()))
