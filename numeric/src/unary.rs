@@ -87,7 +87,7 @@ pub fn concatenated(x: AffineParams, y: AffineParams) -> Table {
     let bias = -own(x.zero_point) * scale;
     table(|q| {
         let steps = (own(q.into()) * scale + bias).round();
-        clamp(steps as i64 + i64::from(y.zero_point))
+        clamp((steps as i64).saturating_add(y.zero_point.into()))
     })
 }
 

@@ -7,6 +7,9 @@ use super::node::{Node, Operand, Steps, without_batch};
 use crate::QuantError;
 use crate::graph::{Conv2d, QOp, Window};
 
+/// Ones that stand for a mean's weights; far more than any image on chip has values.
+const MAX_WEIGHTS: usize = 1 << 24;
+
 impl Node<'_> {
     pub(super) fn mean(&self, axes: &[usize]) -> Result<Steps, QuantError> {
         self.require(TFLITE)?;
@@ -33,8 +36,12 @@ impl Node<'_> {
             (1, channels)
         };
         let count = kernel[0] * kernel[1] * group;
-        let too_many = |_| self.parameter(format!("{count} values to average"), "fewer");
-        let count = u32::try_from(count).map_err(too_many)?;
+        let weights = count * out[2];
+        if weights > MAX_WEIGHTS {
+            let found = format!("{count} values to average for {} channels", out[2]);
+            return Err(self.parameter(found, format!("at most {MAX_WEIGHTS} together")));
+        }
+        let count = u32::try_from(count).expect("a bounded number of weights");
         let requant = mean_requantizer(self.semantics, x, y, count);
         let requant = requant.map_err(self.rule("scales"))?;
         let conv = QOp::Conv2d(Conv2d {
@@ -44,7 +51,7 @@ impl Node<'_> {
                 dilation: [1, 1],
                 pad: [0, 0],
             },
-            weights: vec![1; kernel[0] * kernel[1] * group * out[2]],
+            weights: vec![1; weights],
             weight_zero_points: vec![0; out[2]],
             groups,
             out_channels: out[2],

@@ -71,7 +71,7 @@ pub(crate) fn run(model: &Model, semantics: Semantics) -> Result<QGraph, QuantEr
         let id = pass.tensor(tensor, "graph output")?;
         pass.graph.outputs.push(id);
     }
-    pass.graph.states = pass.variables.states(model);
+    pass.graph.states = pass.variables.states(model)?;
     Ok(pass.graph)
 }
 

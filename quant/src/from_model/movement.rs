@@ -7,6 +7,9 @@ use super::node::{Node, Operand, Steps, drops_batch, tensor, without_batch};
 use crate::QuantError;
 use crate::graph::{QOp, QTensor};
 
+/// Most rows and columns of a resized image.
+const MAX_RESIZED: usize = 1 << 16;
+
 impl Node<'_> {
     /// int8 inputs share the output's parameters, as TFLite demands; uint8 ones are rescaled.
     pub(super) fn concat(&self, axis: usize) -> Result<Steps, QuantError> {
@@ -126,6 +129,11 @@ impl Node<'_> {
         half_pixel_centers: bool,
     ) -> Result<Steps, QuantError> {
         self.same_params()?;
+        let out = &self.output_tensor().shape;
+        if out[1].max(out[2]) > MAX_RESIZED {
+            let found = format!("resize to {} x {}", out[1], out[2]);
+            return Err(self.parameter(found, format!("at most {MAX_RESIZED} rows and columns")));
+        }
         let map = |d: usize| {
             let (from, to) = (self.input_tensor(0).shape[d], self.output_tensor().shape[d]);
             let scale = if align_corners && to > 1 {

@@ -246,12 +246,12 @@ pub(super) fn drops_batch(shape: &[usize]) -> bool {
 pub(super) fn without_batch(user: &str, tensor: &Tensor) -> Result<Vec<usize>, QuantError> {
     match tensor.shape.as_slice() {
         [] => Ok(vec![1]),
-        shape if drops_batch(shape) => Ok(shape[1..].to_vec()),
+        shape if drops_batch(shape) && shape.len() <= 4 => Ok(shape[1..].to_vec()),
         shape if shape.len() <= 3 => Ok(shape.to_vec()),
         shape => Err(QuantError::Parameter {
             node: user.to_string(),
             found: format!("tensor `{}` of shape {shape:?}", tensor.name),
-            wanted: "batch 1 as the first dimension".into(),
+            wanted: "batch 1 as the first dimension, and at most three more".into(),
         }),
     }
 }

@@ -2,6 +2,7 @@
 
 use macforge_model::Model;
 
+use crate::QuantError;
 use crate::graph::{QState, TensorId};
 
 /// What is known of each variable while operators are lowered in order.
@@ -43,9 +44,21 @@ impl Variables {
     }
 
     /// The variables whose old value matters; one that is never assigned keeps its value.
-    pub fn states(&self, model: &Model) -> Vec<QState> {
-        let with_value = self.variables.iter().zip(&model.variables);
-        with_value
+    ///
+    /// # Errors
+    /// Their values are too large together.
+    pub fn states(&self, model: &Model) -> Result<Vec<QState>, QuantError> {
+        let with_value = || self.variables.iter().zip(&model.variables);
+        let read = with_value().filter(|(uses, _)| uses.read.is_some());
+        let elements = read.map(|(_, variable)| variable.initial.elements());
+        if elements.fold(0, usize::saturating_add) > super::MAX_WEIGHT_BYTES {
+            return Err(QuantError::Parameter {
+                node: "variables".into(),
+                found: format!("more than {} bytes of values", super::MAX_WEIGHT_BYTES),
+                wanted: "a model that fits the board's memory".into(),
+            });
+        }
+        let states = with_value()
             .filter_map(|(uses, variable)| {
                 let read = uses.read?;
                 Some(QState {
@@ -54,6 +67,7 @@ impl Variables {
                     initial: variable.initial.as_i8()?,
                 })
             })
-            .collect()
+            .collect();
+        Ok(states)
     }
 }

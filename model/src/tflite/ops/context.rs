@@ -82,6 +82,10 @@ impl<'a> OpContext<'a> {
     pub(super) fn activation8(&self, position: usize) -> Result<usize, Refusal> {
         let index = self.activation(position)?;
         self.expect_8_bits(index)?;
+        if self.tensor(index).elements() == 0 {
+            let shape = &self.tensor(index).shape;
+            return malformed("inputs", format!("input {position} of shape {shape:?}"));
+        }
         Ok(index)
     }
 
