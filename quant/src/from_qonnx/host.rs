@@ -12,10 +12,11 @@ impl Pass<'_> {
         let Source::Floats(input) = chain.source else {
             unreachable!("floats() returns a float32 tensor");
         };
-        if chain.hwc.len() != 1 {
+        if chain.elements() != chain.channels() {
             return Err(at.error(format!("a value of {:?}", chain.shape), "a vector"));
         }
-        let shape = self.shape_of_output(at)?;
+        self.check_axis(at, &chain)?;
+        let shape = self.shape(at)?;
         let (op, dtype) = match at.node.op_type.as_str() {
             "Softmax" => (HostOp::Softmax, DType::F32),
             "LogSoftmax" => (HostOp::LogSoftmax, DType::F32),
@@ -68,6 +69,25 @@ impl Pass<'_> {
         Ok(Value::Chain(value))
     }
 
+    /// The operator works along the dimension that holds all elements.
+    fn check_axis(&self, at: &At, chain: &Chain) -> Result<(), QuantError> {
+        let default = match at.node.op_type.as_str() {
+            "Sigmoid" => return Ok(()),
+            "ArgMax" | "Gather" => 0,
+            "Softmax" | "LogSoftmax" if self.model.opset() < 13 => 1,
+            _ => -1,
+        };
+        let axis = at.node.int("axis").unwrap_or(default);
+        let rank = chain.shape.len() as i64;
+        let from_start = usize::try_from(if axis < 0 { axis + rank } else { axis });
+        let size = from_start.ok().and_then(|a| chain.shape.get(a));
+        if size == Some(&chain.elements()) {
+            return Ok(());
+        }
+        let found = format!("axis {axis} of a value of {:?}", chain.shape);
+        Err(at.error(found, "the axis of all elements"))
+    }
+
     fn is_read(&self, name: &str) -> bool {
         let output = self.model.outputs.iter().any(|o| o.name == name);
         output
@@ -76,9 +96,5 @@ impl Pass<'_> {
                 .nodes
                 .iter()
                 .any(|n| n.inputs.iter().any(|i| i == name))
-    }
-
-    fn shape_of_output(&self, at: &At) -> Result<Vec<usize>, QuantError> {
-        self.shape(at)
     }
 }

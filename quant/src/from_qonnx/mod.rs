@@ -244,7 +244,6 @@ impl Pass<'_> {
             (true, "AveragePool" | "GlobalAveragePool") => self.average_pool(at),
             (true, "Pad") => self.pad(at),
             (true, "Transpose") => self.transpose(at),
-            (true, "DepthToSpace") => self.depth_to_space(at),
             (true, "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze") => self.reshape(at),
             (true, "Identity" | "Dropout") => Ok(self.value(at, 0)?.clone()),
             (true, "Softmax" | "LogSoftmax" | "Sigmoid" | "ArgMax" | "TopK" | "Gather") => {

@@ -80,9 +80,12 @@ impl Pass<'_> {
         let rank = chain.shape.len();
         let sizes: Option<Vec<usize>> = pads.iter().map(|&p| usize::try_from(p).ok()).collect();
         let mode = at.node.text("mode").unwrap_or("constant");
-        let sizes = sizes.filter(|s| s.len() == 2 * rank && mode == "constant");
+        let sizes = sizes.filter(|s| s.len() == 2 * rank && rank > 2 && mode == "constant");
         let Some(sizes) = sizes else {
-            return Err(at.error(format!("pads {pads:?}, mode {mode}"), "constant padding"));
+            return Err(at.error(
+                format!("pads {pads:?}, mode {mode}"),
+                "constant padding of an image",
+            ));
         };
         if sizes.iter().all(|&p| p == 0) {
             return Ok(Value::Chain(chain));
@@ -131,10 +134,5 @@ impl Pass<'_> {
             label: at.output(),
             origin: at.source(),
         }))
-    }
-
-    /// Pixels out of channels.
-    pub(super) fn depth_to_space(&mut self, at: &At) -> Result<Value, QuantError> {
-        Err(self.unsupported(at))
     }
 }

@@ -49,7 +49,8 @@ impl Pass<'_> {
         let groups = at.node.int("group").unwrap_or(1);
         let groups = usize::try_from(groups).unwrap_or(0);
         let (out_channels, depth) = (weights.shape[0], weights.shape[1]);
-        if groups == 0 || depth * groups != image[2] || !out_channels.is_multiple_of(groups) {
+        let fits = depth.checked_mul(groups) == Some(image[2]);
+        if groups == 0 || !fits || !out_channels.is_multiple_of(groups) {
             let found = format!("{groups} groups of weights {:?}", weights.shape);
             return Err(at.error(found, format!("groups that fit {} channels", image[2])));
         }
@@ -190,6 +191,9 @@ impl Pass<'_> {
             shape,
         } = geometry;
         let out_channels = weights.shape[0];
+        if weights.len() == 0 {
+            return Err(at.error("weights without elements", "at least one"));
+        }
         let Weights {
             levels: mut weights,
             scales,

@@ -1,6 +1,6 @@
 //! What a value of the ONNX graph means while it is lowered.
 
-use macforge_numeric::{Direction, Interval, Step, step};
+use macforge_numeric::{Direction, Interval, Number, Step, step};
 
 use super::constant::Constant;
 use crate::graph::{TensorId, Window};
@@ -140,7 +140,6 @@ impl Chain {
 impl Levels {
     /// The steps from a level to its real value.
     fn push_real(&self, steps: &mut Vec<Step>) {
-        use macforge_numeric::Number;
         let Interval { lo, hi } = self.bounds;
         if self.bounds != UNBOUNDED {
             steps.push(Step::Clip {
