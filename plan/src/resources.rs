@@ -172,8 +172,8 @@ mod cost {
     pub const SOFTMAX_FF: usize = 500;
     /// Two scalings, two products of the cell state, one of the hidden state.
     pub const LSTM_DSP: usize = 2 * 4 + 2 + 1;
-    pub const LSTM_LUT: usize = 1500;
-    pub const LSTM_FF: usize = 1500;
+    pub const LSTM_LUT: usize = 1900;
+    pub const LSTM_FF: usize = 1770;
     pub const LSTM_PARAM_BITS: usize = 71;
     pub const LANE_AGU_LUT: usize = 90;
     pub const BASE_LUT: usize = 1300;

@@ -255,8 +255,8 @@ pub const MUTANTS: &[Mutant] = &[
     // recurrent layer
     lstm("the input's sum goes on in the hidden state's", "lstm_gates",
         "(sum_first ? 32'sd0 : acc_q)", "(sum_first && !sum_hidden ? 32'sd0 : acc_q)"),
-    lstm("half away from zero becomes half up", "lstm_scale",
-        "less = high[31] && places != 5'd0;", "less = high[31] && places == 5'd0;"),
+    lstm("scaling adds a quarter instead of a half", "lstm_scale",
+        "half = (32'd1 << places) >> 1;", "half = (32'd1 << places) >> 2;"),
     lstm("the input's part of a gate is not cut", "lstm_unit",
         "own_q        <= own_over ?", "own_q        <= own_over && first_step && !first_step ?"),
     lstm("the forget gate forgets nothing at once", "lstm_unit",
@@ -271,6 +271,8 @@ pub const MUTANTS: &[Mutant] = &[
         "#(.WIDTH(16), .STAGES(10)) u_output_gate", "#(.WIDTH(16), .STAGES(1)) u_output_gate"),
     lstm("logistic function of a negative number like tanh", "lstm_activation",
         "is_logistic ? 16'h7fff - value_q", "is_logistic && !negative ? 16'h7fff - value_q"),
+    lstm("tanh's blocks start where the logistic function's do", "lstm_activation",
+        ".addr({fn_q, m_q[14:K]})", ".addr({fn_q & {FW{1'b0}}, m_q[14:K]})"),
     lstm("the sequence is read from one bank", "lstm_loader",
         "bank_wrap ? {RW{1'b0}} : read_bank_q + 1'b1;", "bank_wrap || 1'b1 ? {RW{1'b0}} : read_bank_q + 1'b1;"),
     lstm("hidden states are written to one bank", "lstm_writer",
@@ -280,7 +282,6 @@ pub const MUTANTS: &[Mutant] = &[
     lstm_bit("a recurrent weight", "lstm_weights", 4, 5),
     lstm_bit("a bias of a gate", "lstm_params", 9, 10),
     lstm_bit("a multiplier of a gate", "lstm_params", 6, 32 + 27),
-    lstm_bit("least value of a block of tanh", "lstm_base", (1 << 11) + 3, 6),
 
     // drain and buffers
     int8("the last pixel of a tile is not written", "drain",
