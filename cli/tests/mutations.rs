@@ -176,7 +176,7 @@ impl Original {
 /// convolution and in front of pooling.
 fn depthwise_model() -> Vec<u8> {
     let (mut net, x) = Net::with_zero_points(7, [9, 8, 3], &[-3, 5, -20]);
-    let x = net.conv(x, 21, k(3, 3));
+    let x = net.conv(x, 37, k(3, 3));
     let x = net.depthwise(x, 1, k(3, 3).stride(2, 2));
     let x = net.depthwise(x, 1, k(2, 1));
     let x = net.average_pool(x, pool(2, 1), Fused::None);

@@ -26,6 +26,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         oc: shape.oc,
         ic: shape.ic,
         ac: plan.accumulators_per_pixel(),
+        q: shape.drained,
         d: shape.lanes,
         wb: shape.word,
         nseg: shape.segments(),

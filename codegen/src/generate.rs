@@ -165,7 +165,7 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         part,
         clock_mhz: design.clock_mhz,
         shape: plan.shape.to_string(),
-        lanes: plan.shape.lanes,
+        lanes: plan.shape.all_lanes(),
         semantics: design.graph.semantics.to_string(),
         io: design.io.to_string(),
         top: TOP.to_string(),

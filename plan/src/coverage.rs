@@ -5,6 +5,7 @@ use crate::error::PlanError;
 use crate::hwplan::HwPlan;
 use crate::input::InputMode;
 use crate::layers::HwLayer;
+use crate::program::LayerProgram;
 use crate::region::Region;
 use crate::verify::fail;
 
@@ -108,37 +109,83 @@ fn aligned(plan: &HwPlan, index: usize, layer: &HwLayer) -> Result<(), PlanError
     ))
 }
 
-/// Walks the output pixels as the drain does and compares each place with the region's.
+/// Walks the output pixels as the drain does, compares each place with the region's, and checks that no
+/// two pixels of one pass go to the same bank.
 fn walk(plan: &HwPlan, index: usize, layer: &HwLayer) -> Result<(), PlanError> {
     let program = &plan.program[index];
     let v = |name: &str| program.value(name);
-    let p = plan.shape.p as i64;
     let [h, w, _] = layer.output.hwc;
     let placement = &plan.placements[layer.output.storage.0];
-    let (mut quot, mut rem, mut column) = (0, v("out_start_rem"), 0);
+    let mut units: Vec<Unit> = (0..plan.shape.drained)
+        .map(|i| Unit::start(program, i))
+        .collect();
     let mut seen = 0;
-    for _ in 0..v("pixels") {
-        if column < v("out_cols") {
-            let at = [seen / w, seen % w, 0];
-            let address = (v("out_base") + quot).rem_euclid(1 << plan.widths.address);
-            let (bank, word, _) = placement.locate(&plan.shape, &layer.output, at);
-            if seen >= h * w || (rem, address) != (bank as i64, word as i64) {
-                return fail(format!(
-                    "layer {index} writes pixel {at:?} to bank {rem} word {address}, not to bank \
-                     {bank} word {word}"
-                ));
+    for first in (0..v("pixels")).step_by(plan.shape.drained) {
+        let row_of_first = units[0].row;
+        let mut taken: Vec<(i64, i64)> = Vec::new();
+        for (i, unit) in (0i64..).zip(&mut units) {
+            if first + i < v("pixels") && unit.col < v("out_cols") {
+                let at = [seen / w, seen % w, 0];
+                let address = (v("out_base") + unit.quot).rem_euclid(1 << plan.widths.address);
+                let (bank, word, _) = placement.locate(&plan.shape, &layer.output, at);
+                if seen >= h * w || (unit.rem, address) != (bank as i64, word as i64) {
+                    return fail(format!(
+                        "layer {index} writes pixel {at:?} to bank {} word {address}, not to bank \
+                         {bank} word {word}",
+                        unit.rem
+                    ));
+                }
+                let pass = match (v("pass_of_pixel"), v("pass_of_row")) {
+                    (1, _) => i,
+                    (_, 1) => (unit.row - row_of_first).rem_euclid(16),
+                    _ => 0,
+                };
+                if pass > v("passes_m1") || taken.contains(&(pass, unit.rem)) {
+                    return fail(format!("layer {index} writes pixel {at:?} out of turn"));
+                }
+                taken.push((pass, unit.rem));
+                seen += 1;
             }
-            seen += 1;
+            unit.advance(program, plan.shape.p as i64);
         }
-        let row_end = column == v("enum_cols_m1");
-        let step = if row_end { "out_row" } else { "out_step" };
-        rem += v(&format!("{step}_rem"));
-        quot += v(&format!("{step}_quot")) + i64::from(rem >= p);
-        rem -= if rem >= p { p } else { 0 };
-        column = if row_end { 0 } else { column + 1 };
     }
     if seen != h * w {
         return fail(format!("layer {index} writes {seen} of {} pixels", h * w));
     }
     Ok(())
+}
+
+/// One of the drained pixels, advanced by the program's fields as the hardware does.
+struct Unit {
+    quot: i64,
+    rem: i64,
+    col: i64,
+    row: i64,
+}
+
+impl Unit {
+    fn start(program: &LayerProgram, unit: usize) -> Self {
+        let at = |name: &str| program.vector(name)[unit];
+        Unit {
+            quot: at("unit_quot"),
+            rem: at("unit_rem"),
+            col: at("unit_col"),
+            row: at("unit_row"),
+        }
+    }
+
+    fn advance(&mut self, program: &LayerProgram, p: i64) {
+        let v = |name: &str| program.value(name);
+        self.col += v("unit_adv_col");
+        self.row += v("unit_adv_row");
+        let (mut quot, mut rem) = ("unit_adv_quot", "unit_adv_rem");
+        if self.col >= v("enum_cols") {
+            self.col -= v("enum_cols");
+            self.row += 1;
+            (quot, rem) = ("unit_wrap_quot", "unit_wrap_rem");
+        }
+        self.rem += v(rem);
+        self.quot += v(quot) + i64::from(self.rem >= p);
+        self.rem -= if self.rem >= p { p } else { 0 };
+    }
 }

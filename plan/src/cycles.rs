@@ -53,7 +53,7 @@ pub fn estimate(shape: &Shape, loops: &Loops, pipeline: Pipeline) -> LayerCycles
         lane_path,
         reduce,
     } = pipeline;
-    let drain_cycles = shape.p * loops.drain_groups;
+    let drain_cycles = loops.drain_cycles(shape);
     let group = loops.steps().max(drain_cycles);
     let held = drain_cycles.saturating_sub(loops.steps());
     let reduction = if reduce {
@@ -61,8 +61,14 @@ pub fn estimate(shape: &Shape, loops: &Loops, pipeline: Pipeline) -> LayerCycles
     } else {
         0
     };
-    let fixed =
-        reduction + latency::FEEDER + array + latency::DRAIN + lane_path + latency::SEQUENCER;
+    let crossbar = usize::from(shape.drained > 1);
+    let fixed = crossbar
+        + reduction
+        + latency::FEEDER
+        + array
+        + latency::DRAIN
+        + lane_path
+        + latency::SEQUENCER;
     LayerCycles {
         busy: (loops.tiles * loops.groups * group) as u64,
         overhead: (fixed + drain_cycles - held) as u64,

@@ -8,8 +8,8 @@ impl fmt::Display for HwPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "plan {} shape {} lanes {}",
-            self.name, self.shape, self.shape.lanes
+            "plan {} shape {} lanes {} x {}",
+            self.name, self.shape, self.shape.drained, self.shape.lanes
         )?;
         writeln!(
             f,

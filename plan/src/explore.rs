@@ -28,7 +28,7 @@ pub struct Candidate {
 
 const PIXELS: std::ops::RangeInclusive<usize> = 1..=16;
 const OUT_CHANNELS: [usize; 11] = [2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128];
-const IN_CHANNELS: [usize; 13] = [1, 2, 3, 4, 6, 8, 9, 10, 12, 16, 18, 24, 32];
+const IN_CHANNELS: [usize; 14] = [1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 18, 24, 32];
 const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 
 /// Activation words in multiples of what the array and the lanes need.
@@ -67,6 +67,7 @@ fn simplest(p: usize, oc: usize, ic: usize) -> Shape {
         p,
         oc,
         ic,
+        drained: 1,
         lanes: 1,
         word: ic,
     }
@@ -192,7 +193,8 @@ impl<'a> Explorer<'a> {
     /// Lanes and words for an array, with a bound that no layout undercuts, lowest first.
     fn variants(&self, [p, oc, ic]: [usize; 3]) -> Vec<(u64, Shape)> {
         let mut variants = Vec::new();
-        for lanes in LANES {
+        let drains = (1..=p).filter(|d| p % d == 0);
+        for (drained, lanes) in drains.flat_map(|d| LANES.map(|lanes| (d, lanes))) {
             let least = ic / gcd(ic, lanes) * lanes;
             for multiple in WORD_MULTIPLES {
                 let word = least * multiple;
@@ -200,6 +202,7 @@ impl<'a> Explorer<'a> {
                     p,
                     oc,
                     ic,
+                    drained,
                     lanes,
                     word,
                 };
@@ -227,7 +230,7 @@ impl<'a> Explorer<'a> {
                 let [rows, columns, channels] = layer.output.hwc;
                 let tiles = channels.div_ceil(shape.tile(layer));
                 let groups = (rows * columns).div_ceil(shape.p);
-                let drain = shape.p * Loops::drain_groups(shape, layer, channels);
+                let drain = shape.p / shape.drained * Loops::drain_groups(shape, layer, channels);
                 // weights per output channel; the first layer's may share steps
                 let weights = layer.weighted().map_or(0, |w| w.weights.len() / channels);
                 let steps = layer.passes()

@@ -30,6 +30,7 @@ mod region;
 mod resources;
 mod shape;
 pub mod staircases;
+mod turns;
 mod verify;
 mod weights;
 
@@ -50,3 +51,4 @@ pub use proof::{ACC_BITS, ChannelProof, Proofs};
 pub use region::{Distance, Region, StorageId};
 pub use resources::{Budget, Estimate, Features, LstmSize};
 pub use shape::Shape;
+pub use turns::Turns;

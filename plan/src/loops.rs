@@ -3,6 +3,7 @@
 use crate::layers::HwLayer;
 use crate::layout::Layout;
 use crate::shape::Shape;
+use crate::turns::Turns;
 
 /// Loop bounds of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Loops {
     pub chunks: usize,
     /// Groups of lanes per pixel in the drain.
     pub drain_groups: usize,
+    /// Which pixels the drain writes together.
+    pub turns: Turns,
 }
 
 impl Loops {
@@ -38,12 +41,23 @@ impl Loops {
                 1
             },
             drain_groups: Self::drain_groups(shape, layer, channels),
+            turns: Turns::new(
+                shape,
+                layer,
+                view,
+                layout.storage(layer.output.storage).pitch,
+            ),
         }
     }
 
     /// Groups of lanes per pixel in the drain; a single tile ends with its last channel.
     pub fn drain_groups(shape: &Shape, layer: &HwLayer, channels: usize) -> usize {
         shape.tile(layer).min(channels).div_ceil(shape.lanes)
+    }
+
+    /// Cycles that the drain needs for a pixel group.
+    pub fn drain_cycles(&self, shape: &Shape) -> usize {
+        shape.p / shape.drained * self.turns.passes() * self.drain_groups
     }
 
     /// Steps per pixel group.

@@ -37,9 +37,9 @@ fn list(shape: &Shape, words: [usize; 3], choice: &Memories) -> Vec<Memory> {
         weight(weights - choice.weight_tail, Place::Block),
         weight(choice.weight_tail, Place::LutRom),
         Memory {
-            width: shape.lanes * 8,
+            width: shape.word * 8,
             depth: activations,
-            count: 2 * shape.p * shape.segments(),
+            count: 2 * shape.p,
             place: if activations <= LUT_RAM_WORDS {
                 Place::LutRam
             } else {

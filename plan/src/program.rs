@@ -8,6 +8,10 @@ use crate::loops::Loops;
 use crate::params;
 use crate::region::{Distance, Region};
 use crate::shape::Shape;
+use crate::turns::Turns;
+
+/// Bits in which the drain tells the rows of a group, and counts its passes.
+const ROW_BITS: usize = 4;
 
 /// Widths of the program's fields, derived from the largest value of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +129,7 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
             + cx.shape.p * window.stride[1]
             + window.kernel[1] * window.dilation[1];
         coordinate = coordinate.max(h).max(w).max(columns).max(bottom).max(right);
-        let hold = cx.shape.p * l.drain_groups;
+        let hold = l.drain_cycles(cx.shape);
         counter = [
             l.tiles,
             l.groups,
@@ -147,7 +151,8 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
         bank: unsigned_bits(cx.shape.p - 1),
         coordinate: unsigned_bits(coordinate) + 1,
         counter: unsigned_bits(counter),
-        pixels: unsigned_bits(pixels),
+        // wide enough for the index of a drained pixel
+        pixels: unsigned_bits(pixels).max(ROW_BITS + 1),
         weight: unsigned_bits(weight_words.max(1) - 1),
         param: unsigned_bits(param_words.max(1) - 1),
         table: unsigned_bits(tables.max(1) - 1),
@@ -193,7 +198,7 @@ impl Fields {
 pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) -> LayerProgram {
     let l = &cx.loops[index];
     let steps = l.steps();
-    let drain_cycles = cx.shape.p * l.drain_groups;
+    let drain_cycles = l.drain_cycles(cx.shape);
     let mut f = Fields {
         fields: Vec::new(),
         offset: 0,
@@ -213,6 +218,14 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("two_passes", 1, i64::from(l.passes == 2));
     f.add("hold", w.counter, drain_cycles.saturating_sub(steps));
     f.add("drain_groups_m1", w.counter, l.drain_groups - 1);
+    let turns = l.turns;
+    f.add("passes_m1", ROW_BITS, turns.passes() - 1);
+    let (by_pixel, by_row) = (
+        matches!(turns, Turns::Single(_)),
+        matches!(turns, Turns::Rows(_)),
+    );
+    f.add("pass_of_pixel", 1, i64::from(by_pixel));
+    f.add("pass_of_row", 1, i64::from(by_row));
     let final_channels = layer.output.hwc[2] - (l.tiles - 1) * cx.shape.tile(layer);
     f.add("final_channels", w.counter, final_channels);
     input_fields(&mut f, cx, w, index, layer);
@@ -355,16 +368,6 @@ struct WalkNames {
     row_rem: &'static str,
 }
 
-const OUT_WALK: WalkNames = WalkNames {
-    base: "out_base",
-    start_rem: "out_start_rem",
-    plane: "out_plane",
-    step_quot: "out_step_quot",
-    step_rem: "out_step_rem",
-    row_quot: "out_row_quot",
-    row_rem: "out_row_rem",
-};
-
 const RES_WALK: WalkNames = WalkNames {
     base: "res_base",
     start_rem: "res_start_rem",
@@ -382,9 +385,9 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
     let (zero_point, clamp) = params::lane_bounds(&cx.constants[index]);
     f.add("out_buffer", 1, origin.placement.buffer);
     f.add("out_cols", w.coordinate, columns);
-    f.add("enum_cols_m1", w.coordinate, we - 1);
+    f.add("enum_cols", w.coordinate, we);
     f.add("pixels", w.pixels, rows * we);
-    walk(f, cx, w, &OUT_WALK, Some((origin, we as i64)));
+    unit_fields(f, cx, w, &origin, we as i64);
     f.add(
         "softmax_length",
         11,
@@ -401,6 +404,33 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
     );
     f.add("table_enable", 1, i64::from(layer.table.is_some()));
     f.add("table_index", w.table, layer.table.unwrap_or(0));
+}
+
+/// Start and advance of the drained pixels in an output with `columns` enumerated columns.
+fn unit_fields(f: &mut Fields, cx: &Context, w: &Widths, origin: &Origin, columns: i64) {
+    let (p, q) = (cx.shape.p, cx.shape.drained as i64);
+    let [row, column] = origin.distance;
+    let (start_quot, _) = split(origin.start, p);
+    f.address("out_base", w.address, origin.base + start_quot);
+    f.address("out_plane", w.address, origin.placement.storage.plane);
+    let way = |pixels: i64| pixels / columns * row + pixels % columns * column;
+    let place = |pixel: i64| split(origin.start + way(pixel), p);
+    let modulus = 1i64 << w.address;
+    let each = |value: &dyn Fn(i64) -> i64| (0..q).map(value).collect::<Vec<_>>();
+    let quot = |i| (place(i).0 - start_quot).rem_euclid(modulus);
+    f.vector("unit_quot", w.address, each(&quot), false);
+    f.vector("unit_rem", w.bank, each(&|i| place(i).1), false);
+    f.vector("unit_col", w.coordinate, each(&|i| i % columns), false);
+    let rows = |i: i64| (i / columns) % (1 << ROW_BITS);
+    f.vector("unit_row", ROW_BITS, each(&rows), false);
+    let (quot, rem) = split(way(q), p);
+    f.address("unit_adv_quot", w.address, quot);
+    f.add("unit_adv_rem", w.bank, rem);
+    let (quot, rem) = split(way(q) + row - columns * column, p);
+    f.address("unit_wrap_quot", w.address, quot);
+    f.add("unit_wrap_rem", w.bank, rem);
+    f.add("unit_adv_col", w.coordinate, q % columns);
+    f.add("unit_adv_row", ROW_BITS, rows(q));
 }
 
 fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {

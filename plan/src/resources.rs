@@ -183,7 +183,7 @@ mod cost {
 /// DSPs of a design.
 pub fn dsps(shape: &Shape, features: Features) -> usize {
     shape.array_dsps()
-        + cost::LANE_DSP * shape.lanes
+        + cost::LANE_DSP * shape.all_lanes()
         + if features.softmax {
             cost::SOFTMAX_DSP
         } else {
@@ -221,23 +221,38 @@ pub fn estimate(
     memories: &[Memory],
 ) -> Estimate {
     let Shape {
-        p, ic, lanes, word, ..
+        p,
+        ic,
+        drained,
+        lanes,
+        word,
+        ..
     } = *shape;
+    let all_lanes = shape.all_lanes();
     let acc = shape.accumulators(features);
     let (dot_lut, dot_ff) = dot_array(shape);
     let lane_bits = p * ic * 8;
     // rotator: P banks x 2 buffers x chunks per word onto each lane bit, three inputs per LUT
     let rotator = p * word * 8 * (2 * p).div_ceil(3) + lane_bits * (word / ic - 1).div_ceil(2);
-    let drain_mux = acc * ACC * p.div_ceil(2) + lanes * ACC * (acc / lanes).div_ceil(2);
+    let phases = p / drained;
+    let phase_mux = if phases > 1 { phases.div_ceil(2) } else { 0 };
+    let drain_mux = drained * ACC * (acc * phase_mux + lanes * (acc / lanes).div_ceil(2));
+    // drained pixels onto banks: data and address
+    let crossbar = if drained > 1 {
+        p * drained.div_ceil(3) * (lanes * 8 + 10)
+    } else {
+        0
+    };
     let pick = |on: bool, value: usize| if on { value } else { 0 };
     let lut = cost::BASE_LUT
         + dot_lut
-        + lanes * cost::LANE_LUT
+        + all_lanes * cost::LANE_LUT
+        + crossbar
         + rotator
         + drain_mux
         + p * cost::LANE_AGU_LUT
         + program_bits / 2
-        + features.tables * 32 * lanes
+        + features.tables * 32 * all_lanes
         + pick(features.add, lanes * cost::ADD_LUT)
         + pick(features.channel, p * word * 30)
         + pick(features.depthwise, p * word * 55)
@@ -248,10 +263,10 @@ pub fn estimate(
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
         + dot_ff
-        + lanes * cost::LANE_FF
+        + all_lanes * cost::LANE_FF
         + 2 * lane_bits
-        + (p + 1) * acc * ACC
-        + lanes * ACC
+        + (p + if phases > 1 { drained } else { 0 }) * acc * ACC
+        + all_lanes * ACC
         + 2 * program_bits
         + pick(features.add, lanes * cost::ADD_FF)
         + pick(features.channel, p * word * 20)

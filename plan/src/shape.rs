@@ -15,7 +15,9 @@ pub struct Shape {
     pub oc: usize,
     /// Input channels per step.
     pub ic: usize,
-    /// Requantizer lanes of the drain: output channels written per cycle.
+    /// Pixels that the drain handles at once; divides P.
+    pub drained: usize,
+    /// Requantizer lanes per drained pixel: output channels written per cycle.
     pub lanes: usize,
     /// Channels of an activation word, which the channel array takes per pixel and cycle.
     pub word: usize,
@@ -28,6 +30,11 @@ impl Shape {
     /// Separately written segments of an activation word.
     pub fn segments(&self) -> usize {
         self.word / self.lanes
+    }
+
+    /// Requantizer lanes of all drained pixels.
+    pub fn all_lanes(&self) -> usize {
+        self.drained * self.lanes
     }
 
     /// Accumulators that the drain takes per pixel.
@@ -71,15 +78,18 @@ impl Shape {
             p,
             oc,
             ic,
+            drained,
             lanes,
             word,
         } = *self;
-        let reason = if p == 0 || oc == 0 || ic == 0 || lanes == 0 || word == 0 {
+        let reason = if p == 0 || oc == 0 || ic == 0 || lanes == 0 || word == 0 || drained == 0 {
             "every number must be at least 1".to_string()
         } else if p > 64 || oc > 512 || ic > 128 || word > 512 {
             "larger than 64x512x128".to_string()
         } else if oc % 2 != 0 {
             format!("OC = {oc} is odd, but two weights share one DSP")
+        } else if p % drained != 0 || drained > 16 {
+            format!("{drained} drained pixels do not divide P = {p}, or are more than 16")
         } else if oc % lanes != 0 {
             format!("{lanes} requantizer lanes do not divide OC = {oc}")
         } else if word % ic != 0 || word % lanes != 0 {
@@ -117,6 +127,7 @@ impl FromStr for Shape {
             p: *p,
             oc: *oc,
             ic: *ic,
+            drained: 1,
             lanes: 1,
             word: *ic,
         })

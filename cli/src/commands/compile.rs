@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         plan.name,
         plan.program.len(),
         plan.shape,
-        plan.shape.lanes,
+        plan.shape.all_lanes(),
         board.name,
         board.part
     );

@@ -42,7 +42,7 @@ impl From<&Candidate> for Entry {
     fn from(c: &Candidate) -> Self {
         Entry {
             shape: c.shape.to_string(),
-            lanes: c.shape.lanes,
+            lanes: c.shape.all_lanes(),
             estimated_cycles: c.cycles,
             dsp: c.estimate.dsp,
             bram36: c.estimate.bram36,

@@ -1,29 +1,24 @@
 //! Bits of the simulation back to tensors.
 
-use macforge_plan::{HwPlan, Region, Shape};
+use macforge_plan::{HwPlan, Region};
 use macforge_quant::{DType, QGraph, QTensor, TensorId};
 use macforge_reference::Value;
 use ndarray::{ArrayD, IxDyn};
 
 /// Activation memory as the simulation shows it, by probe name.
 pub trait Memory {
-    /// Byte `byte` of word `address` of one segment; `None` if the probe is missing.
+    /// Byte `byte` of word `address` of a bank; `None` if the probe is missing.
     fn byte(&self, probe: &str, address: usize, byte: usize) -> Option<u8>;
 }
 
-/// Probe name of one segment of one bank.
-pub fn probe_name(buffer: usize, bank: usize, segment: usize) -> String {
-    format!("buffer{buffer}.bank{bank}.segment{segment}")
+/// Probe name of one bank.
+pub fn probe_name(buffer: usize, bank: usize) -> String {
+    format!("buffer{buffer}.bank{bank}")
 }
 
 /// Hierarchical name of the memory behind a probe.
-pub fn probe_hierarchy(buffer: usize, bank: usize, segment: usize) -> String {
-    format!("gen_buffer[{buffer}].u_buffer.gen_bank[{bank}].gen_segment[{segment}].u_ram.mem")
-}
-
-/// Bytes of a segment.
-pub fn segment_bytes(shape: &Shape) -> usize {
-    shape.word / shape.segments()
+pub fn probe_hierarchy(buffer: usize, bank: usize) -> String {
+    format!("gen_buffer[{buffer}].u_buffer.gen_bank[{bank}].u_ram.mem")
 }
 
 /// Beats of each output tensor on the stream.
@@ -72,15 +67,14 @@ pub fn top_bit(tensor: &QTensor) -> u8 {
 pub fn region(plan: &HwPlan, region: &Region, memory: &impl Memory) -> Option<Vec<i8>> {
     let placement = plan.placements.get(region.storage.0)?;
     let [h, w, c] = region.hwc;
-    let bytes = segment_bytes(&plan.shape);
     let mut values = Vec::with_capacity(h * w * c);
     for y in 0..h {
         for x in 0..w {
             for channel in 0..c {
                 let at = [y, x, channel];
                 let (bank, address, byte) = placement.locate(&plan.shape, region, at);
-                let probe = probe_name(placement.buffer, bank, byte / bytes);
-                values.push(memory.byte(&probe, address, byte % bytes)? as i8);
+                let probe = probe_name(placement.buffer, bank);
+                values.push(memory.byte(&probe, address, byte)? as i8);
             }
         }
     }

@@ -104,10 +104,10 @@ fn probes(plan: &HwPlan, top: &str) -> LayerProbes {
         hierarchy,
     };
     let mut memories = Vec::new();
-    for (buffer, bank, segment) in segments(plan) {
+    for (buffer, bank) in banks(plan) {
         memories.push(Probe {
-            signal: signal("act_ram", decode::probe_hierarchy(buffer, bank, segment)),
-            width: 8 * decode::segment_bytes(&plan.shape) as u32,
+            signal: signal("act_ram", decode::probe_hierarchy(buffer, bank)),
+            width: 8 * plan.shape.word as u32,
             depth: plan.act_depth as u32,
         });
     }
@@ -118,12 +118,10 @@ fn probes(plan: &HwPlan, top: &str) -> LayerProbes {
     }
 }
 
-/// Buffer, bank and segment of every activation memory, in probe order.
-fn segments(plan: &HwPlan) -> impl Iterator<Item = (usize, usize, usize)> {
-    let (banks, segments) = (plan.shape.p, plan.shape.segments());
-    (0..2).flat_map(move |buffer| {
-        (0..banks).flat_map(move |bank| (0..segments).map(move |s| (buffer, bank, s)))
-    })
+/// Buffer and bank of every activation memory, in probe order.
+fn banks(plan: &HwPlan) -> impl Iterator<Item = (usize, usize)> {
+    let banks = plan.shape.p;
+    (0..2).flat_map(move |buffer| (0..banks).map(move |bank| (buffer, bank)))
 }
 
 /// A snapshot as memory.
@@ -217,7 +215,7 @@ impl<'a> Score<'a> {
             self.differ(|| format!("sample {index}: a layer {} finished", snapshot.layer));
             return;
         };
-        let names = segments(self.plan).map(|(b, p, s)| decode::probe_name(b, p, s));
+        let names = banks(self.plan).map(|(buffer, bank)| decode::probe_name(buffer, bank));
         let memory = Snapped {
             snapshot,
             index: names.enumerate().map(|(i, name)| (name, i)).collect(),

@@ -244,8 +244,6 @@ pub const MUTANTS: &[Mutant] = &[
         "if (group_end && group_last) chunk_addr_q", "if (group_end && group_last && start) chunk_addr_q"),
     depthwise("all channels have the first one's requantizer", "drain",
         "shared_params ? param_q", "(shared_params || !draining_q || 1'b1) ? param_q"),
-    depthwise("lanes without a channel count as saturated", "drain",
-        "used[u] = !final_tile || left_q > u[NW-1:0];", "used[u] = !final_tile || left_q > u[NW-1:0] || u >= 0;"),
     Mutant {
         name: "a depthwise weight",
         base: Base::Depthwise,

@@ -1,11 +1,17 @@
-// Purpose   drain: takes finished accumulators (double buffer), requantizes D channels of one pixel
+// Purpose   drain: takes finished accumulators (double buffer), requantizes D channels of Q pixels
 //           per cycle, applies the activation table and the residual add, writes the result.
+// Order     Q pixels after the other; for them pass after pass; in a pass one group of D channels
+//           after the other. A pass writes those of the Q pixels whose turn it is: all of them, the
+//           ones of one image row (where pixels of two rows could meet in a bank), or a single one
+//           (layers with a residual, of which one word is read per cycle).
 // Equation  y = requant(acc); y = table[y] (layers with a table); y = add(y, residual) (layers with
 //           a residual)
 // Latency   2 + LANE_LATENCY + TABLE_LATENCY from accumulator to write, ADD_LATENCY more in layers
-//           with a residual; D outputs per cycle; never stalls (the feeder leaves a tile at least P * groups cycles).
+//           with a residual, 1 more where Q > 1; never stalls (the feeder leaves a tile at least
+//           P / Q * passes * groups cycles).
 module drain #(
     parameter P     = 3,
+    parameter Q     = 1,     // divides P
     parameter RW    = 2,
     parameter AC    = 16,    // accumulators per pixel
     parameter D     = 8,
@@ -31,18 +37,26 @@ module drain #(
     // layer program
     input  wire                 shared_params,
     input  wire [NW-1:0]        drain_groups_m1,
+    input  wire [3:0]           passes_m1,
+    input  wire                 pass_of_pixel,
+    input  wire                 pass_of_row,
     input  wire [NW-1:0]        tiles_m1,
     input  wire [NW-1:0]        final_channels,
     input  wire [XW-1:0]        out_cols,
-    input  wire [XW-1:0]        enum_cols_m1,
+    input  wire [XW-1:0]        enum_cols,
     input  wire [PW-1:0]        pixels,
     input  wire [AW-1:0]        out_base,
     input  wire [AW-1:0]        out_plane,
-    input  wire [RW-1:0]        out_start_rem,
-    input  wire [AW-1:0]        out_step_quot,
-    input  wire [RW-1:0]        out_step_rem,
-    input  wire [AW-1:0]        out_row_quot,
-    input  wire [RW-1:0]        out_row_rem,
+    input  wire [Q*AW-1:0]      unit_quot,
+    input  wire [Q*RW-1:0]      unit_rem,
+    input  wire [Q*XW-1:0]      unit_col,
+    input  wire [Q*4-1:0]       unit_row,
+    input  wire [AW-1:0]        unit_adv_quot,
+    input  wire [RW-1:0]        unit_adv_rem,
+    input  wire [AW-1:0]        unit_wrap_quot,
+    input  wire [RW-1:0]        unit_wrap_rem,
+    input  wire [XW-1:0]        unit_adv_col,
+    input  wire [3:0]           unit_adv_row,
     input  wire [AW-1:0]        res_base,
     input  wire [AW-1:0]        res_plane,
     input  wire [RW-1:0]        res_start_rem,
@@ -77,12 +91,11 @@ module drain #(
     output wire [AW-1:0]        res_addr,
     output wire [RW-1:0]        res_bank,
     input  wire [WB*8-1:0]      res_word,
-    // write port
-    output wire                 write_valid,
-    output wire [RW-1:0]        write_bank,
-    output wire [AW-1:0]        write_addr,
+    // write ports, one per bank
+    output wire [P-1:0]         write_valid,
+    output wire [P*AW-1:0]      write_addr,
     output wire [NSEG-1:0]      write_seg,
-    output wire [WB*8-1:0]      write_data,
+    output wire [P*D*8-1:0]     write_data,      // the same in all segments
     output wire                 layer_done,
     input  wire                 stats_clear,
     output reg  [31:0]          saturations_q
@@ -90,18 +103,19 @@ module drain #(
     localparam TABLE_LATENCY = HAS_TABLE ? 1 : 0;
     localparam TO_LANE_OUT   = 2 + LANE_LATENCY;
     localparam TO_ADD_IN     = TO_LANE_OUT + TABLE_LATENCY;
-    localparam PARAMW        = BIASW + 31 + 6 + 1;
-    localparam P_LAST        = P - 1;
+    localparam PHASES        = P / Q;
+    localparam PHASE_LAST    = PHASES - 1;
     localparam SEG_LAST      = NSEG - 1;
 
     // ---- capture ------------------------------------------------------------------------------
     reg [P*AC*ACCW-1:0] capture_q;
     reg          draining_q, tile_last_q, layer_last_q;
-    reg [RW-1:0] pixel_q;
+    reg [RW-1:0] phase_q;
+    reg [3:0]    pass_q;
     reg [NW-1:0] group_q;
     wire group_end = group_q == drain_groups_m1;
-    wire pixel_end = pixel_q == P_LAST[RW-1:0];
-    wire tile_end  = draining_q && group_end && pixel_end;
+    wire pass_last = pass_q == passes_m1;
+    wire tile_end  = draining_q && group_end && pass_last && phase_q == PHASE_LAST[RW-1:0];
 
     always @(posedge clk) begin
         if (rst) draining_q <= 1'b0;
@@ -113,45 +127,69 @@ module drain #(
             layer_last_q <= acc_layer_last;
         end
         if (acc_done) begin
-            pixel_q <= 0;
+            phase_q <= 0;
+            pass_q  <= 0;
             group_q <= 0;
         end else if (draining_q) begin
             group_q <= group_end ? {NW{1'b0}} : group_q + 1'b1;
-            if (group_end) pixel_q <= pixel_q + 1'b1;
+            if (group_end) pass_q <= pass_last ? 4'd0 : pass_q + 1'b1;
+            if (group_end && pass_last) phase_q <= phase_q + 1'b1;
         end
     end
 
-    // ---- walker: output pixel, channel position, parameters -----------------------------------
-    reg [XW-1:0]   col_q;
+    // ---- walkers: output pixels, channel position, parameters ---------------------------------
     reg [PW-1:0]   pixels_left_q;
-    wire [AW-1:0]  out_quot, res_quot;
-    wire [RW-1:0]  out_rem, res_rem;
+    wire [AW-1:0]  res_quot;
+    wire [RW-1:0]  res_rem;
+    wire [Q*AW-1:0] quot;
+    wire [Q*RW-1:0] rem;
+    wire [Q*XW-1:0] col;
+    wire [Q*4-1:0]  row;
     reg [AW-1:0]   out_word_q, out_word_tile_q, res_word_q, res_word_tile_q;
     reg [SUBW-1:0] sub_q, sub_tile_q;
     reg [PAW-1:0]  param_q, param_tile_q;
 
     wire octile_end = tile_end && tile_last_q;
-    wire row_end    = col_q == enum_cols_m1;
     wire pixel_restart = start || octile_end;
-    wire pixel_advance = draining_q && group_end;
-    pixel_walker #(.P(P), .RW(RW), .AW(AW)) u_out_pixel (
-        .clk(clk),
-        .restart(pixel_restart),
-        .advance(pixel_advance),
-        .row_end(row_end),
-        .start_rem(out_start_rem),
-        .step_quot(out_step_quot),
-        .step_rem(out_step_rem),
-        .row_quot(out_row_quot),
-        .row_rem(out_row_rem),
-        .quot_q(out_quot),
-        .rem_q(out_rem)
-    );
+    wire pixels_advance = draining_q && group_end && pass_last;
+    wire [Q-1:0] turn, in_image, row_ends;
+    genvar q;
+    generate
+        for (q = 0; q < Q; q = q + 1) begin : gen_walker
+            localparam INDEX = q;
+            drain_walker #(.P(P), .RW(RW), .AW(AW), .XW(XW)) u_walker (
+                .clk(clk),
+                .restart(pixel_restart),
+                .advance(pixels_advance),
+                .init_quot(unit_quot[q*AW +: AW]),
+                .init_rem(unit_rem[q*RW +: RW]),
+                .init_col(unit_col[q*XW +: XW]),
+                .init_row(unit_row[q*4 +: 4]),
+                .adv_quot(unit_adv_quot),
+                .adv_rem(unit_adv_rem),
+                .adv_wrap_quot(unit_wrap_quot),
+                .adv_wrap_rem(unit_wrap_rem),
+                .adv_col(unit_adv_col),
+                .adv_row(unit_adv_row),
+                .enum_cols(enum_cols),
+                .quot_q(quot[q*AW +: AW]),
+                .rem_q(rem[q*RW +: RW]),
+                .col_q(col[q*XW +: XW]),
+                .row_q(row[q*4 +: 4])
+            );
+            wire [3:0] row_of_group = row[q*4 +: 4] - row[3:0];
+            assign turn[q] = (!pass_of_pixel || pass_q == INDEX[3:0])
+                             && (!pass_of_row || pass_q == row_of_group);
+            assign in_image[q] = pixels_left_q > INDEX[PW-1:0] && col[q*XW +: XW] < out_cols;
+            assign row_ends[q] = col[q*XW +: XW] + 1'b1 == enum_cols;
+        end
+    endgenerate
+    // layers with a residual go pixel by pixel
     pixel_walker #(.P(P), .RW(RW), .AW(AW)) u_res_pixel (
         .clk(clk),
         .restart(pixel_restart),
-        .advance(pixel_advance),
-        .row_end(row_end),
+        .advance(draining_q && group_end),
+        .row_end(|(row_ends & turn)),
         .start_rem(res_start_rem),
         .step_quot(res_step_quot),
         .step_rem(res_step_rem),
@@ -195,18 +233,14 @@ module drain #(
                 param_tile_q    <= param_next;
             end
         end
-        if (pixel_restart) begin
-            col_q         <= 0;
-            pixels_left_q <= pixels;
-        end else if (pixel_advance) begin
-            col_q      <= row_end ? {XW{1'b0}} : col_q + 1'b1;
-            if (pixels_left_q != 0) pixels_left_q <= pixels_left_q - 1'b1;
-        end
+        if (pixel_restart) pixels_left_q <= pixels;
+        else if (pixels_advance)
+            pixels_left_q <= pixels_left_q > Q[PW-1:0] ? pixels_left_q - Q[PW-1:0] : {PW{1'b0}};
     end
 
     wire [D-1:0] used;
     // groups without a channel are left out: other channels may follow in the same area
-    wire in_image = draining_q && pixels_left_q != 0 && col_q < out_cols && used[0];
+    wire [Q-1:0] writes = in_image & turn & {Q{draining_q && used[0] && !rst}};
     reg [NSEG-1:0] seg;
     integer n;
     always @* begin
@@ -216,7 +250,7 @@ module drain #(
 
     // ---- lanes that hold a channel of the tensor: the last tile may have fewer than the array -----
     reg  [NW-1:0] tile_q, left_q;    // left: channels of a last tile from this group on
-    wire [D-1:0]  lane_used, add_used;
+    wire [D-1:0]  add_used;
     wire          final_tile = tile_q == tiles_m1;
     genvar u;
     always @(posedge clk) begin
@@ -230,75 +264,99 @@ module drain #(
             assign used[u] = !final_tile || left_q > u[NW-1:0];
         end
         if (HAS_ADD) begin : gen_add_used
-            delay_line #(.WIDTH(D), .STAGES(TABLE_LATENCY+ADD_LATENCY)) u_used (
-                .clk(clk), .in(lane_used), .out(add_used)
+            delay_line #(.WIDTH(D), .STAGES(TO_ADD_IN+ADD_LATENCY)) u_used (
+                .clk(clk), .in(used), .out(add_used)
             );
         end else begin : gen_no_add_used
+            wire unused_used = &{1'b0, used};
             assign add_used = {D{1'b0}};
         end
     endgenerate
-    delay_line #(.WIDTH(D), .STAGES(TO_LANE_OUT)) u_used (.clk(clk), .in(used), .out(lane_used));
 
-    // ---- accumulators to lanes (2 cycles), parameters in step ---------------------------------
-    reg [AC*ACCW-1:0] pixel_acc, pixel_acc_q;
-    reg [D*ACCW-1:0]  lane_acc, lane_acc_q;
-    reg [NW-1:0]      group_d1_q;
-    integer pm, gm;
-    always @* begin
-        pixel_acc = {AC*ACCW{1'b0}};
-        for (pm = 0; pm < P; pm = pm + 1)
-            pixel_acc = pixel_acc
-                | (capture_q[pm*AC*ACCW +: AC*ACCW] & {AC*ACCW{pixel_q == pm[RW-1:0]}});
-        lane_acc = {D*ACCW{1'b0}};
-        for (gm = 0; gm < AC / D; gm = gm + 1)
-            lane_acc = lane_acc
-                | (pixel_acc_q[gm*D*ACCW +: D*ACCW] & {D*ACCW{group_d1_q == gm[NW-1:0]}});
-    end
-    always @(posedge clk) begin
-        pixel_acc_q <= pixel_acc;
-        group_d1_q  <= group_q;
-        lane_acc_q  <= lane_acc;
-    end
+    // ---- lanes: Q pixels x D channels -----------------------------------------------------------
     assign param_addr = param_q;
-
-    // ---- lanes --------------------------------------------------------------------------------
-    wire [D*8-1:0] lane_q, table_out, residual, result;
-    wire [D-1:0]   lane_saturated, add_saturated;
-    genvar d;
+    wire [Q*D*8-1:0] table_out;
+    wire [Q*D-1:0]   lane_saturated;
     generate
-        for (d = 0; d < D; d = d + 1) begin : gen_lane
-            requant_lane u_requant (
+        for (q = 0; q < Q; q = q + 1) begin : gen_unit
+            wire [PHASES*AC*ACCW-1:0] pixels_of_unit;
+            genvar ph;
+            for (ph = 0; ph < PHASES; ph = ph + 1) begin : gen_phase
+                assign pixels_of_unit[ph*AC*ACCW +: AC*ACCW] = capture_q[(ph*Q+q)*AC*ACCW +: AC*ACCW];
+            end
+            drain_unit #(
+                .PHASES(PHASES), .RW(RW), .NW(NW), .AC(AC), .D(D), .ACCW(ACCW), .BIASW(BIASW),
+                .HAS_TABLE(HAS_TABLE), .TIW(TIW)
+            ) u_unit (
                 .clk(clk),
-                .acc(lane_acc_q[d*ACCW +: ACCW]),
-                .bias(param_data[d*PARAMW +: BIASW]),
-                .multiplier(param_data[d*PARAMW + BIASW +: 31]),
-                .shift(param_data[d*PARAMW + BIASW + 31 +: 6]),
-                .double_round(param_data[d*PARAMW + BIASW + 37]),
+                .acc(pixels_of_unit),
+                .phase(phase_q),
+                .group(group_q),
+                .param_data(param_data),
                 .zero_point(zero_point),
                 .clamp_lo(clamp_lo),
                 .clamp_hi(clamp_hi),
                 .lower_is_activation(lower_is_activation),
-                .q_q(lane_q[d*8 +: 8]),
-                .saturated_q(lane_saturated[d])
+                .table_enable(table_enable),
+                .table_index(table_index),
+                .result(table_out[q*D*8 +: D*8]),
+                .saturated(lane_saturated[q*D +: D])
             );
-            if (HAS_TABLE) begin : gen_table
-                activation_table u_table (
-                    .clk(clk),
-                    .enable(table_enable),
-                    .index(table_index),
-                    .x(lane_q[d*8 +: 8]),
-                    .y_q(table_out[d*8 +: 8])
-                );
-            end else begin : gen_no_table
-                wire unused_table = &{1'b0, table_enable, table_index};
-                assign table_out[d*8 +: 8] = lane_q[d*8 +: 8];
+        end
+    endgenerate
+
+    // ---- writes in step with the results: valid, bank, address per pixel; segment, layer end ----
+    localparam UNITW  = 1 + RW + AW;
+    wire layer_end_d0 = octile_end && layer_last_q;
+    wire [Q*UNITW-1:0] place, lane_place;
+    wire [NSEG:0]      common_lane;
+    generate
+        for (q = 0; q < Q; q = q + 1) begin : gen_place
+            assign place[q*UNITW +: UNITW] =
+                {writes[q], rem[q*RW +: RW], out_word_q + quot[q*AW +: AW]};
+        end
+    endgenerate
+    delay_line #(.WIDTH(Q*UNITW+NSEG+1), .STAGES(TO_ADD_IN)) u_place (
+        .clk(clk),
+        .in({place, layer_end_d0 && !rst, seg}),
+        .out({lane_place, common_lane})
+    );
+
+    // ---- residual add: of the one pixel whose turn it is ------------------------------------------
+    wire [Q*UNITW-1:0] sum_place;
+    wire [NSEG:0]      sum_common;
+    wire [Q*D*8-1:0]   sum_data;
+    wire [D-1:0]       add_saturated;
+    wire [D*8-1:0]     residual;
+    generate
+        if (HAS_ADD) begin : gen_add
+            reg  [D*8-1:0]   addend;
+            reg  [UNITW-1:0] addend_place;
+            wire [UNITW-1:0] place_late;
+            wire [D*8-1:0]   sum;
+            wire [D-1:0]     sum_saturated;
+            integer au;
+            always @* begin
+                addend       = {D*8{1'b0}};
+                addend_place = {UNITW{1'b0}};
+                for (au = 0; au < Q; au = au + 1) begin
+                    addend       = addend | (table_out[au*D*8 +: D*8]
+                                             & {D*8{Q == 1 || lane_place[au*UNITW + RW + AW]}});
+                    addend_place = addend_place | (lane_place[au*UNITW +: UNITW]
+                                                   & {UNITW{lane_place[au*UNITW + RW + AW]}});
+                end
             end
-            if (HAS_ADD) begin : gen_add
-                wire [7:0] sum;
-                wire       sum_saturated;
+            // a layer without a residual leaves this line empty
+            delay_line #(.WIDTH(UNITW+NSEG+1), .STAGES(ADD_LATENCY)) u_late (
+                .clk(clk),
+                .in({addend_place, common_lane} & {UNITW+NSEG+1{add_enable}}),
+                .out({place_late, sum_common})
+            );
+            genvar d;
+            for (d = 0; d < D; d = d + 1) begin : gen_lane
                 add_lane u_add (
                     .clk(clk),
-                    .a(table_out[d*8 +: 8]),
+                    .a(addend[d*8 +: 8]),
                     .b(residual[d*8 +: 8]),
                     .mul_a(add_mul_y),
                     .mul_b(add_mul_res),
@@ -307,17 +365,26 @@ module drain #(
                     .clamp_lo(add_clamp_lo),
                     .clamp_hi(add_clamp_hi),
                     .lower_is_activation(add_lower_is_activation),
-                    .q_q(sum),
-                    .saturated_q(sum_saturated)
+                    .q_q(sum[d*8 +: 8]),
+                    .saturated_q(sum_saturated[d])
                 );
-                assign result[d*8 +: 8] = add_enable ? sum : table_out[d*8 +: 8];
-                assign add_saturated[d] = add_enable && add_used[d] && sum_saturated;
-            end else begin : gen_no_add
-                assign result[d*8 +: 8] = table_out[d*8 +: 8];
-                assign add_saturated[d] = 1'b0;
             end
+            assign add_saturated = sum_saturated & add_used & {D{add_enable && place_late[RW+AW]}};
+            for (q = 0; q < Q; q = q + 1) begin : gen_sum
+                assign sum_place[q*UNITW +: UNITW] = q == 0 ? place_late : {UNITW{1'b0}};
+                assign sum_data[q*D*8 +: D*8] = sum;
+            end
+        end else begin : gen_no_add
+            assign add_saturated = {D{1'b0}};
+            assign sum_place  = {Q*UNITW{1'b0}};
+            assign sum_common = {NSEG+1{1'b0}};
+            assign sum_data   = {Q*D*8{1'b0}};
         end
     endgenerate
+    wire               late = HAS_ADD != 0 && add_enable;
+    wire [Q*UNITW-1:0] final_place = late ? sum_place : lane_place;
+    wire [Q*D*8-1:0]   final_data  = late ? sum_data : table_out;
+    wire [NSEG:0]      final_common = late ? sum_common : common_lane;
 
     // ---- residual operand ---------------------------------------------------------------------
     generate
@@ -351,49 +418,67 @@ module drain #(
         end
     endgenerate
 
-    // ---- write back ---------------------------------------------------------------------------
-    wire layer_end_d0 = octile_end && layer_last_q;
-    wire [RW+AW+NSEG+1:0] write_lane, write_add;
-    delay_line #(.WIDTH(RW+AW+NSEG+2), .STAGES(TO_ADD_IN)) u_write_lane (
-        .clk(clk),
-        .in({in_image && !rst, layer_end_d0 && !rst, out_rem, out_word_q + out_quot, seg}),
-        .out(write_lane)
-    );
+    // ---- write back: pixels to banks ------------------------------------------------------------
+    reg [P-1:0]     bank_valid;
+    reg [P*AW-1:0]  bank_addr;
+    reg [P*D*8-1:0] bank_data;
+    integer wb, wq;
+    always @* begin
+        bank_valid = {P{1'b0}};
+        bank_addr  = {P*AW{1'b0}};
+        bank_data  = {P*D*8{1'b0}};
+        for (wb = 0; wb < P; wb = wb + 1)
+            for (wq = 0; wq < Q; wq = wq + 1)
+                if (Q == 1 || (final_place[wq*UNITW + RW + AW]
+                               && final_place[wq*UNITW + AW +: RW] == wb[RW-1:0])) begin
+                    bank_valid[wb] = bank_valid[wb]
+                        | (final_place[wq*UNITW + RW + AW]
+                           && final_place[wq*UNITW + AW +: RW] == wb[RW-1:0]);
+                    bank_addr[wb*AW +: AW] = bank_addr[wb*AW +: AW] | final_place[wq*UNITW +: AW];
+                    bank_data[wb*D*8 +: D*8] = bank_data[wb*D*8 +: D*8] | final_data[wq*D*8 +: D*8];
+                end
+    end
     generate
-        if (HAS_ADD) begin : gen_write_add
-            // a layer without a residual writes without the add's latency, and leaves this line empty
-            delay_line #(.WIDTH(RW+AW+NSEG+2), .STAGES(ADD_LATENCY)) u_write_add (
-                .clk(clk),
-                .in(write_lane & {RW+AW+NSEG+2{add_enable}}),
-                .out(write_add)
-            );
-            assign {write_valid, layer_done, write_bank, write_addr, write_seg} =
-                add_enable ? write_add : write_lane;
-        end else begin : gen_write_lane
-            assign write_add = {RW+AW+NSEG+2{1'b0}};
-            wire unused_write_add = &{1'b0, write_add};
-            assign {write_valid, layer_done, write_bank, write_addr, write_seg} = write_lane;
+        if (Q > 1) begin : gen_write_q
+            reg [P-1:0]     valid_q;
+            reg [P*AW-1:0]  addr_q;
+            reg [P*D*8-1:0] data_q;
+            reg [NSEG:0]    common_q;
+            always @(posedge clk) begin
+                valid_q  <= bank_valid & {P{!rst}};
+                addr_q   <= bank_addr;
+                data_q   <= bank_data;
+                common_q <= final_common & {NSEG+1{!rst}};
+            end
+            assign write_valid = valid_q;
+            assign write_addr  = addr_q;
+            assign write_data  = data_q;
+            assign {layer_done, write_seg} = common_q;
+        end else begin : gen_write
+            assign write_valid = bank_valid;
+            assign write_addr  = bank_addr;
+            assign write_data  = bank_data;
+            assign {layer_done, write_seg} = final_common;
         end
     endgenerate
-    assign write_data = {(WB/D){result}};
 
     // ---- saturation counter -------------------------------------------------------------------
-    wire       lane_valid;
-    delay_line #(.WIDTH(1), .STAGES(TO_LANE_OUT)) u_lane_valid (
-        .clk(clk), .in(in_image && !rst), .out(lane_valid)
+    wire [Q-1:0] lane_valid;
+    delay_line #(.WIDTH(Q), .STAGES(TO_LANE_OUT)) u_lane_valid (
+        .clk(clk), .in(writes), .out(lane_valid)
     );
-    reg [31:0] lane_count, add_count, count_q;
-    integer sc;
+    reg [31:0] count, count_q;
+    integer sc, sq;
     always @* begin
-        lane_count = 0;
-        add_count  = 0;
+        count = 0;
         for (sc = 0; sc < D; sc = sc + 1) begin
-            lane_count = lane_count + {31'd0, lane_saturated[sc] && lane_used[sc] && lane_valid};
-            add_count  = add_count + {31'd0, add_saturated[sc] && write_valid};
+            count = count + {31'd0, add_saturated[sc]};
+            for (sq = 0; sq < Q; sq = sq + 1)
+                count = count + {31'd0, lane_saturated[sq*D+sc] && lane_valid[sq]};
         end
     end
     always @(posedge clk) begin
-        count_q       <= lane_count + add_count;
+        count_q       <= count;
         saturations_q <= (rst || stats_clear) ? 32'd0 : saturations_q + count_q;
     end
 endmodule

@@ -14,7 +14,7 @@
 //! | `feeder`, `lane_agu` | addresses, rotator, padding |
 //! | `dot_array`, `mac_column`, `sum_tree` | packed MACs and accumulators |
 //! | `channel_array` | pooling, depthwise convolution |
-//! | `drain` | requantizer lanes, table, residual add, write back |
+//! | `drain`, `drain_unit`, `drain_walker` | requantizer lanes, table, residual add, write back |
 //! | [`lstm`] | LSTM unit |
 //! | `softmax_port` | softmax unit on the buffers |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
@@ -32,7 +32,7 @@ use tera::{Context, Tera};
 pub const SOFTMAX_READ_LATENCY: usize = 5;
 
 /// Modules that every design has, with their text.
-const COMMON: [(&str, &str); 16] = [
+const COMMON: [(&str, &str); 18] = [
     ("pixel_walker", include_str!("pixel_walker.v")),
     ("bank_step", include_str!("bank_step.v")),
     ("delay_line", include_str!("delay_line.v")),
@@ -43,6 +43,8 @@ const COMMON: [(&str, &str); 16] = [
     ("sum_tree", include_str!("sum_tree.v")),
     ("mac_column", include_str!("mac_column.v")),
     ("dot_array", include_str!("dot_array.v")),
+    ("drain_walker", include_str!("drain_walker.v")),
+    ("drain_unit", include_str!("drain_unit.v")),
     ("drain", include_str!("drain.v")),
     ("sequencer", include_str!("sequencer.v")),
     ("axil_registers", include_str!("axil_registers.v")),
@@ -86,7 +88,7 @@ pub struct PortBlock {
 pub struct Engine {
     /// Name of the top module.
     pub top: String,
-    /// Pixel lanes, output channels, input channels, requantizer lanes.
+    /// Pixel lanes.
     pub p: usize,
     /// Output channels per tile.
     pub oc: usize,
@@ -94,7 +96,9 @@ pub struct Engine {
     pub ic: usize,
     /// Accumulators that the drain takes per pixel.
     pub ac: usize,
-    /// Requantizer lanes.
+    /// Pixels that the drain handles at once.
+    pub q: usize,
+    /// Requantizer lanes of each.
     pub d: usize,
     /// Bytes of an activation word; channels of the channel array.
     pub wb: usize,
