@@ -145,9 +145,9 @@ const fn field(name: &'static str, layer: usize, field: &'static str, bit: usize
 /// Bits of a lane's bias; the multiplier (31) and the shift (6) follow.
 const BIAS: usize = 25;
 
-/// Line of the weight image that belongs to the first depthwise layer: behind the 9 steps of two tiles
+/// Line of the weight image that belongs to the first depthwise layer: behind the 9 steps of five tiles
 /// of the convolution before it.
-const DEPTHWISE_WEIGHT: usize = 40;
+const DEPTHWISE_WEIGHT: usize = 50;
 
 /// All faults. Where a term is switched off, `& 1'b0` keeps its signal in use, so that the mutant
 /// lints like the original.
@@ -244,6 +244,10 @@ pub const MUTANTS: &[Mutant] = &[
         "if (group_end && group_last) chunk_addr_q", "if (group_end && group_last && start) chunk_addr_q"),
     depthwise("all channels have the first one's requantizer", "drain",
         "shared_params ? param_q", "(shared_params || !draining_q || 1'b1) ? param_q"),
+    depthwise("a row of drained pixels wraps one late", "drain_walker",
+        "next_col >= enum_cols", "next_col > enum_cols"),
+    depthwise("the drained pixels advance without their carry", "drain_walker",
+        "{{(AW-1){1'b0}}, carry}", "{{(AW-1){1'b0}}, carry & restart}"),
     Mutant {
         name: "a depthwise weight",
         base: Base::Depthwise,
@@ -283,17 +287,17 @@ pub const MUTANTS: &[Mutant] = &[
 
     // drain and buffers
     int8("the last pixel of a tile is not written", "drain",
-        "pixels_left_q != 0 && col_q", "pixels_left_q > 1 && col_q"),
+        "pixels_left_q > INDEX[PW-1:0] &&", "pixels_left_q > INDEX[PW-1:0] + 1'b1 &&"),
     int8("results one cycle ahead of their data", "drain",
-        ".STAGES(TO_ADD_IN)) u_write_lane", ".STAGES(TO_ADD_IN-1)) u_write_lane"),
+        ".STAGES(TO_ADD_IN)) u_place", ".STAGES(TO_ADD_IN-1)) u_place"),
     depthwise("the first segment of a word is always written", "drain",
         "seg[n] = sub_q == n[SUBW-1:0];", "seg[n] = sub_q == n[SUBW-1:0] || n == 0;"),
     int8("saturation counter is not cleared between layers", "drain",
         "(rst || stats_clear)", "(rst && !stats_clear)"),
     int8("padded outputs are counted as saturated", "drain",
-        "lane_used[sc] && lane_valid", "lane_used[sc] && (lane_valid || sc < D)"),
+        "&& lane_valid[sq]}", "&& (lane_valid[sq] || sc < D)}"),
     int8("every bank is written", "activation_buffer",
-        "we && (wbank == b)", "we && (wbank == b || b == 0)"),
+        "{NSEG{we[b]}}", "{NSEG{we[b] || we[0]}}"),
     int8("auxiliary read selects the bank too early", "macforge_top",
         "#(.WIDTH(RW+1), .STAGES(2)) u_aux", "#(.WIDTH(RW+1), .STAGES(1)) u_aux"),
 
