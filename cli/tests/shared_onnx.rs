@@ -54,3 +54,9 @@ fn mnist_as_qoperator_model_is_exact() {
 fn mnist_as_qdq_model_of_uint8_is_exact() {
     assert_golden("mnist_cntk_qdq_u8s8_pt_asym", 5);
 }
+
+#[test]
+#[ignore = "needs ../shared/models"]
+fn resnet20_as_qoperator_model_is_exact() {
+    assert_golden("resnet20_cifar10_qop_s8s8_pt_asym", 2);
+}
