@@ -86,7 +86,7 @@ fn four_calibrators_give_four_results() {
     let calibration = images("datasets/A/cifar10_jpeg_calib_train.npz");
     let test = images("datasets/A/cifar10_jpeg_test_A.npz").spread(200);
     let mut results: Vec<f64> = Vec::new();
-    for calibrator in ["minmax", "percentile", "kl", "mse"] {
+    for calibrator in ["kl", "minmax", "percentile", "mse"] {
         let policy = format!("[default]\nactivations = {{ calibrator = \"{calibrator}\" }}");
         let policy = PolicyFile::parse(calibrator, &policy).unwrap();
         println!("{calibrator}:");

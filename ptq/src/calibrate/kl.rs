@@ -18,7 +18,9 @@ const FLOOR: f64 = 1e-9;
 /// `n` bins (without the rest) into the levels and spreads each level evenly over its bins that are
 /// not empty.
 pub(super) fn range(histogram: &Histogram, bits: u32, scheme: Scheme) -> Range {
-    let (counts, width) = histogram.absolute(BINS);
+    let (mut counts, width) = histogram.absolute(BINS);
+    // the zeros of a Relu would outweigh everything, and every grid represents them exactly
+    counts[0] = counts[0].min(counts[1]);
     let seen = histogram.range();
     // a one-sided tensor on an asymmetric grid has all levels on its side
     let one_sided = seen.lo >= 0.0 || seen.hi <= 0.0;
