@@ -305,7 +305,7 @@ pub const MUTANTS: &[Mutant] = &[
     int8("a layer starts before the one before is written", "macforge_top",
         "soft_done_late : drain_done;", "soft_done_late : (drain_done || (acc_done && acc_layer_last));"),
     int8("the program word comes one layer late", "sequencer",
-        "last_layer ? {LIW{1'b0}} : layer_index_q + 1'b1", "last_layer ? {LIW{1'b0}} : layer_index_q"),
+        "last_layer ? FIRST[LIW-1:0] : layer_index_q + 1'b1", "last_layer ? FIRST[LIW-1:0] : layer_index_q"),
     int8("softmax is done before its output is written", "macforge_top",
         ".STAGES(2)) u_softmax_done", ".STAGES(0)) u_softmax_done"),
     int8("wrong identification", "axil_registers",
