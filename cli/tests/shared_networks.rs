@@ -153,3 +153,29 @@ fn resnet8_gives_the_same_outputs_with_20_stall_seeds() {
         );
     }
 }
+
+#[test]
+#[ignore = "needs ../shared/models"]
+fn okay_nabu_keeps_its_states_over_all_inferences() {
+    let design = design("tflite/A/mww_okay_nabu.tflite", "pynq-z2");
+    let golden = |name: &str| shared(&format!("golden/A/{name}.npz"));
+    let input = golden("mww_okay_nabu");
+    for stall in [None, Some("3")] {
+        let output = design.path().join("y.npz");
+        let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> =
+            vec![&"--input", &input, &"--output", &output];
+        if let Some(seed) = &stall {
+            arguments.extend([&"--stall" as &dyn AsRef<std::ffi::OsStr>, seed]);
+        }
+        simulate(&design.path().join("out"), &arguments).passed();
+        let wanted = read_npz::<u8>(&golden("mww_okay_nabu_tfl214ref"), "output0");
+        assert_eq!(read_npz::<u8>(&output, "output0"), wanted, "{stall:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs ../shared/models"]
+fn micro_speech_is_exact() {
+    let model = "tflite/A/micro_speech_int8.tflite";
+    assert_board(model, "tflm_micro_speech_int8", "pynq-z2", None);
+}
