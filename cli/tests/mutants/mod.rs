@@ -209,7 +209,7 @@ pub const MUTANTS: &[Mutant] = &[
         "$signed(next_x) >= $signed(limit_x)", "$signed(next_x) > $signed(limit_x)"),
     int8("bank P exists", "bank_step",
         "sum >= P", "sum > P"),
-    int8("a short group does not hold", "macforge_top",
+    depthwise("a short group does not hold", "macforge_top",
         ".hold(f_hold)", ".hold(f_hold & {NW{f_softmax}})"),
     int8("weights restart at the layer instead of the tile", "feeder",
         "!group_last) weight_addr_q <= weight_tile_q;", "!group_last) weight_addr_q <= weight_base;"),
