@@ -64,7 +64,7 @@ pub use interval::{Interval, accumulator_interval, partial_sum_interval};
 pub use lane::{LaneConstants, TieWindow};
 pub use lstm::LstmRule;
 pub use mean::mean_requantizer;
-pub use mul_add::MulAdd;
+pub use mul_add::{MulAdd, PairException, PairSum};
 pub use pool::AveragePoolRule;
 pub use requant::{RequantRule, Requantizer};
 pub use requant_row::RequantRow;

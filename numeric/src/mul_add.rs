@@ -1,4 +1,7 @@
 //! A weighted sum of two int8 values as one multiply-add, solved for and proved on all input pairs.
+//!
+//! Where no multiply-add equals a rule everywhere (float32 roundings move single sums across a
+//! tie), [`PairSum`] adds a short list of pairs whose result is one more or one less.
 
 use crate::binary::BinaryRule;
 use crate::error::{NumericError, Result};
@@ -36,6 +39,16 @@ impl MulAdd {
         self.clamp.apply(self.unclamped(qa, qb)) as i8
     }
 
+    /// The same with the factors exchanged: for operands in the other order.
+    #[must_use]
+    pub fn swapped(self) -> Self {
+        Self {
+            a: self.b,
+            b: self.a,
+            ..self
+        }
+    }
+
     /// The multiply-add with the smallest shift that equals `rule` on all 65,536 pairs, in value and
     /// in whether a pair saturates.
     ///
@@ -67,6 +80,94 @@ impl MulAdd {
             self.apply(qa, qb) == rule.apply(qa, qb)
                 && saturates(self.unclamped(qa, qb)) == rule.saturates(qa, qb)
         })
+    }
+}
+
+/// A pair of operands whose sum is not the multiply-add's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairException {
+    /// First operand.
+    pub a: i8,
+    /// Second operand.
+    pub b: i8,
+    /// The result is one more, otherwise one less.
+    pub up: bool,
+}
+
+/// A multiply-add and the pairs on which it is off by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairSum {
+    /// What holds for all other pairs.
+    pub multiply_add: MulAdd,
+    /// At most [`Self::MAX_EXCEPTIONS`].
+    pub exceptions: Vec<PairException>,
+}
+
+impl PairSum {
+    /// Longest list: the hardware compares every pair with every entry.
+    pub const MAX_EXCEPTIONS: usize = 8;
+
+    /// The multiply-add that equals `rule` on all 65,536 pairs, or the one with the fewest
+    /// exceptions.
+    ///
+    /// # Errors
+    /// As [`MulAdd::solve`], where more than [`Self::MAX_EXCEPTIONS`] pairs remain, or a pair is off
+    /// by more than one.
+    pub fn solve(rule: &BinaryRule) -> Result<Self> {
+        match MulAdd::solve(rule) {
+            Ok(multiply_add) => Ok(Self {
+                multiply_add,
+                exceptions: Vec::new(),
+            }),
+            Err(none @ NumericError::NoMulAdd { .. }) => Self::with_exceptions(rule)?.ok_or(none),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The value of one pair before clamping.
+    pub fn unclamped(&self, qa: i8, qb: i8) -> i64 {
+        let exception = self.exceptions.iter().find(|e| (e.a, e.b) == (qa, qb));
+        let step = exception.map_or(0, |e| if e.up { 1 } else { -1 });
+        self.multiply_add.unclamped(qa, qb) + step
+    }
+
+    /// The same for operands in the other order.
+    #[must_use]
+    pub fn swapped(self) -> Self {
+        let swap = |e: PairException| PairException {
+            a: e.b,
+            b: e.a,
+            ..e
+        };
+        Self {
+            multiply_add: self.multiply_add.swapped(),
+            exceptions: self.exceptions.into_iter().map(swap).collect(),
+        }
+    }
+
+    fn with_exceptions(rule: &BinaryRule) -> Result<Option<Self>> {
+        let problem = Problem::new(rule)?;
+        let visible = visible(rule);
+        let Some(multiply_add) = problem.most_bounds() else {
+            return Ok(None);
+        };
+        let mut exceptions = Vec::new();
+        for (a, b) in pairs() {
+            let found = visible.apply(multiply_add.unclamped(a, b));
+            let wanted = visible.apply(rule.unclamped(a, b));
+            match wanted - found {
+                0 => {}
+                1 | -1 if exceptions.len() < Self::MAX_EXCEPTIONS => {
+                    let up = wanted > found;
+                    exceptions.push(PairException { a, b, up });
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(Self {
+            multiply_add,
+            exceptions,
+        }))
     }
 }
 
@@ -159,6 +260,47 @@ impl Problem {
                     clamp: self.clamp,
                 })
             })
+    }
+
+    /// The multiply-add that keeps the most bounds, among the factors near the real ones with the
+    /// largest shift that they leave room for.
+    fn most_bounds(&self) -> Option<MulAdd> {
+        let largest = self.alpha.abs().max(self.beta.abs());
+        let fits = |shift: &u8| largest * f64::from(1u32 << shift) + 8.0 < FACTOR_LIMIT as f64;
+        let shift = (1..=MulAdd::MAX_SHIFT).rev().find(fits)?;
+        let of_factors = |(a, b): (i64, i64)| {
+            let (c, broken) = self.least_broken(a, b, shift);
+            let solution = MulAdd {
+                a: a as i32,
+                b: b as i32,
+                c,
+                shift,
+                clamp: self.clamp,
+            };
+            (broken, solution)
+        };
+        let candidates = self.candidates(f64::from(1u32 << shift));
+        let best = candidates.into_iter().map(of_factors);
+        best.min_by_key(|&(broken, _)| broken).map(|(_, best)| best)
+    }
+
+    /// The constant that breaks the fewest bounds, and how many.
+    fn least_broken(&self, a: i64, b: i64, shift: u8) -> (i64, usize) {
+        let exact = |p: &Bound| (p.level << shift) - a * p.qa - b * p.qb;
+        // c must reach every lower bound and stay below every upper one
+        let mut lower: Vec<i64> = self.lower.iter().map(exact).collect();
+        let mut upper: Vec<i64> = self.upper.iter().map(exact).collect();
+        lower.sort_unstable_by(|p, q| q.cmp(p));
+        upper.sort_unstable();
+        // giving up the `n` tightest lower bounds, how many upper ones are broken?
+        let given_up = 0..lower.len().min(PairSum::MAX_EXCEPTIONS + 1);
+        let broken = given_up.map(|n| {
+            let c = lower[n];
+            (c, n + upper.partition_point(|&limit| limit <= c))
+        });
+        broken
+            .min_by_key(|&(_, broken)| broken)
+            .unwrap_or((0, usize::MAX))
     }
 
     /// Integer factors to try: the neighbours of the rounded real factors, nearest first, then

@@ -4,7 +4,8 @@ mod common;
 
 use common::tflite_double;
 use macforge_numeric::{
-    AffineParams, BinaryFunction, BinaryRule, Clamp, FloatOperation, MulAdd, NumericError,
+    AffineParams, BinaryFunction, BinaryRule, Clamp, FloatOperation, MulAdd, NumericError, PairSum,
+    binary::QLinearAdd,
 };
 use proptest::prelude::*;
 
@@ -118,6 +119,44 @@ fn ties_that_tflite_decides_without_order_are_refused() {
     // and its rounding decides some ties by the sign of y and not by that of the sum.
     let rule = rule(params(1.5, 0), params(1.0, 0), params(1.0, 0));
     let error = MulAdd::solve(&rule).unwrap_err();
+    assert_eq!(error, NumericError::NoMulAdd { max_shift: 24 });
+}
+
+/// A QLinearAdd of ResNet-20's scales: one float32 rounding moves one sum across a tie.
+fn nearly_linear() -> BinaryRule {
+    BinaryRule::new(
+        BinaryFunction::QLinearAdd(QLinearAdd {
+            ratio_a: 1.090568,
+            ratio_b: 0.83157384,
+            fixed: -178.85315,
+            offset: 128,
+        }),
+        -128,
+    )
+}
+
+#[test]
+fn sums_that_one_rounding_moves_are_solved_with_exceptions() {
+    let rule = nearly_linear();
+    assert!(MulAdd::solve(&rule).is_err());
+    let solved = PairSum::solve(&rule).unwrap();
+    assert_eq!(solved.exceptions.len(), 1);
+    let swapped = solved.clone().swapped();
+    for qa in i8::MIN..=i8::MAX {
+        for qb in i8::MIN..=i8::MAX {
+            let y = solved.unclamped(qa, qb);
+            assert_eq!(rule.clamp.apply(y), i32::from(rule.apply(qa, qb)));
+            let saturates = rule.clamp.saturates(y, rule.lower_is_activation);
+            assert_eq!(saturates, rule.saturates(qa, qb));
+            assert_eq!(swapped.unclamped(qb, qa), y);
+        }
+    }
+}
+
+#[test]
+fn too_many_exceptions_are_refused() {
+    let rule = rule(params(1.5, 0), params(1.0, 0), params(1.0, 0));
+    let error = PairSum::solve(&rule).unwrap_err();
     assert_eq!(error, NumericError::NoMulAdd { max_shift: 24 });
 }
 
