@@ -4,7 +4,7 @@ use crate::builtin;
 use macforge_codegen::Manifest;
 use macforge_constraints::Board;
 use macforge_hdl::blocks;
-use macforge_hdl::engine::{SOFTMAX_READ_LATENCY, lstm};
+use macforge_hdl::engine::{PAIR_EXCEPTIONS_LATENCY, SOFTMAX_READ_LATENCY, lstm};
 use macforge_model::Imported;
 use macforge_numeric::Semantics;
 use macforge_plan::staircases::as_lane_rules;
@@ -127,6 +127,7 @@ pub fn options(semantics: Semantics, board: &Board, shape: Option<Shape>) -> Opt
         latencies: BlockLatencies {
             requant: blocks::requant_lane::latency(semantics),
             add: blocks::add_lane::LATENCY,
+            pair_exceptions: PAIR_EXCEPTIONS_LATENCY,
             softmax_fixed: blocks::softmax_unit::overhead(SOFTMAX_READ_LATENCY),
             lstm_step: lstm::STEP_CYCLES,
         },

@@ -6,6 +6,7 @@
 mod layers_support;
 mod lstm_support;
 mod mutants;
+mod pairs_support;
 mod support;
 
 use layers_support::{Net, Weighted, k, pool};
@@ -217,7 +218,18 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         dir.join("depthwise"),
         ["--samples", "4"],
     );
+    let pairs_model = dir.join("pairs.onnx");
+    fs::write(&pairs_model, pairs_support::model()).expect("a new file");
+    let pairs_input = dir.join("pairs.npz");
+    pairs_support::write_input(&pairs_input);
+    let pairs = Original::new(
+        pairs_model.to_str().expect("a plain name"),
+        &["--shape", "3x8x4"],
+        dir.join("pairs"),
+        ["--input", pairs_input.to_str().expect("a plain name")],
+    );
     BTreeMap::from([
+        (Base::Pairs, pairs),
         (Base::Int8, fire_risk("int8")),
         (Base::Float, fire_risk("float")),
         (Base::Depthwise, depthwise),

@@ -59,6 +59,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         has_depthwise: plan.features.depthwise,
         tables: plan.features.tables,
         has_add: plan.features.add,
+        add_exceptions: plan.features.add_exceptions,
         has_softmax: plan.features.softmax,
         lstm: plan
             .layers
@@ -66,7 +67,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
             .iter()
             .find_map(|l| Some(lstm(l.lstm()?))),
         lane_latency: plan.latencies.requant,
-        add_latency: plan.latencies.add,
+        add_latency: plan.latencies.residual_add(plan.features),
         layer_comments: layer_comments(plan),
     }
 }

@@ -103,6 +103,15 @@ pub struct PairSum {
     pub exceptions: Vec<PairException>,
 }
 
+impl From<MulAdd> for PairSum {
+    fn from(multiply_add: MulAdd) -> Self {
+        Self {
+            multiply_add,
+            exceptions: Vec::new(),
+        }
+    }
+}
+
 impl PairSum {
     /// Longest list: the hardware compares every pair with every entry.
     pub const MAX_EXCEPTIONS: usize = 8;
@@ -115,13 +124,15 @@ impl PairSum {
     /// by more than one.
     pub fn solve(rule: &BinaryRule) -> Result<Self> {
         match MulAdd::solve(rule) {
-            Ok(multiply_add) => Ok(Self {
-                multiply_add,
-                exceptions: Vec::new(),
-            }),
+            Ok(multiply_add) => Ok(multiply_add.into()),
             Err(none @ NumericError::NoMulAdd { .. }) => Self::with_exceptions(rule)?.ok_or(none),
             Err(other) => Err(other),
         }
+    }
+
+    /// The multiply-add's constant for a result that is `step` more.
+    pub fn offset(&self, step: i64) -> i64 {
+        self.multiply_add.c + (step << self.multiply_add.shift)
     }
 
     /// The value of one pair before clamping.

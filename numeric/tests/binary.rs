@@ -45,8 +45,12 @@ fn add_exactly([a, b, out]: [AffineParams; 3], sign: i32, qa: i8, qb: i8) -> i12
         + i128::from(out.zero_point)
 }
 
-fn assert_solved(rule: &BinaryRule) {
-    let solved = MulAdd::solve(rule).unwrap();
+/// The number of exceptions.
+fn assert_solved(rule: &BinaryRule) -> usize {
+    let PairSum {
+        multiply_add: solved,
+        exceptions,
+    } = PairSum::solve(rule).unwrap();
     assert!(solved.shift <= MulAdd::MAX_SHIFT);
     assert!(solved.a.abs() < 1 << 24 && solved.b.abs() < 1 << 24);
     for qa in i8::MIN..=i8::MAX {
@@ -54,7 +58,9 @@ fn assert_solved(rule: &BinaryRule) {
             let sum = i128::from(solved.a) * i128::from(qa)
                 + i128::from(solved.b) * i128::from(qb)
                 + i128::from(solved.c);
-            let floor = sum.div_euclid(1 << solved.shift);
+            let exception = exceptions.iter().find(|e| (e.a, e.b) == (qa, qb));
+            let step = exception.map_or(0, |e| if e.up { 1 } else { -1 });
+            let floor = sum.div_euclid(1 << solved.shift) + step;
             let clamp = solved.clamp;
             let found = floor.clamp(clamp.lo.into(), clamp.hi.into());
             assert_eq!(found, rule.apply(qa, qb).into(), "{qa}, {qb}: {solved:?}");
@@ -65,6 +71,7 @@ fn assert_solved(rule: &BinaryRule) {
             );
         }
     }
+    exceptions.len()
 }
 
 /// Number of pairs that the rule, and that the multiply-add, count as saturations.
@@ -108,7 +115,8 @@ fn scale_ratios_full_of_ties_are_solved() {
         (0.0625, 1.0, 1.0),
     ] {
         for (za, zb, zo) in [(0, 0, 0), (-128, -128, -128), (4, -17, 3), (127, -1, -128)] {
-            assert_solved(&rule(params(a, za), params(b, zb), params(out, zo)));
+            let rule = rule(params(a, za), params(b, zb), params(out, zo));
+            assert_eq!(assert_solved(&rule), 0);
         }
     }
 }
@@ -122,33 +130,44 @@ fn ties_that_tflite_decides_without_order_are_refused() {
     assert_eq!(error, NumericError::NoMulAdd { max_shift: 24 });
 }
 
-/// A QLinearAdd of ResNet-20's scales: one float32 rounding moves one sum across a tie.
-fn nearly_linear() -> BinaryRule {
-    BinaryRule::new(
-        BinaryFunction::QLinearAdd(QLinearAdd {
-            ratio_a: 1.090568,
-            ratio_b: 0.83157384,
-            fixed: -178.85315,
-            offset: 128,
-        }),
-        -128,
-    )
+/// A QLinearAdd of ResNet-20's scales, of which one float32 rounding moves one sum across a tie, and
+/// one of which three are moved, up and down.
+fn nearly_linear() -> [(BinaryRule, usize); 2] {
+    let of_resnet = QLinearAdd {
+        ratio_a: 1.090568,
+        ratio_b: 0.83157384,
+        fixed: -178.85315,
+        offset: 128,
+    };
+    let (a, b, out) = (
+        params(0.05182, -25),
+        params(0.05977, -11),
+        params(0.06468, -25),
+    );
+    [
+        (
+            BinaryRule::new(BinaryFunction::QLinearAdd(of_resnet), -128),
+            1,
+        ),
+        (BinaryRule::qlinear_add(a, b, out, true).unwrap(), 3),
+    ]
 }
 
 #[test]
 fn sums_that_one_rounding_moves_are_solved_with_exceptions() {
-    let rule = nearly_linear();
-    assert!(MulAdd::solve(&rule).is_err());
-    let solved = PairSum::solve(&rule).unwrap();
-    assert_eq!(solved.exceptions.len(), 1);
-    let swapped = solved.clone().swapped();
-    for qa in i8::MIN..=i8::MAX {
-        for qb in i8::MIN..=i8::MAX {
-            let y = solved.unclamped(qa, qb);
-            assert_eq!(rule.clamp.apply(y), i32::from(rule.apply(qa, qb)));
-            let saturates = rule.clamp.saturates(y, rule.lower_is_activation);
-            assert_eq!(saturates, rule.saturates(qa, qb));
-            assert_eq!(swapped.unclamped(qb, qa), y);
+    for (rule, exceptions) in nearly_linear() {
+        assert!(MulAdd::solve(&rule).is_err());
+        let solved = PairSum::solve(&rule).unwrap();
+        assert_eq!(solved.exceptions.len(), exceptions);
+        let swapped = solved.clone().swapped();
+        for qa in i8::MIN..=i8::MAX {
+            for qb in i8::MIN..=i8::MAX {
+                let y = solved.unclamped(qa, qb);
+                assert_eq!(rule.clamp.apply(y), i32::from(rule.apply(qa, qb)));
+                let saturates = rule.clamp.saturates(y, rule.lower_is_activation);
+                assert_eq!(saturates, rule.saturates(qa, qb));
+                assert_eq!(swapped.unclamped(qb, qa), y);
+            }
         }
     }
 }
@@ -166,11 +185,12 @@ fn activations_and_constant_outputs_are_solved() {
     for (lo, hi) in [(-128, 127), (-128, 20), (0, 127), (-100, -100), (5, 6)] {
         let clamp = Clamp::new(lo, hi).unwrap();
         for lower_is_activation in [false, true] {
-            assert_solved(&rule(a, b, out).clamped(clamp, lower_is_activation));
+            let rule = rule(a, b, out).clamped(clamp, lower_is_activation);
+            assert_eq!(assert_solved(&rule), 0);
         }
     }
     // An output scale so large that everything rounds to its zero point.
-    assert_solved(&rule(a, b, params(1e6, 9)));
+    assert_eq!(assert_solved(&rule(a, b, params(1e6, 9))), 0);
 }
 
 /// With its zero point at 127 the whole output is one value, and only the counter sees the sums.

@@ -26,10 +26,20 @@ pub struct BlockLatencies {
     pub requant: usize,
     /// Residual add lane.
     pub add: usize,
+    /// What its exceptions add.
+    pub pair_exceptions: usize,
     /// Softmax unit apart from its three passes.
     pub softmax_fixed: usize,
     /// A step of the LSTM unit apart from its products and their tree.
     pub lstm_step: usize,
+}
+
+impl BlockLatencies {
+    /// Residual add of a design, with its exceptions where there are any.
+    pub fn residual_add(&self, features: Features) -> usize {
+        let exceptions = features.add_exceptions > 0;
+        self.add + if exceptions { self.pair_exceptions } else { 0 }
+    }
 }
 
 /// What the user may ask for.
@@ -142,6 +152,7 @@ fn build_with_shape(
         weight_bases: &weight_bases,
         param_bases: &param_bases,
         constants: &constants,
+        add_exceptions: features.add_exceptions,
     };
     let memory = [act_depth, weight_words.len(), param_words.len()];
     let widths = program::widths(&cx, &layers.layers, memory, layers.tables.len());
@@ -185,6 +196,10 @@ fn build_with_shape(
 pub fn features(layers: &Layers) -> Features {
     Features {
         add: layers.layers.iter().any(|l| l.residual.is_some()),
+        add_exceptions: (layers.layers.iter())
+            .filter_map(|l| Some(l.residual.as_ref()?.rule.exceptions.len()))
+            .max()
+            .unwrap_or(0),
         tables: layers.tables.len(),
         channel: layers.layers.iter().any(|l| l.is_channel()),
         max: layers.layers.iter().any(|l| l.is_max()),
@@ -199,7 +214,7 @@ pub fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer
     latencies.requant
         + usize::from(features.tables > 0)
         + if layer.residual.is_some() {
-            latencies.add
+            latencies.residual_add(features)
         } else {
             0
         }

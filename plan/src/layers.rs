@@ -2,7 +2,7 @@
 
 use crate::lstm::LstmLayer;
 use crate::region::Region;
-use macforge_numeric::{AveragePoolRule, Clamp, MulAdd, Requantizer, SoftmaxRule};
+use macforge_numeric::{AveragePoolRule, Clamp, PairSum, Requantizer, SoftmaxRule};
 use macforge_quant::{TensorId, Window};
 
 /// What the engine does in a layer.
@@ -67,7 +67,7 @@ pub struct Residual {
     /// Where the operand lies; it has the rows, columns and channels of the layer's output.
     pub region: Region,
     /// `a` scales the layer's own value, `b` the residual.
-    pub rule: MulAdd,
+    pub rule: PairSum,
     /// The lower clamp is an activation.
     pub lower_is_activation: bool,
 }

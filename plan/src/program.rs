@@ -2,7 +2,7 @@
 //! word's format: codegen prints the field slices of the top module from it.
 
 use crate::bits::{BitWord, unsigned_bits};
-use crate::layers::HwLayer;
+use crate::layers::{HwLayer, Residual};
 use crate::layout::{Layout, Placement, View};
 use crate::loops::Loops;
 use crate::params;
@@ -107,6 +107,8 @@ pub struct Context<'a> {
     pub param_bases: &'a [usize],
     /// Constants of each layer's channels.
     pub constants: &'a [Vec<params::ChannelConstants>],
+    /// Longest list of pairs on which a residual add is off by one.
+    pub add_exceptions: usize,
 }
 
 /// Widths that hold every value of every layer.
@@ -438,7 +440,7 @@ fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer
     let origin = layer.residual().map(|r| (Origin::new(cx, r), we));
     walk(f, cx, w, &RES_WALK, origin);
     let residual = layer.residual.as_ref();
-    let rule = residual.map(|r| r.rule);
+    let rule = residual.map(|r| r.rule.multiply_add);
     f.add("add_enable", 1, i64::from(residual.is_some()));
     f.signed("add_mul_y", 25, rule.map_or(0, |r| r.a));
     f.signed("add_mul_res", 25, rule.map_or(0, |r| r.b));
@@ -451,4 +453,23 @@ fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer
         1,
         i64::from(residual.is_some_and(|r| r.lower_is_activation)),
     );
+    if cx.add_exceptions > 0 {
+        exception_fields(f, cx.add_exceptions, residual);
+    }
+}
+
+/// Bits of an entry of `add_pairs`: both operands, whether one is added, whether the entry is used.
+const PAIR_BITS: usize = 18;
+
+fn exception_fields(f: &mut Fields, entries: usize, residual: Option<&Residual>) {
+    let exceptions = residual.map_or(&[][..], |r| &r.rule.exceptions);
+    let byte = |value: i8| i64::from(value as u8);
+    let mut pairs: Vec<i64> = (exceptions.iter())
+        .map(|e| byte(e.b) | byte(e.a) << 8 | i64::from(e.up) << 16 | 1 << 17)
+        .collect();
+    pairs.resize(entries, 0);
+    f.vector("add_pairs", PAIR_BITS, pairs, false);
+    let [up, down] = [1, -1].map(|step| residual.map_or(0, |r| r.rule.offset(step)));
+    f.signed("add_offset_up", 36, up);
+    f.signed("add_offset_down", 36, down);
 }

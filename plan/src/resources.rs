@@ -107,6 +107,8 @@ impl Memory {
 pub struct Features {
     /// Residual add lanes.
     pub add: bool,
+    /// Longest list of pairs on which one of the adds is off by one.
+    pub add_exceptions: usize,
     /// Activation tables (count).
     pub tables: usize,
     /// Channel array.
@@ -167,6 +169,10 @@ mod cost {
     pub const LANE_FF: usize = 132;
     pub const ADD_LUT: usize = 414;
     pub const ADD_FF: usize = 369;
+    /// Of `pair_exceptions`: choice of the offset, and comparison with an entry.
+    pub const PAIR_LUT: usize = 36;
+    pub const PAIR_ENTRY_LUT: usize = 15;
+    pub const PAIR_FF: usize = 52;
     pub const SOFTMAX_DSP: usize = 4;
     pub const SOFTMAX_LUT: usize = 600;
     pub const SOFTMAX_FF: usize = 500;
@@ -244,6 +250,7 @@ pub fn estimate(
         0
     };
     let pick = |on: bool, value: usize| if on { value } else { 0 };
+    let entries = features.add_exceptions;
     let lut = cost::BASE_LUT
         + dot_lut
         + all_lanes * cost::LANE_LUT
@@ -254,6 +261,10 @@ pub fn estimate(
         + program_bits / 2
         + features.tables * 32 * all_lanes
         + pick(features.add, lanes * cost::ADD_LUT)
+        + pick(
+            entries > 0,
+            lanes * (cost::PAIR_LUT + entries * cost::PAIR_ENTRY_LUT),
+        )
         + pick(features.channel, p * word * 30)
         + pick(features.depthwise, p * word * 55)
         + pick(features.softmax, cost::SOFTMAX_LUT)
@@ -269,6 +280,7 @@ pub fn estimate(
         + all_lanes * ACC
         + 2 * program_bits
         + pick(features.add, lanes * cost::ADD_FF)
+        + pick(entries > 0, lanes * cost::PAIR_FF)
         + pick(features.channel, p * word * 20)
         + pick(features.depthwise, p * word * 50)
         + pick(features.softmax, cost::SOFTMAX_FF)

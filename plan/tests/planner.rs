@@ -19,6 +19,7 @@ fn options(shape: Shape) -> Options {
         latencies: BlockLatencies {
             requant: 10,
             add: 9,
+            pair_exceptions: 1,
             softmax_fixed: 100,
             lstm_step: 57,
         },

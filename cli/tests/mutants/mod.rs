@@ -11,6 +11,8 @@ pub enum Base {
     Depthwise,
     /// A recurrent layer.
     Lstm,
+    /// A sum with pairs that are off by one.
+    Pairs,
 }
 
 /// One change of one file.
@@ -118,6 +120,19 @@ const fn lstm(
     }
 }
 
+const fn pairs(name: &'static str, old: &'static str, new: &'static str) -> Mutant {
+    Mutant {
+        name,
+        base: Base::Pairs,
+        change: Change::Text {
+            file: "pair_exceptions",
+            times: 1,
+            old,
+            new,
+        },
+    }
+}
+
 const fn lstm_bit(name: &'static str, image: &'static str, line: usize, bit: usize) -> Mutant {
     Mutant {
         name,
@@ -174,6 +189,16 @@ pub const MUTANTS: &[Mutant] = &[
         "high3_q[29:3] - {high_term3[25], high_term3}", "high3_q[29:3] + {high_term3[25], high_term3}"),
     int8("residual address one cycle late", "drain",
         ".STAGES(TO_ADD_IN-4)) u_addr", ".STAGES(TO_ADD_IN-3)) u_addr"),
+
+    // pairs that are off by one
+    pairs("a pair of the list is an ordinary one",
+        "pairs[e*18+17] &&", "pairs[e*18+17] && 1'b0 &&"),
+    pairs("an unused entry counts",
+        "pairs[e*18+17] &&", "(pairs[e*18+17] || 1'b1) &&"),
+    pairs("the second operand of a pair is not looked at",
+        "pairs[e*18 +: 16] == {a, b}", "(pairs[e*18 +: 16] | 16'h00ff) == {a, b | 8'hff}"),
+    pairs("one is added where one is taken off",
+        "|up ? offset_up : |down ? offset_down", "|(up | down) ? offset_up : |down ? offset_down"),
 
     // packed multiply-accumulate
     int8("upper weight at 2^16 instead of 2^17", "packed_mac",

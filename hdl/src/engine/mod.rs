@@ -15,6 +15,7 @@
 //! | `dot_array`, `mac_column`, `sum_tree` | packed MACs and accumulators |
 //! | `channel_array` | pooling, depthwise convolution |
 //! | `drain`, `drain_unit`, `drain_walker` | requantizer lanes, table, residual add, write back |
+//! | `pair_exceptions` | pairs on which the residual add is off by one |
 //! | [`lstm`] | LSTM unit |
 //! | `softmax_port` | softmax unit on the buffers |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
@@ -31,8 +32,11 @@ use tera::{Context, Tera};
 /// Cycles from `rd_en` to `rd_data` at the softmax unit's port (see `softmax_port`).
 pub const SOFTMAX_READ_LATENCY: usize = 5;
 
+/// Cycles by which `pair_exceptions` lengthens the residual add.
+pub const PAIR_EXCEPTIONS_LATENCY: usize = 1;
+
 /// Modules that every design has, with their text.
-const COMMON: [(&str, &str); 18] = [
+const COMMON: [(&str, &str); 17] = [
     ("pixel_walker", include_str!("pixel_walker.v")),
     ("bank_step", include_str!("bank_step.v")),
     ("delay_line", include_str!("delay_line.v")),
@@ -45,7 +49,6 @@ const COMMON: [(&str, &str); 18] = [
     ("dot_array", include_str!("dot_array.v")),
     ("drain_walker", include_str!("drain_walker.v")),
     ("drain_unit", include_str!("drain_unit.v")),
-    ("drain", include_str!("drain.v")),
     ("sequencer", include_str!("sequencer.v")),
     ("axil_registers", include_str!("axil_registers.v")),
     ("output_walk", include_str!("output_walk.v")),
@@ -162,13 +165,15 @@ pub struct Engine {
     pub tables: usize,
     /// Residual add present.
     pub has_add: bool,
+    /// Longest list of pairs on which a residual add is off by one.
+    pub add_exceptions: usize,
     /// Softmax unit present.
     pub has_softmax: bool,
     /// LSTM unit.
     pub lstm: Option<LstmUnit>,
     /// Latency of `requant_lane`.
     pub lane_latency: usize,
-    /// Latency of `add_lane`.
+    /// Latency of the residual add.
     pub add_latency: usize,
     /// One line per layer for the header of the top module.
     pub layer_comments: Vec<String>,
@@ -190,6 +195,14 @@ impl Engine {
             .filter(|(name, _)| self.uses(name))
             .map(|(name, text)| module(name, text))
             .collect();
+        if self.add_exceptions > 0 {
+            let text = include_str!("pair_exceptions.v");
+            modules.push(module("pair_exceptions", text));
+        }
+        modules.push(VerilogModule {
+            name: "drain".into(),
+            text: render(include_str!("drain.v.tera"), &self.context()?)?,
+        });
         if self.has_channel {
             modules.push(module("channel_array", include_str!("channel_array.v")));
         }

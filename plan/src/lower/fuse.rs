@@ -4,7 +4,7 @@ use super::{Pass, select, unsupported};
 use crate::error::PlanError;
 use crate::layers::{Residual, copy};
 use crate::region::Region;
-use macforge_numeric::MulAdd;
+use macforge_numeric::PairSum;
 use macforge_quant::{QOp, TensorId};
 
 impl Pass<'_> {
@@ -74,15 +74,10 @@ impl Pass<'_> {
         let QOp::Binary(rule) = &node.op else {
             unreachable!("called for Binary")
         };
-        let solved = MulAdd::solve(rule).map_err(|source| PlanError::Numeric {
+        let solved = PairSum::solve(rule).map_err(|source| PlanError::Numeric {
             layer: node.source.clone(),
             source,
         })?;
-        let swapped = MulAdd {
-            a: solved.b,
-            b: solved.a,
-            ..solved
-        };
         let alike = node.inputs[0] == node.inputs[1];
         let fusable = [0, 1].map(|which| {
             let layer = self.fusable(node.inputs[which], index).filter(|_| !alike)?;
@@ -118,7 +113,7 @@ impl Pass<'_> {
         };
         self.layers[layer].residual = Some(Residual {
             region,
-            rule: if which == 0 { solved } else { swapped },
+            rule: if which == 0 { solved } else { solved.swapped() },
             lower_is_activation: rule.lower_is_activation,
         });
         Ok(())

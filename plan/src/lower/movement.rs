@@ -4,7 +4,7 @@ use super::{MAX_PIECES, Pass, select, unsupported};
 use crate::error::PlanError;
 use crate::layers::{LayerKind, Residual, unit_window};
 use crate::region::Region;
-use macforge_numeric::{Clamp, MulAdd};
+use macforge_numeric::{Clamp, MulAdd, PairSum};
 use macforge_quant::{TensorId, Window};
 
 /// Every `step`-th index from `first` on; a part of a resized dimension.
@@ -224,14 +224,14 @@ impl Pass<'_> {
 }
 
 /// `a + b - zero_point`, of which one is always the zero point.
-fn exact_sum(zero_point: i32) -> MulAdd {
-    MulAdd {
+fn exact_sum(zero_point: i32) -> PairSum {
+    PairSum::from(MulAdd {
         a: 2,
         b: 2,
         c: -2 * i64::from(zero_point),
         shift: 1,
         clamp: Clamp { lo: -128, hi: 127 },
-    }
+    })
 }
 
 /// The smallest distance of output indices at which the input indices are regular, and the runs.
