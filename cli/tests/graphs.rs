@@ -7,6 +7,7 @@ mod builtin;
 #[allow(dead_code)]
 #[path = "../src/cosim/mod.rs"]
 mod cosim;
+#[allow(dead_code)]
 mod graphs_support;
 #[allow(dead_code)]
 mod layers_support;

@@ -47,6 +47,12 @@ impl OrtMean {
         let zero_point = self.output.zero_point;
         Requantizer::from_real(Semantics::OrtX86, scale.into(), zero_point, clamp)
     }
+
+    /// The same for a rule that was made by its constructor.
+    fn checked_requantizer(&self, count: u32, clamp: Clamp) -> Requantizer {
+        let requantizer = self.requantizer(count, clamp);
+        requantizer.expect("the constructor has checked both ends")
+    }
 }
 
 impl AveragePoolRule {
@@ -99,9 +105,21 @@ impl AveragePoolRule {
                 self.clamp.apply((sum + count / 2).div_euclid(count)) as i8
             }
             Mean::OrtX86(mean) => {
-                let requantizer = mean.requantizer(count, self.clamp);
-                let requantizer = requantizer.expect("the constructor has checked both ends");
+                let requantizer = mean.checked_requantizer(count, self.clamp);
                 requantizer.apply(sum + self.bias(count)) as i8
+            }
+        }
+    }
+
+    /// Whether the mean counts as a saturation, see [`Clamp::saturates`]: only one that changes its
+    /// scale can leave int8.
+    pub fn saturates(&self, sum: i64, count: u32) -> bool {
+        match self.mean {
+            Mean::Tflite | Mean::TfliteUnsigned => false,
+            Mean::OrtX86(mean) => {
+                let requantizer = mean.checked_requantizer(count, self.clamp);
+                let value = requantizer.unclamped(sum + self.bias(count));
+                self.clamp.saturates(value, false)
             }
         }
     }
@@ -109,6 +127,8 @@ impl AveragePoolRule {
     /// What the lane of [`Self::lane`] needs added to the sum of raw values.
     pub fn bias(&self, count: u32) -> i64 {
         match self.mean {
+            // ties go up where all sums are positive, as they are in uint8
+            Mean::TfliteUnsigned if has_ties_below_zero(count) => 128 * i64::from(count),
             Mean::Tflite | Mean::TfliteUnsigned => 0,
             Mean::OrtX86(mean) => -i64::from(mean.input.zero_point) * i64::from(count),
         }
@@ -119,11 +139,11 @@ impl AveragePoolRule {
     ///
     /// TFLite's multiplier is `2^shift / count` rounded up to the next larger integer. Its excess
     /// pushes exact ties away from zero, on both sides, and is too small to move anything else. Where
-    /// ties go up and `count` is a power of two, the multiplier is exact; an odd `count` has no ties.
+    /// ties go up and `count` is a power of two, the multiplier is exact; an odd `count` has no ties;
+    /// otherwise the lane averages the values plus 128, of which none is negative.
     ///
     /// # Errors
-    /// `count` is zero, `range` is not reachable by sums of `count` int8 values in an int32, or ties
-    /// of negative sums go up and `count` is even but no power of two.
+    /// `count` is zero, or `range` is not reachable by sums of `count` int8 values in an int32.
     pub fn lane(&self, count: u32, range: Interval) -> Result<LaneConstants> {
         let bound = i64::from(count) * 128;
         if count == 0 || bound >= 1 << 31 || range.lo < -bound || range.hi > bound {
@@ -139,7 +159,7 @@ impl AveragePoolRule {
                     shift: shift as u8,
                     double_round: false,
                     tie_window: None,
-                    zero_point: 0,
+                    zero_point: -((self.bias(count) / i64::from(count)) as i32),
                     clamp: self.clamp,
                 }
             }
@@ -155,4 +175,9 @@ impl AveragePoolRule {
         )?;
         Ok(lane)
     }
+}
+
+/// Whether sums of `count` values have ties that a multiplier rounded up takes away from zero.
+fn has_ties_below_zero(count: u32) -> bool {
+    count.is_multiple_of(2) && !count.is_power_of_two()
 }

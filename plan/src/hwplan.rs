@@ -10,6 +10,7 @@ use crate::layers::{HwLayer, LayerKind, Layers};
 use crate::layout::{self, Layout, Placement};
 use crate::loops::Loops;
 use crate::lower::Lowered;
+use crate::macs;
 use crate::memories::{self, Memories};
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
@@ -161,11 +162,7 @@ fn build_with_shape(
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
     let cycles = layer_cycles(&layers, &program, &shape, features, &options.latencies);
-    let macs = layers
-        .layers
-        .iter()
-        .map(|l| l.nodes.iter().map(|&n| graph.macs(n)).sum())
-        .collect();
+    let macs = macs::of_layers(graph, &layers);
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
     let (memories, estimate) =
         memories::choose(&shape, features, program_bits, memory, &options.budget);
@@ -285,7 +282,7 @@ fn channel_bits(layers: &Layers, constants: &[Vec<ChannelConstants>], proofs: &[
     let sums = layers.layers.iter().enumerate().map(|(i, layer)| {
         let of_channels = proofs[i].channels.iter().zip(&constants[i]);
         match &layer.kind {
-            LayerKind::Average(w, _) => 128 * (w.kernel[0] * w.kernel[1]) as u64,
+            LayerKind::Average { window: w, .. } => 128 * (w.kernel[0] * w.kernel[1]) as u64,
             // the reach has the bias, which the sum has not
             LayerKind::Depthwise { .. } => of_channels
                 .map(|(proof, c)| {

@@ -35,7 +35,16 @@ pub enum LayerKind {
     /// Channel array: copies one pixel per window; the value is what lies outside of the input.
     Copy(Window, i8),
     /// Channel array: average over a window.
-    Average(Window, AveragePoolRule),
+    Average {
+        /// Window geometry.
+        window: Window,
+        /// How the sum becomes the mean.
+        rule: AveragePoolRule,
+        /// Values that are averaged, the same number for all outputs.
+        count: usize,
+        /// Value outside of the input.
+        outside: i32,
+    },
     /// Softmax unit.
     Softmax(SoftmaxRule),
     /// LSTM unit.
@@ -176,6 +185,11 @@ pub fn copy() -> LayerKind {
 }
 
 impl HwLayer {
+    /// Computes a part of the node that `owner` completes.
+    pub fn is_part_of(&self, owner: &HwLayer) -> bool {
+        self.nodes.is_empty() && self.source == owner.source
+    }
+
     /// The residual operand's region.
     pub fn residual(&self) -> Option<&Region> {
         self.residual.as_ref().map(|r| &r.region)
@@ -195,7 +209,7 @@ impl HwLayer {
     pub fn outside(&self) -> i32 {
         match self.kind {
             LayerKind::Max(..) => -128,
-            LayerKind::Average(..) => 0,
+            LayerKind::Average { outside, .. } => outside,
             LayerKind::Copy(_, value) => value.into(),
             _ => self.input_zero_point,
         }
@@ -206,7 +220,7 @@ impl HwLayer {
         match &self.kind {
             LayerKind::Dot { window, .. } | LayerKind::Depthwise { window, .. } => *window,
             LayerKind::Max(window, _)
-            | LayerKind::Average(window, _)
+            | LayerKind::Average { window, .. }
             | LayerKind::Copy(window, _) => *window,
             LayerKind::Softmax(_) | LayerKind::Lstm(_) => unit_window(),
         }
@@ -233,7 +247,7 @@ impl HwLayer {
         matches!(
             self.kind,
             LayerKind::Max(..)
-                | LayerKind::Average(..)
+                | LayerKind::Average { .. }
                 | LayerKind::Copy(..)
                 | LayerKind::Depthwise { .. }
         )

@@ -163,7 +163,10 @@ fn view(
         enum_cols: columns,
         reduce: false,
     };
-    let global = matches!(layer.kind, LayerKind::Average(..)) && window.kernel == [h, w];
+    let global = matches!(layer.kind, LayerKind::Average { count, .. } if count == h * w)
+        && window.kernel == [h, w]
+        && [rows, columns] == [1, 1]
+        && window.pad == [0, 0];
     let line = h == 1 || distance[0] == w * distance[1];
     if global && shape.p > 1 && line && gcd(distance[1], shape.p) == 1 {
         return Ok(global_average(view, h * w, shape.p));

@@ -22,6 +22,7 @@ mod layout;
 mod loops;
 mod lower;
 mod lstm;
+mod macs;
 mod memories;
 mod params;
 mod program;

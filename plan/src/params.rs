@@ -56,8 +56,8 @@ pub fn constants(layer: &HwLayer) -> Result<Vec<ChannelConstants>, PlanError> {
             bias: 0,
             lane: copy(Clamp { lo: -128, hi: 127 }).map_err(numeric)?,
         }]),
-        LayerKind::Average(window, rule) => {
-            let count = window.kernel[0] * window.kernel[1];
+        LayerKind::Average { rule, count, .. } => {
+            let count = *count;
             let reach = Interval {
                 lo: -128 * count as i64,
                 hi: 127 * count as i64,

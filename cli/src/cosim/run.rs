@@ -190,7 +190,7 @@ impl<'a> Score<'a> {
         {
             self.layer_cycles[layer] = self.layer_cycles[layer].max(cycles.into());
             self.saturations[layer] += u64::from(count);
-            self.saturation_count(index, layer, expected, count.into());
+            self.saturation_count(index, expected, layer, &found.layer_saturations);
         }
         for snapshot in &found.snapshots {
             self.stored_tensor(index, expected, snapshot);
@@ -199,8 +199,24 @@ impl<'a> Score<'a> {
     }
 
     /// The design's own saturation counter against the reference's count.
-    fn saturation_count(&mut self, index: usize, layer: usize, expected: &Run, found: u64) {
-        let hw = &self.plan.layers.layers[layer];
+    fn saturation_count(&mut self, index: usize, expected: &Run, layer: usize, counts: &[u32]) {
+        let layers = &self.plan.layers.layers;
+        let hw = &layers[layer];
+        if layers
+            .iter()
+            .any(|l| !l.nodes.is_empty() && hw.is_part_of(l))
+        {
+            // counted with the layer that completes the node
+            return;
+        }
+        let parts = layers.iter().zip(counts).filter(|(l, _)| l.is_part_of(hw));
+        let of_parts: u64 = parts.map(|(_, &count)| u64::from(count)).sum();
+        let own = u64::from(counts[layer]);
+        let found = if hw.nodes.is_empty() {
+            own
+        } else {
+            own + of_parts
+        };
         let wanted: u64 = hw.nodes.iter().map(|&n| expected.saturations[n]).sum();
         self.compared += 1;
         if wanted != found {

@@ -52,13 +52,14 @@ impl Graph {
         }
     }
 
+    /// The rules of the graph's layers, if they are not TFLite's.
+    pub fn semantics(&mut self, semantics: Semantics) {
+        self.graph.semantics = semantics;
+    }
+
     /// All tensors share their parameters, so that any two can be joined.
     fn tensor(&mut self, shape: &[usize]) -> TensorId {
-        let quant = AffineParams {
-            scale: 0.05,
-            zero_point: self.zero_point,
-        };
-        self.tensor_with(shape, quant)
+        self.tensor_with(shape, self.params())
     }
 
     fn tensor_with(&mut self, shape: &[usize], quant: AffineParams) -> TensorId {
@@ -148,21 +149,25 @@ impl Graph {
         let [h, width, c] = self.graph.tensor(x).hwc();
         let out = |size: usize, i: usize| (size + 2 * w.pad[i] - w.kernel[i]) / w.stride[i] + 1;
         let y = self.tensor(&[out(h, 0), out(width, 1), channels]);
-        let fan_in = w.kernel[0] * w.kernel[1] * c / groups;
-        let conv = Conv2d {
+        let conv = self.conv_op(w, c, channels, groups);
+        self.node(QOp::Conv2d(conv), &[x], y)
+    }
+
+    fn conv_op(&mut self, w: Window, inputs: usize, channels: usize, groups: usize) -> Conv2d {
+        let fan_in = w.kernel[0] * w.kernel[1] * inputs / groups;
+        Conv2d {
             window: w,
             weights: self.values(channels * fan_in, 127),
             weight_zero_points: vec![0; channels],
             groups,
             out_channels: channels,
-            in_channels: c,
+            in_channels: inputs,
             bias: (0..channels)
                 .map(|_| self.rng.within(-999, 999) as i32)
                 .collect(),
             requant: (0..channels).map(|_| self.requant(fan_in)).collect(),
             lower_is_activation: false,
-        };
-        self.node(QOp::Conv2d(conv), &[x], y)
+        }
     }
 
     fn values(&mut self, count: usize, limit: i64) -> Vec<i8> {
@@ -260,6 +265,53 @@ impl Graph {
             clamp: Clamp { lo: -128, hi: 127 },
         };
         self.node(QOp::AveragePool(w, rule), &[x], y)
+    }
+
+    /// An average whose output parameters are those of the graph's other tensors, or the rule's own.
+    pub fn average_to(
+        &mut self,
+        x: TensorId,
+        w: Window,
+        [rows, columns]: [usize; 2],
+        rule: AveragePoolRule,
+    ) -> TensorId {
+        let shape = [rows, columns, self.graph.tensor(x).hwc()[2]];
+        let y = match rule.mean {
+            Mean::OrtX86(mean) => self.tensor_with(&shape, mean.output),
+            _ => self.tensor(&shape),
+        };
+        self.node(QOp::AveragePool(w, rule), &[x], y)
+    }
+
+    pub fn params_of(&self, x: TensorId) -> AffineParams {
+        self.graph.tensor(x).quant.expect("int8")
+    }
+
+    fn params(&self) -> AffineParams {
+        AffineParams {
+            scale: 0.05,
+            zero_point: self.zero_point,
+        }
+    }
+
+    /// A transposed convolution with any output size.
+    pub fn transpose_conv(
+        &mut self,
+        x: TensorId,
+        channels: usize,
+        window: Window,
+        [rows, columns]: [usize; 2],
+        depthwise: bool,
+    ) -> TensorId {
+        let inputs = self.graph.tensor(x).hwc()[2];
+        let (channels, groups) = if depthwise {
+            (inputs, inputs)
+        } else {
+            (channels, 1)
+        };
+        let y = self.tensor(&[rows, columns, channels]);
+        let conv = self.conv_op(window, inputs, channels, groups);
+        self.node(QOp::ConvTranspose2d(conv), &[x], y)
     }
 
     fn pooled(&mut self, x: TensorId, w: Window) -> TensorId {

@@ -2,12 +2,14 @@
 //! copies where they cannot, activation tables and sums move into the drain of the layer before
 //! them, the boundary's float conversions leave, states are written when all their readers ran.
 
+mod average;
 mod boundary;
 mod fuse;
 mod movement;
 mod reshape;
 mod select;
 mod states;
+mod transpose_conv;
 
 use crate::buffers;
 use crate::error::PlanError;
@@ -15,7 +17,7 @@ use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy, unit_window}
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
 use crate::{constant_channels, convolution, staircases};
-use macforge_quant::{DType, Lstm, QGraph, QNode, QOp, TensorId, Window};
+use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,11 +202,8 @@ impl<'a> Pass<'a> {
                 let input = self.aligned_operand(index, 0)?;
                 self.push(index, input, LayerKind::Max(*window, *clamp), true);
             }
-            QOp::AveragePool(window, rule) => {
-                self.check_unpadded(node, window)?;
-                let input = self.aligned_operand(index, 0)?;
-                self.push(index, input, LayerKind::Average(*window, *rule), true);
-            }
+            QOp::AveragePool(window, rule) => self.average(index, *window, *rule)?,
+            QOp::ConvTranspose2d(conv) => self.transpose_conv(index, conv)?,
             QOp::Softmax(_) => self.softmax(index)?,
             QOp::Table(table) => self.table(index, table)?,
             QOp::Binary(_) => self.add(index)?,
@@ -215,7 +214,7 @@ impl<'a> Pass<'a> {
             QOp::Transpose(perm) => self.transpose(index, perm)?,
             QOp::Reshape => self.reshape(index),
             QOp::Lstm(op) => self.lstm(index, op)?,
-            QOp::ConvTranspose2d(_) | QOp::MatMul(_) | QOp::Host(_) => {
+            QOp::MatMul(_) | QOp::Host(_) => {
                 return Err(unsupported(
                     &node.source,
                     format!("{} has no hardware", node.op.kind()),
@@ -229,24 +228,6 @@ impl<'a> Pass<'a> {
             QOp::Quantize => {}
         }
         Ok(())
-    }
-
-    /// An average whose window reaches into the padding divides by a count that varies.
-    fn check_unpadded(&self, node: &QNode, window: &Window) -> Result<(), PlanError> {
-        let [h, w, _] = self.graph.tensor(node.inputs[0]).hwc();
-        let [oh, ow, _] = self.graph.tensor(node.output).hwc();
-        let reach = |o: usize, s: usize, k: usize| (o - 1) * s + k;
-        let inside = window.pad == [0, 0]
-            && reach(oh, window.stride[0], window.kernel[0]) <= h
-            && reach(ow, window.stride[1], window.kernel[1]) <= w;
-        if inside {
-            return Ok(());
-        }
-        Err(unsupported(
-            &node.source,
-            "an average pool whose window reaches into the padding".into(),
-            "use VALID padding, or a depthwise convolution",
-        ))
     }
 
     /// The unit walks a plain area from its first pixel on.

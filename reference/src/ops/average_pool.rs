@@ -15,6 +15,7 @@ pub(super) fn eval(
     let (in_h, in_w, in_c) = input.dim();
     let [height, width, channels] = cx.output_hwc();
     cx.expect("input channels", in_c, channels)?;
+    let mut saturations = 0;
     let mut elements = Vec::with_capacity(height * width * channels);
     for row in 0..height {
         for column in 0..width {
@@ -32,8 +33,9 @@ pub(super) fn eval(
                     .map(|&(y, x)| i64::from(input[[y, x, channel]]))
                     .sum();
                 elements.push(rule.apply(sum, taps.len() as u32));
+                saturations += u64::from(rule.saturates(sum, taps.len() as u32));
             }
         }
     }
-    cx.output(elements, 0)
+    cx.output(elements, saturations)
 }

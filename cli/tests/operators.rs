@@ -1,0 +1,132 @@
+//! Operators that the engine makes of several layers, or with units of their own, over random shapes:
+//! every stored tensor equals the reference model's.
+
+#[allow(dead_code)]
+#[path = "../src/builtin.rs"]
+mod builtin;
+#[allow(dead_code)]
+#[path = "../src/cosim/mod.rs"]
+mod cosim;
+#[allow(dead_code)]
+mod graphs_support;
+#[allow(dead_code)]
+mod layers_support;
+#[allow(dead_code)]
+#[path = "../src/project.rs"]
+mod project;
+
+use graphs_support::{Graph, run, window};
+use layers_support::Rng;
+use macforge_numeric::pool::Mean;
+use macforge_numeric::{AffineParams, AveragePoolRule, Clamp, Semantics};
+use macforge_quant::{QGraph, Window};
+
+#[track_caller]
+fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
+    for (number, shape) in shapes.iter().enumerate() {
+        let stall = (number + 1 == shapes.len()).then_some(5);
+        if let Err(why) = run(graph, shape, 4, stall) {
+            panic!("{case} on {shape}: {why}\n{graph}");
+        }
+    }
+}
+
+fn mean(mean: Mean) -> AveragePoolRule {
+    let clamp = Clamp { lo: -128, hi: 127 };
+    AveragePoolRule { mean, clamp }
+}
+
+/// onnxruntime's mean, from one scale to another.
+fn ort(input: AffineParams, zero_point: i32, divisor: Option<u32>) -> AveragePoolRule {
+    let output = AffineParams {
+        scale: input.scale * 0.83,
+        zero_point,
+    };
+    let clamp = Clamp { lo: -128, hi: 127 };
+    AveragePoolRule::ort(input, output, divisor, clamp).expect("plain scales")
+}
+
+#[test]
+fn averages_divide_by_the_values_inside_of_the_image() {
+    let mut g = Graph::new(31);
+    let x = g.input(&[5, 7, 6]);
+    let a = g.average_to(
+        x,
+        window([3, 3], [1, 1], [1, 1]),
+        [5, 7],
+        mean(Mean::Tflite),
+    );
+    let b = g.average_to(
+        a,
+        window([2, 5], [2, 1], [0, 2]),
+        [3, 7],
+        mean(Mean::Tflite),
+    );
+    // larger than the image
+    let c = g.average_to(
+        b,
+        window([5, 9], [1, 1], [2, 4]),
+        [3, 7],
+        mean(Mean::Tflite),
+    );
+    let d = g.conv(c, 9, window([1, 1], [1, 1], [0, 0]));
+    let y = g.average_to(
+        d,
+        window([3, 7], [1, 1], [1, 3]),
+        [3, 7],
+        mean(Mean::Tflite),
+    );
+    assert_exact("signed", &["3x8x4", "2x4x8"], &g.finish(&[y]));
+
+    let mut g = Graph::new(32);
+    let x = g.input(&[6, 4, 5]);
+    let unsigned = mean(Mean::TfliteUnsigned);
+    let a = g.average_to(x, window([2, 3], [1, 1], [0, 1]), [6, 4], unsigned);
+    let y = g.average_to(a, window([3, 4], [1, 1], [1, 1]), [6, 4], unsigned);
+    assert_exact("unsigned", &["5x6x3"], &g.finish(&[y]));
+
+    let mut g = Graph::new(33);
+    g.semantics(Semantics::OrtX86);
+    let x = g.input(&[5, 6, 5]);
+    let dilated = Window {
+        dilation: [2, 1],
+        ..window([2, 3], [1, 1], [1, 1])
+    };
+    let rule = ort(g.params_of(x), -11, None);
+    let a = g.average_to(x, dilated, [5, 6], rule);
+    let counted = ort(g.params_of(a), 19, Some(9));
+    let y = g.average_to(a, window([3, 3], [1, 1], [1, 1]), [5, 6], counted);
+    assert_exact("onnxruntime", &["3x8x4"], &g.finish(&[y]));
+}
+
+#[test]
+fn transposed_convolutions_of_any_stride_write_every_phase() {
+    let mut rng = Rng::new(34);
+    for case in 0..8 {
+        let mut g = Graph::new(340 + case);
+        let [h, w] = [0, 1].map(|_| rng.within(1, 5) as usize);
+        let x = g.input(&[h, w, rng.within(1, 9) as usize]);
+        let pair = |rng: &mut Rng, hi| [0, 1].map(|_| rng.within(1, hi) as usize);
+        let (kernel, stride, dilation) = (pair(&mut rng, 4), pair(&mut rng, 3), pair(&mut rng, 2));
+        let mut size = [0; 2];
+        let mut pad = [0; 2];
+        for (axis, input) in [h, w].into_iter().enumerate() {
+            let whole = (input - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1;
+            pad[axis] = rng.within(0, (whole as i64 - 1).min(2)) as usize;
+            // rows behind what any input reaches, or fewer
+            size[axis] = rng.within(1, (whole - pad[axis]) as i64 + 1) as usize;
+        }
+        let window = Window {
+            kernel,
+            stride,
+            dilation,
+            pad,
+        };
+        let channels = rng.within(1, 9) as usize;
+        let depthwise = case % 4 == 3;
+        let a = g.transpose_conv(x, channels, window, size, depthwise);
+        let y = g.table(a);
+        let shape = ["3x8x4", "4x8x2", "1x12x12", "5x6x3"][case as usize % 4];
+        assert_exact("transposed", &[shape], &g.finish(&[y]));
+    }
+}

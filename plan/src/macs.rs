@@ -1,0 +1,30 @@
+//! Multiply-accumulates per layer: a node that several layers compute together is shared among them.
+
+use crate::layers::{HwLayer, Layers};
+use macforge_quant::QGraph;
+
+/// The share of every layer.
+pub fn of_layers(graph: &QGraph, layers: &Layers) -> Vec<u64> {
+    let all = &layers.layers;
+    let mut macs = vec![0; all.len()];
+    for (owner, layer) in all.iter().enumerate().filter(|(_, l)| !l.nodes.is_empty()) {
+        let total: u64 = layer.nodes.iter().map(|&n| graph.macs(n)).sum();
+        let part = |l: &HwLayer| l.is_part_of(layer) && l.output.storage == layer.output.storage;
+        let parts: Vec<usize> = (0..all.len()).filter(|&i| part(&all[i])).collect();
+        let work: u64 = parts.iter().chain([&owner]).map(|&i| work(&all[i])).sum();
+        macs[owner] = total;
+        for i in parts {
+            macs[i] =
+                (u128::from(total) * u128::from(self::work(&all[i])) / u128::from(work)) as u64;
+            macs[owner] -= macs[i];
+        }
+    }
+    macs
+}
+
+/// What the shares follow.
+fn work(layer: &HwLayer) -> u64 {
+    let [kernel_h, kernel_w] = layer.window().kernel;
+    let outputs: usize = layer.output.hwc.iter().product();
+    (outputs * kernel_h * kernel_w) as u64
+}
