@@ -32,20 +32,17 @@ module drain_unit #(
     wire [D*ACCW-1:0] lane_acc;
     generate
         if (PHASES > 1) begin : gen_phases      // the pixel, then its channels
-            reg [AC*ACCW-1:0] pixel_acc, pixel_acc_q;
-            reg [D*ACCW-1:0]  group_acc, group_acc_q;
-            reg [NW-1:0]      group_d1_q;
-            integer pm, gm;
-            always @* begin
-                pixel_acc = {AC*ACCW{1'b0}};
-                for (pm = 0; pm < PHASES; pm = pm + 1)
-                    pixel_acc = pixel_acc
-                        | (acc[pm*AC*ACCW +: AC*ACCW] & {AC*ACCW{phase == pm[RW-1:0]}});
-                group_acc = {D*ACCW{1'b0}};
-                for (gm = 0; gm < AC / D; gm = gm + 1)
-                    group_acc = group_acc
-                        | (pixel_acc_q[gm*D*ACCW +: D*ACCW] & {D*ACCW{group_d1_q == gm[NW-1:0]}});
-            end
+            wire [AC*ACCW-1:0] pixel_acc;
+            wire [D*ACCW-1:0]  group_acc;
+            reg  [AC*ACCW-1:0] pixel_acc_q;
+            reg  [D*ACCW-1:0]  group_acc_q;
+            reg  [NW-1:0]      group_d1_q;
+            word_select #(.N(PHASES), .W(AC*ACCW), .SW(RW)) u_pixel (
+                .words(acc), .select(phase), .word(pixel_acc)
+            );
+            word_select #(.N(AC/D), .W(D*ACCW), .SW(NW)) u_group (
+                .words(pixel_acc_q), .select(group_d1_q), .word(group_acc)
+            );
             always @(posedge clk) begin
                 pixel_acc_q <= pixel_acc;
                 group_d1_q  <= group;
@@ -53,15 +50,12 @@ module drain_unit #(
             end
             assign lane_acc = group_acc_q;
         end else begin : gen_one_phase          // the channels of the unit's only pixel
-            reg [D*ACCW-1:0] group_acc, group_acc_q, lane_acc_q;
-            integer gm;
+            wire [D*ACCW-1:0] group_acc;
+            reg  [D*ACCW-1:0] group_acc_q, lane_acc_q;
             wire unused_phase = &{1'b0, phase};
-            always @* begin
-                group_acc = {D*ACCW{1'b0}};
-                for (gm = 0; gm < AC / D; gm = gm + 1)
-                    group_acc = group_acc
-                        | (acc[gm*D*ACCW +: D*ACCW] & {D*ACCW{group == gm[NW-1:0]}});
-            end
+            word_select #(.N(AC/D), .W(D*ACCW), .SW(NW)) u_group (
+                .words(acc), .select(group), .word(group_acc)
+            );
             always @(posedge clk) begin
                 group_acc_q <= group_acc;
                 lane_acc_q  <= group_acc_q;

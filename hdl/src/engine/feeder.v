@@ -246,24 +246,19 @@ module feeder #(
     delay_line #(.WIDTH(P), .STAGES(3)) u_inside (.clk(clk), .in(lane_inside), .out(pad_inside));
 
     wire [P*WB*8-1:0] word = in_buffer ? bank_data[P*WB*8 +: P*WB*8] : bank_data[0 +: P*WB*8];
-    reg  [P*WB*8-1:0] rotated, rotated_q;
-    integer rl, rb;
-    always @* begin
-        rotated = {P*WB*8{1'b0}};
-        for (rl = 0; rl < P; rl = rl + 1)
-            for (rb = 0; rb < P; rb = rb + 1)
-                rotated[rl*WB*8 +: WB*8] = rotated[rl*WB*8 +: WB*8]
-                    | (word[rb*WB*8 +: WB*8] & {WB*8{rot_bank[rl*RW +: RW] == rb[RW-1:0]}});
-    end
-    reg  [P*IC*8-1:0] chunk;
-    integer cl, cs;
-    always @* begin
-        chunk = {P*IC*8{1'b0}};
-        for (cl = 0; cl < P; cl = cl + 1)
-            for (cs = 0; cs < RSUB; cs = cs + 1)
-                chunk[cl*IC*8 +: IC*8] = chunk[cl*IC*8 +: IC*8]
-                    | (rotated_q[(cl*WB + cs*IC)*8 +: IC*8] & {IC*8{rot_sub == cs[SUBW-1:0]}});
-    end
+    wire [P*WB*8-1:0] rotated;
+    reg  [P*WB*8-1:0] rotated_q;
+    wire [P*IC*8-1:0] chunk;
+    generate
+        for (i = 0; i < P; i = i + 1) begin : gen_rotated
+            word_select #(.N(P), .W(WB*8), .SW(RW)) u_word (
+                .words(word), .select(rot_bank[i*RW +: RW]), .word(rotated[i*WB*8 +: WB*8])
+            );
+            word_select #(.N(RSUB), .W(IC*8), .SW(SUBW)) u_chunk (
+                .words(rotated_q[i*WB*8 +: WB*8]), .select(rot_sub), .word(chunk[i*IC*8 +: IC*8])
+            );
+        end
+    endgenerate
     integer al;
     always @(posedge clk) begin
         rotated_q <= rotated;

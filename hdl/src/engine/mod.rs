@@ -11,7 +11,7 @@
 //! | `sequencer`, `axil_registers` | program, control, status, counters |
 //! | `input_unpack`, `input_direct`, `input_folded` | stream to activation buffer |
 //! | `activation_buffer`, `act_ram` | banked activation memory |
-//! | `feeder`, `lane_agu` | addresses, rotator, padding |
+//! | `feeder`, `lane_agu`, `word_select` | addresses, rotator, padding |
 //! | `dot_array`, `mac_column`, `sum_tree` | packed MACs and accumulators |
 //! | `channel_array` | pooling, depthwise convolution |
 //! | `drain`, `drain_unit`, `drain_walker` | requantizer lanes, table, residual add, write back |
@@ -36,10 +36,11 @@ pub const SOFTMAX_READ_LATENCY: usize = 5;
 pub const PAIR_EXCEPTIONS_LATENCY: usize = 1;
 
 /// Modules that every design has, with their text.
-const COMMON: [(&str, &str); 17] = [
+const COMMON: [(&str, &str); 18] = [
     ("pixel_walker", include_str!("pixel_walker.v")),
     ("bank_step", include_str!("bank_step.v")),
     ("delay_line", include_str!("delay_line.v")),
+    ("word_select", include_str!("word_select.v")),
     ("act_ram", include_str!("act_ram.v")),
     ("activation_buffer", include_str!("activation_buffer.v")),
     ("lane_agu", include_str!("lane_agu.v")),

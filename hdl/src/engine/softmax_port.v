@@ -22,7 +22,7 @@ module softmax_port #(
     input  wire [WB*8-1:0] read_word,
     output reg             write_valid_q,
     output reg  [AW-1:0]   write_addr_q,
-    output reg  [WB*8-1:0] write_data_q
+    output wire [WB*8-1:0] write_data
 );
     localparam WB_M1 = WB - 1;
     reg [LW-1:0] rd_lane_q, wr_lane_q;
@@ -35,36 +35,39 @@ module softmax_port #(
         end
     end
     delay_line #(.WIDTH(LW), .STAGES(3)) u_lane (.clk(clk), .in(rd_lane_q), .out(sel_lane));
-    reg [7:0] selected;
-    integer i;
-    always @* begin
-        selected = 8'd0;
-        for (i = 0; i < WB; i = i + 1)
-            selected = selected | (read_word[i*8 +: 8] & {8{sel_lane == i[LW-1:0]}});
-    end
+    wire [7:0] selected;
+    word_select #(.N(WB), .W(8), .SW(LW)) u_selected (
+        .words(read_word), .select(sel_lane), .word(selected)
+    );
     always @(posedge clk) rd_data_q <= selected;
 
     wire wr_first = wr_index == 0;
     wire wr_final = {1'b0, wr_index} + 11'd1 == length;
     wire [LW-1:0] wr_lane = wr_first ? {LW{1'b0}} : wr_lane_q;
-    reg [WB*8-1:0] assembly_q, assembly;
     reg [AW-1:0]   next_addr_q;
     wire [AW-1:0]  wr_addr = wr_first ? out_base : next_addr_q;
     wire wr_full = wr_lane == WB_M1[LW-1:0];
-    integer j;
-    always @* begin
-        assembly = wr_first ? {WB*8{1'b0}} : assembly_q;
-        for (j = 0; j < WB; j = j + 1)
-            if (wr_lane == j[LW-1:0]) assembly[j*8 +: 8] = wr_data;
-    end
     always @(posedge clk) begin
         write_valid_q <= wr_en && (wr_full || wr_final);
         write_addr_q  <= wr_addr;
-        write_data_q  <= assembly;
         if (wr_en) begin
-            assembly_q  <= wr_full ? {WB*8{1'b0}} : assembly;
             wr_lane_q   <= wr_full ? {LW{1'b0}} : wr_lane + 1'b1;
             next_addr_q <= wr_full ? wr_addr + out_plane : wr_addr;
         end
     end
+    // the first byte of a word clears the others
+    genvar j;
+    generate
+        for (j = 0; j < WB; j = j + 1) begin : gen_byte
+            localparam LANE = j;
+            reg [7:0] byte_q;
+            always @(posedge clk) begin
+                if (wr_en) begin
+                    if (wr_lane == LANE[LW-1:0]) byte_q <= wr_data;
+                    else if (wr_lane == 0) byte_q <= 8'd0;
+                end
+            end
+            assign write_data[j*8 +: 8] = byte_q;
+        end
+    endgenerate
 endmodule
