@@ -18,8 +18,17 @@ mod project;
 use graphs_support::{Graph, run, window};
 use layers_support::Rng;
 use macforge_numeric::pool::Mean;
-use macforge_numeric::{AffineParams, AveragePoolRule, Clamp, Semantics};
+use macforge_numeric::{
+    AffineParams, AveragePoolRule, BinaryFunction, BinaryRule, Clamp, FloatOperation, Semantics,
+};
 use macforge_quant::{QGraph, Window};
+
+const UNIT: Window = Window {
+    kernel: [1, 1],
+    stride: [1, 1],
+    dilation: [1, 1],
+    pad: [0, 0],
+};
 
 #[track_caller]
 fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
@@ -97,6 +106,52 @@ fn averages_divide_by_the_values_inside_of_the_image() {
     let counted = ort(g.params_of(a), 19, Some(9));
     let y = g.average_to(a, window([3, 3], [1, 1], [1, 1]), [5, 6], counted);
     assert_exact("onnxruntime", &["3x8x4"], &g.finish(&[y]));
+}
+
+#[test]
+fn the_smaller_and_the_larger_of_two_tensors() {
+    let int8 = Clamp { lo: -128, hi: 127 };
+    for (case, minimum) in [("minimum", true), ("maximum", false)] {
+        let mut g = Graph::new(35);
+        let x = g.input(&[4, 5, 6]);
+        let a = g.conv(x, 9, UNIT);
+        let b = g.conv(x, 9, window([3, 3], [1, 1], [1, 1]));
+        let function = match minimum {
+            true => BinaryFunction::Minimum,
+            false => BinaryFunction::Maximum,
+        };
+        let raw = |a: AffineParams, _, _| BinaryRule::new(function, a.zero_point);
+        let y = g.binary([a, b], &[4, 5, 9], raw);
+        let y = g.binary([y, y], &[4, 5, 9], |a, _, _| {
+            raw(a, a, a).clamped(int8, true)
+        });
+        assert_exact(case, &["3x8x4"], &g.finish(&[y]));
+
+        let mut g = Graph::new(36);
+        let x = g.input(&[4, 5, 6]);
+        let operation = match minimum {
+            true => FloatOperation::Min,
+            false => FloatOperation::Max,
+        };
+        let real = |a, b, y| BinaryRule::float(operation, a, b, y).expect("plain scales");
+        let a = g.conv(x, 6, UNIT);
+        let row = g.conv(x, 6, window([4, 1], [1, 1], [0, 0]));
+        let y = g.binary([row, a], &[4, 5, 6], real);
+        let single = g.conv(x, 1, UNIT);
+        let y = g.binary([y, single], &[4, 5, 6], real);
+        assert_exact("float", &["5x6x3"], &g.finish(&[y]));
+    }
+}
+
+#[test]
+fn differences_are_sums() {
+    let mut g = Graph::new(37);
+    let x = g.input(&[4, 5, 6]);
+    let a = g.conv(x, 6, UNIT);
+    let sub = |a, b, y| BinaryRule::tflite_sub(a, b, y).expect("plain scales");
+    let y = g.binary([x, a], &[4, 5, 6], sub);
+    let y = g.binary([y, x], &[4, 5, 6], sub);
+    assert_exact("sub", &["3x8x4"], &g.finish(&[y]));
 }
 
 #[test]

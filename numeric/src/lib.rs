@@ -20,6 +20,7 @@
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
 //! | [`binary`] | rules of two operands: TFLite's ADD, SUB, MUL, onnxruntime's, minimum and maximum |
 //! | [`mul_add`] | a weighted sum's proved form as one multiply-add |
+//! | [`extremum`] | minimum and maximum as the larger of two table values |
 //! | [`float_functions`] | onnxruntime's float32 element-wise functions |
 //! | [`pool`] | average pooling |
 //! | [`transcendental`] | gemmlowp's exponential, logistic function and tanh on fixed point |
@@ -33,6 +34,7 @@
 pub mod binary;
 pub mod dynamic;
 pub mod error;
+pub mod extremum;
 pub mod fixed;
 pub mod float_functions;
 pub mod float_rows;
@@ -58,6 +60,7 @@ pub mod unary;
 
 pub use binary::{BinaryFunction, BinaryRule, FloatOperation, WeightedSum};
 pub use error::NumericError;
+pub use extremum::Extremum;
 pub use format::{AffineParams, Clamp, Semantics};
 pub use half_table::HalfTables;
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};

@@ -328,6 +328,25 @@ impl Graph {
         self.node(QOp::Binary(rule), &[a, b], y)
     }
 
+    /// An element-wise function of two tensors; the rule is made from the parameters of the operands and of
+    /// the output, which are drawn.
+    pub fn binary(
+        &mut self,
+        [a, b]: [TensorId; 2],
+        shape: &[usize],
+        rule: impl Fn(AffineParams, AffineParams, AffineParams) -> BinaryRule,
+    ) -> TensorId {
+        let out = AffineParams {
+            // no simple ratio, which would put many sums on ties
+            scale: 0.05 * (0.6137 + 0.010_73 * self.rng.within(0, 99) as f32),
+            zero_point: self.rng.within(-128, 127) as i32,
+        };
+        let rule = rule(self.params_of(a), self.params_of(b), out);
+        let zero_point = rule.zero_point;
+        let y = self.tensor_with(shape, AffineParams { zero_point, ..out });
+        self.node(QOp::Binary(rule), &[a, b], y)
+    }
+
     pub fn softmax(&mut self, x: TensorId) -> TensorId {
         let quant = AffineParams {
             scale: 1.0 / 256.0,

@@ -9,6 +9,7 @@ pub use tflite::{TfliteAdd, TfliteMul};
 pub use weighted::WeightedSum;
 
 use crate::error::Result;
+use crate::extremum::Extremum;
 use crate::format::{AffineParams, Clamp};
 
 /// A function of two int8 values, with the bounds of its result.
@@ -157,8 +158,12 @@ impl BinaryRule {
         self.clamp.apply(self.unclamped(a, b)) as i8
     }
 
-    /// Whether a pair's result counts as a saturation, see [`Clamp::saturates`].
+    /// Whether a pair's result counts as a saturation, see [`Clamp::saturates`]. A minimum or maximum
+    /// chooses between tabulated values, which never count.
     pub fn saturates(&self, a: i8, b: i8) -> bool {
+        if Extremum::takes_smaller(self).is_some() {
+            return false;
+        }
         self.clamp
             .saturates(self.unclamped(a, b), self.lower_is_activation)
     }

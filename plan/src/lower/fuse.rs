@@ -120,7 +120,11 @@ impl Pass<'_> {
     }
 
     /// Input `which` of node `index`, repeated to the output's shape.
-    fn repeated_operand(&mut self, index: usize, which: usize) -> Result<Region, PlanError> {
+    pub(super) fn repeated_operand(
+        &mut self,
+        index: usize,
+        which: usize,
+    ) -> Result<Region, PlanError> {
         let node = &self.graph.nodes[index];
         let wanted = self.graph.tensor(node.output).hwc();
         let mut region = self.aligned_operand(index, which)?;
@@ -129,7 +133,7 @@ impl Pass<'_> {
             let zero_point = self.zero_point(node.inputs[which]);
             let kind = select::channels(1, wanted[2], zero_point, |_| Some(0));
             let output = self.area(&format!("{}_repeated", node.name), [h, w, wanted[2]]);
-            self.layer(index, region, kind, true, output.clone());
+            self.select_layer(index, region, kind, zero_point, output.clone());
             region = output;
         }
         Ok(region.repeated(wanted))

@@ -4,6 +4,7 @@
 
 mod average;
 mod boundary;
+mod extremum;
 mod fuse;
 mod movement;
 mod reshape;
@@ -17,6 +18,7 @@ use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy, unit_window}
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
 use crate::{constant_channels, convolution, staircases};
+use macforge_numeric::Extremum;
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -206,6 +208,9 @@ impl<'a> Pass<'a> {
             QOp::ConvTranspose2d(conv) => self.transpose_conv(index, conv)?,
             QOp::Softmax(_) => self.softmax(index)?,
             QOp::Table(table) => self.table(index, table)?,
+            QOp::Binary(rule) if Extremum::takes_smaller(rule).is_some() => {
+                self.extremum(index, rule)?;
+            }
             QOp::Binary(_) => self.add(index)?,
             QOp::Concat(axis) => self.concat(index, *axis)?,
             QOp::Slice { start, step } => self.slice(index, start, step)?,
@@ -338,6 +343,22 @@ impl<'a> Pass<'a> {
         });
     }
 
+    /// A layer of [`select`] on a tensor that need not be the node's first input.
+    fn select_layer(
+        &mut self,
+        index: usize,
+        input: Region,
+        kind: LayerKind,
+        zero_point: i32,
+        output: Region,
+    ) {
+        self.layer(index, input, kind, true, output);
+        self.layers
+            .last_mut()
+            .expect("just pushed")
+            .input_zero_point = zero_point;
+    }
+
     /// The output of node `index` is complete with the last layer, and lies in `region`.
     fn complete(&mut self, index: usize, region: Region) {
         let last = self.layers.last_mut().expect("a node's layer");
@@ -394,7 +415,7 @@ impl<'a> Pass<'a> {
             region.hwc,
         );
         let kind = select::channels(region.hwc[2], region.hwc[2], zero_point, Some);
-        self.layer(index, region, kind, true, output.clone());
+        self.select_layer(index, region, kind, zero_point, output.clone());
         output
     }
 

@@ -89,7 +89,7 @@ impl Pass<'_> {
                     ..*window
                 };
             }
-            self.layer(index, region, kind, true, output.clone());
+            self.select_layer(index, region, kind, zero_point, output.clone());
             return Ok(output);
         }
         Err(unsupported(
@@ -105,6 +105,6 @@ impl Pass<'_> {
             return self.copy_to(index, from, to);
         }
         let kind = select::channels(from.hwc[2], from.hwc[2], zero_point, Some);
-        self.layer(index, from, kind, true, to);
+        self.select_layer(index, from, kind, zero_point, to);
     }
 }
