@@ -26,6 +26,7 @@
 //! | [`transcendental`] | gemmlowp's exponential, logistic function and tanh on fixed point |
 //! | [`softmax`] | TFLite's int8 softmax |
 //! | [`half_table`] | 16-bit functions as tables, proved on every input |
+//! | [`fp16`] | IEEE binary16 by its bits: arithmetic, conversions, functions |
 //! | [`lstm`] | TFLite's LSTM with int8 activations and an int16 cell state |
 //! | [`mean`] | TFLite's MEAN as a requantizer of the sum |
 //! | [`unary`] | TFLite's LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, PRELU |
@@ -39,6 +40,7 @@ pub mod fixed;
 pub mod float_functions;
 pub mod float_rows;
 pub mod format;
+pub mod fp16;
 pub mod half_table;
 pub mod interval;
 pub mod lane;
@@ -62,6 +64,7 @@ pub use binary::{BinaryFunction, BinaryRule, FloatOperation, WeightedSum};
 pub use error::NumericError;
 pub use extremum::Extremum;
 pub use format::{AffineParams, Clamp, Semantics};
+pub use fp16::{Fp16, Fp16Factor, Fp16Quantizer, Fp16Tables};
 pub use half_table::HalfTables;
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};
 pub use lane::{LaneConstants, TieWindow};
