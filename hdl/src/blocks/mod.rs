@@ -8,6 +8,7 @@
 //! | [`requant_lane`] | accumulator to int8 ([`macforge_numeric::LaneConstants`]) |
 //! | [`add_lane`] | residual addition ([`macforge_numeric::MulAdd`]) |
 //! | [`quantize_f32`], [`dequantize_f32`] | float32 to int8 and back ([`AffineParams`]) |
+//! | [`fp16`] | IEEE binary16 arithmetic and conversions ([`macforge_numeric::Fp16`]) |
 //! | [`high_product`] | gemmlowp's rounding doubling high product |
 //! | [`softmax_unit`] | softmax of a vector ([`SoftmaxRule`]) |
 
@@ -16,6 +17,7 @@ mod booth;
 pub mod channel_mul;
 mod clamp;
 pub mod dequantize_f32;
+pub mod fp16;
 pub mod high_product;
 pub mod packed_mac;
 pub mod quantize_f32;

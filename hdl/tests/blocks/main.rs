@@ -3,6 +3,7 @@
 mod add_and_boundary;
 mod channel_mul;
 mod common;
+mod fp16;
 mod lstm_unit;
 mod packed_mac;
 mod requant_lane;

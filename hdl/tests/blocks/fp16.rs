@@ -1,0 +1,172 @@
+//! The FP16 lane against `macforge_numeric::fp16`.
+
+use crate::common::{Random, assert_clean, bits, block, value};
+use macforge_hdl::blocks::fp16::{add, dequantize, mul, quantize};
+use macforge_hdl::typed::Module;
+use macforge_numeric::{Clamp, Fp16, Fp16Factor, Fp16Quantizer};
+use macforge_sim::{Block, VectorInput};
+
+/// Numbers at the edges of every class, with both signs, and their neighbours.
+fn corners() -> Vec<u16> {
+    let edges: [u16; 24] = [
+        0, 0x0001, 0x0002, 0x01ff, 0x0200, 0x03ff, 0x0400, 0x0401, 0x2400, 0x3bff, 0x3c00, 0x3c01,
+        0x7bff, 0x7c00, 0x7c01, 0x7e00, 0x7fff, 0x3555, 0x4248, 0x07ff, 0x0800, 0x7800, 0x0fff,
+        0x43ff,
+    ];
+    edges.into_iter().flat_map(|x| [x, x | 0x8000]).collect()
+}
+
+/// All pairs of corners, every number with one and with every corner, and `count` random pairs, half
+/// of them of similar exponents.
+fn pairs(count: u64) -> impl Iterator<Item = [u16; 2]> {
+    let corners = corners();
+    let with_all = corners.clone().into_iter().step_by(7);
+    let edges = corners.clone().into_iter();
+    let edges = edges.flat_map(move |a| corners.clone().into_iter().map(move |b| [a, b]));
+    let all = with_all.flat_map(|a| (0..=u16::MAX).flat_map(move |b| [[a, b], [b, a]]));
+    let mut random = Random(1);
+    let drawn = (0..count).map(move |index| {
+        let r = random.next();
+        let (a, b) = (r as u16, (r >> 16) as u16);
+        let distance = ((r >> 40) as u16 % 7) << 10;
+        let near = (a & 0x7c00).wrapping_add(distance).wrapping_sub(3 << 10);
+        let close = b & 0x83ff | near & 0x7c00;
+        [a, if index % 2 == 0 { b } else { close }]
+    });
+    edges.chain(all).chain(drawn)
+}
+
+/// Vectors at a time.
+const BATCH: usize = 1 << 18;
+
+fn compare_pairs(module: &Module, latency: usize, rule: fn(Fp16, Fp16) -> Fp16, count: u64) {
+    let built = [module.build()];
+    assert_clean(&built);
+    let mut unit = block(&built);
+    let mut pairs = pairs(count);
+    let mut compared = 0;
+    loop {
+        let batch: Vec<[u16; 2]> = pairs.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
+        }
+        let operands = [0, 1].map(|i| batch.iter().map(|p| p[i].into()).collect::<Vec<u64>>());
+        let inputs = [("a", &operands[0]), ("b", &operands[1])];
+        let found = run(&mut unit, latency, &inputs, &["y_q"]);
+        for (&[a, b], &found) in batch.iter().zip(&found[0]) {
+            let wanted = rule(Fp16::from_bits(a), Fp16::from_bits(b));
+            assert_eq!(found, u64::from(wanted.to_bits()), "{a:04x}, {b:04x}: {found:04x}");
+        }
+        compared += batch.len() as u64;
+    }
+    assert!(compared > count + 900_000);
+}
+
+fn run(
+    unit: &mut Block,
+    latency: usize,
+    inputs: &[(&str, &Vec<u64>)],
+    outputs: &[&str],
+) -> Vec<Vec<u64>> {
+    let inputs: Vec<VectorInput> = inputs
+        .iter()
+        .map(|&(port, values)| VectorInput { port, values })
+        .collect();
+    unit.run_vectors(Some("clk"), latency, &inputs, outputs)
+        .unwrap()
+}
+
+#[test]
+fn sum_equals_its_rule_on_corners_and_random_pairs() {
+    compare_pairs(&add::module(), add::LATENCY, Fp16::plus, 200_000);
+}
+
+#[test]
+fn product_equals_its_rule_on_corners_and_random_pairs() {
+    compare_pairs(&mul::module(), mul::LATENCY, Fp16::times, 200_000);
+}
+
+#[test]
+#[ignore = "ten million pairs"]
+fn sum_equals_its_rule_on_ten_million_pairs() {
+    compare_pairs(&add::module(), add::LATENCY, Fp16::plus, 10_000_000);
+}
+
+#[test]
+#[ignore = "ten million pairs"]
+fn product_equals_its_rule_on_ten_million_pairs() {
+    compare_pairs(&mul::module(), mul::LATENCY, Fp16::times, 10_000_000);
+}
+
+#[test]
+fn dequantized_sums_equal_their_rule() {
+    let built = [dequantize::module().build()];
+    assert_clean(&built);
+    let mut unit = block(&built);
+    let mut random = Random(5);
+    let operands = (0..300_000u64).map(|_| {
+        let acc = random.signed(32);
+        let r = random.next();
+        // mostly where the result is neither zero nor infinite
+        let size = 64 - acc.unsigned_abs().leading_zeros() as i32;
+        let exponent = match r % 8 {
+            0 => (r >> 8) as i32 % 64,
+            _ => (r >> 8) as i32 % 46 - 44 - size,
+        };
+        let multiplier = 1 << 16 | (r >> 48) as u32;
+        let factor = Fp16Factor {
+            multiplier,
+            exponent: exponent.clamp(-64, 63),
+        };
+        (acc, factor)
+    });
+    let operands: Vec<(i64, Fp16Factor)> = operands.collect();
+    let column = |f: fn(&(i64, Fp16Factor)) -> u64| operands.iter().map(f).collect::<Vec<u64>>();
+    let accs = column(|x| bits(x.0, 32));
+    let multipliers = column(|x| x.1.multiplier.into());
+    let exponents = column(|x| bits(x.1.exponent.into(), 7));
+    let inputs = [
+        ("acc", &accs),
+        ("multiplier", &multipliers),
+        ("exponent", &exponents),
+    ];
+    let found = run(&mut unit, dequantize::LATENCY, &inputs, &["y_q"]);
+    let mut seen = [0u32; 3];
+    for (&(acc, factor), &found) in operands.iter().zip(&found[0]) {
+        let wanted = factor.dequantize(acc);
+        assert_eq!(found, u64::from(wanted.to_bits()), "{acc} * {factor:?}");
+        seen[usize::from(wanted.abs().to_bits() >= 0x400) + usize::from(wanted.is_infinite())] += 1;
+    }
+    assert!(seen.iter().all(|&n| n > 10_000), "{seen:?}");
+}
+
+#[test]
+fn quantized_numbers_equal_their_rule_on_all_inputs() {
+    let built = [quantize::module().build()];
+    assert_clean(&built);
+    let mut unit = block(&built);
+    for (scale, zero_point) in [
+        (1.0 / 128.0, 0),
+        (0.007_93, -3),
+        (3.1e-5, 127),
+        (900.0, -128),
+        (1e-13, 5),
+        (4e13, 1),
+    ] {
+        let quantizer = Fp16Quantizer::new(scale, zero_point).unwrap();
+        let Fp16Factor { multiplier, exponent } = quantizer.factor;
+        unit.poke("multiplier", multiplier.into()).unwrap();
+        unit.poke_signed("exponent", exponent.into()).unwrap();
+        unit.poke_signed("zero_point", zero_point.into()).unwrap();
+        let all: Vec<u64> = (0..1 << 16).collect();
+        let outputs = ["q_q", "saturated_q"];
+        let found = run(&mut unit, quantize::LATENCY, &[("x", &all)], &outputs);
+        for x in 0..=u16::MAX {
+            let wanted = quantizer.unclamped(Fp16::from_bits(x));
+            let q = value(found[0][usize::from(x)], 8);
+            assert_eq!(q, i64::from(Clamp::INT8.apply(wanted)), "{x:04x}");
+            let cut = Clamp::INT8.saturates(wanted, false);
+            assert_eq!(found[1][usize::from(x)], u64::from(cut), "{x:04x}");
+        }
+    }
+}
