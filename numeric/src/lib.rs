@@ -27,6 +27,7 @@
 //! | [`softmax`] | TFLite's int8 softmax |
 //! | [`half_table`] | 16-bit functions as tables, proved on every input |
 //! | [`fp16`] | IEEE binary16 by its bits: arithmetic, conversions, functions |
+//! | [`fp16_lstm`] | an LSTM with int8 weights, FP16 gates and cell state |
 //! | [`lstm`] | TFLite's LSTM with int8 activations and an int16 cell state |
 //! | [`mean`] | TFLite's MEAN as a requantizer of the sum |
 //! | [`unary`] | TFLite's LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, PRELU |
@@ -41,6 +42,7 @@ pub mod float_functions;
 pub mod float_rows;
 pub mod format;
 pub mod fp16;
+pub mod fp16_lstm;
 pub mod half_table;
 pub mod interval;
 pub mod lane;
@@ -65,6 +67,7 @@ pub use error::NumericError;
 pub use extremum::Extremum;
 pub use format::{AffineParams, Clamp, Semantics};
 pub use fp16::{Fp16, Fp16Factor, Fp16Quantizer, Fp16Tables};
+pub use fp16_lstm::Fp16LstmRule;
 pub use half_table::HalfTables;
 pub use interval::{Interval, accumulator_interval, partial_sum_interval};
 pub use lane::{LaneConstants, TieWindow};

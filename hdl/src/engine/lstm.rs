@@ -1,4 +1,5 @@
-//! The LSTM unit: [`macforge_numeric::LstmRule`] over a sequence in the activation buffer.
+//! The LSTM unit: [`macforge_numeric::LstmRule`] or [`macforge_numeric::Fp16LstmRule`] over a sequence
+//! in the activation buffer.
 //!
 //! | module | does |
 //! | --- | --- |
@@ -6,9 +7,11 @@
 //! | `lstm_loader`, `lstm_vector` | input vectors from the buffer; vectors of bytes |
 //! | `lstm_gates` | the eight sums of a unit |
 //! | `lstm_scale` | TFLite's multiplier with both roundings |
-//! | `lstm_activation` | logistic function and tanh from tables |
+//! | `lstm_activation` | 16-bit logistic function and tanh from tables |
+//! | `fp16_activation` | the same in FP16; the rest of its datapath are blocks ([`crate::blocks::fp16`]) |
 //! | `lstm_writer` | hidden state into the buffer |
-//! | `lstm_weight_rom`, `lstm_param_rom`, `lstm_base_rom`, `lstm_delta_rom` | memories |
+//! | `lstm_weight_rom`, `lstm_param_rom` | memories of both |
+//! | `lstm_base_rom`, `lstm_delta_rom` or `fp16_tanh_rom` | tables |
 //!
 //! Memory images, all for `$readmemh`:
 //!
@@ -16,12 +19,15 @@
 //!   word; a word holds `K` bytes per gate, input gate lowest.
 //! * `lstm_params.mem`: eight words per unit, for each gate its input's and its hidden state's sum:
 //!   bias (32 bits, zero point folded in), multiplier (31), left shift (3), right shift (5), lowest
-//!   first.
+//!   first; with FP16 bias (32), multiplier (17), exponent (7).
 //! * `lstm_base.mem`, `lstm_delta.mem`: [`macforge_numeric::HalfTables`], function by function.
+//! * `fp16_tanh.mem`: [`macforge_numeric::Fp16Tables`]' tanh.
 
 use super::{index_bits, module, render, rom};
 use crate::VerilogModule;
-use macforge_numeric::{HalfTables, LstmRule};
+use crate::blocks::fp16::{add, dequantize, mul, quantize};
+use macforge_numeric::fp16::{TANH_FIRST, TANH_ONE};
+use macforge_numeric::{Fp16Quantizer, HalfTables, LstmRule};
 use serde::Serialize;
 use tera::Context;
 
@@ -42,36 +48,54 @@ pub struct LstmUnit {
     /// Cycles from one unit to the next: at least a unit's products and [`SUMS`], and even, so that
     /// the lookups of gates and cell state take turns.
     pub interval: usize,
-    /// Integer bits of the cell state.
-    pub cell_integer_bits: u32,
-    /// Bound of the cell state; 0 where it is not clipped.
-    pub clip: i16,
     /// Zero point of the hidden state.
     pub zero_point: i32,
-    /// Factor of the hidden state: multiplier.
-    pub output_multiplier: i32,
-    /// Factor of the hidden state: right shift.
-    pub output_right: i32,
-    /// Functions in the tables.
-    pub functions: usize,
-    /// Block size of the tables, as a power of two.
-    pub table_block: u32,
-    /// Bits of a table's difference.
-    pub delta_width: u32,
+    /// From the sums to the hidden state.
+    #[serde(skip)]
+    pub datapath: Datapath,
 }
 
-const PARTS: [(&str, &str); 6] = [
+/// What computes gates and states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Datapath {
+    /// TFLite's fixed-point numbers.
+    Integer {
+        /// Integer bits of the cell state.
+        cell_integer_bits: u32,
+        /// Bound of the cell state; 0 where it is not clipped.
+        clip: i16,
+        /// Factor of the hidden state: multiplier.
+        output_multiplier: i32,
+        /// Factor of the hidden state: right shift.
+        output_right: i32,
+        /// Functions in the tables.
+        functions: usize,
+        /// Block size of the tables, as a power of two.
+        table_block: u32,
+        /// Bits of a table's difference.
+        delta_width: u32,
+    },
+    /// FP16, with the quantizer of the hidden state.
+    Fp16(Fp16Quantizer),
+}
+
+const PARTS: [(&str, &str); 4] = [
     ("lstm_loader", include_str!("lstm_loader.v")),
     ("lstm_vector", include_str!("lstm_vector.v")),
     ("lstm_gates", include_str!("lstm_gates.v")),
-    ("lstm_scale", include_str!("lstm_scale.v")),
-    ("lstm_activation", include_str!("lstm_activation.v")),
     ("lstm_writer", include_str!("lstm_writer.v")),
 ];
+const INTEGER_PARTS: [(&str, &str); 2] = [
+    ("lstm_scale", include_str!("lstm_scale.v")),
+    ("lstm_activation", include_str!("lstm_activation.v")),
+];
+
+/// Cycles from the argument to the value of `fp16_activation`.
+pub const FP16_ACTIVATION_LATENCY: usize = 5 + add::LATENCY;
 
 impl LstmUnit {
-    /// A unit for a rule and its tables, with `parallel` and `interval`.
-    pub fn new(
+    /// A unit for TFLite's rule and its tables, with `parallel` and `interval`.
+    pub fn integer(
         [inputs, units, length]: [usize; 3],
         [parallel, interval]: [usize; 2],
         rule: &LstmRule,
@@ -83,14 +107,33 @@ impl LstmUnit {
             length,
             parallel,
             interval,
-            cell_integer_bits: rule.cell_integer_bits,
-            clip: rule.cell_clip.unwrap_or(0),
             zero_point: rule.output_zero_point,
-            output_multiplier: rule.output.multiplier,
-            output_right: -rule.output.shift,
-            functions: tables.base.len(),
-            table_block: tables.block_bits,
-            delta_width: tables.delta_bits,
+            datapath: Datapath::Integer {
+                cell_integer_bits: rule.cell_integer_bits,
+                clip: rule.cell_clip.unwrap_or(0),
+                output_multiplier: rule.output.multiplier,
+                output_right: -rule.output.shift,
+                functions: tables.base.len(),
+                table_block: tables.block_bits,
+                delta_width: tables.delta_bits,
+            },
+        }
+    }
+
+    /// A unit with FP16 gates and cell state.
+    pub fn fp16(
+        [inputs, units, length]: [usize; 3],
+        [parallel, interval]: [usize; 2],
+        output: Fp16Quantizer,
+    ) -> Self {
+        Self {
+            inputs,
+            units,
+            length,
+            parallel,
+            interval,
+            zero_point: output.zero_point,
+            datapath: Datapath::Fp16(output),
         }
     }
 
@@ -104,22 +147,35 @@ impl LstmUnit {
         self.parallel.next_power_of_two().trailing_zeros() as usize
     }
 
-    /// The unit's modules; `lstm_unit` is the last one. They need `high_product`, `delay_line` and
-    /// `sum_tree` besides.
+    /// The unit's modules; `lstm_unit` is the last one. They need `delay_line` and `sum_tree` besides,
+    /// and `high_product` or the blocks of the FP16 lane.
     ///
     /// # Errors
     /// A template does not render; that is a defect of the template.
     pub fn render(&self) -> Result<Vec<VerilogModule>, tera::Error> {
-        let mut modules: Vec<VerilogModule> = PARTS.iter().map(|(n, t)| module(n, t)).collect();
-        for (name, file) in [
-            ("lstm_weight_rom", "lstm_weights.mem"),
-            ("lstm_param_rom", "lstm_params.mem"),
-            ("lstm_base_rom", "lstm_base.mem"),
-            ("lstm_delta_rom", "lstm_delta.mem"),
-        ] {
-            modules.push(rom(name, file, "block")?);
-        }
-        let text = render(include_str!("lstm_unit.v.tera"), &self.context()?)?;
+        let mut context = self.context()?;
+        let parts = |parts: &[(&str, &str)]| -> Vec<VerilogModule> {
+            parts.iter().map(|(n, t)| module(n, t)).collect()
+        };
+        let mut modules = parts(&PARTS);
+        modules.push(rom("lstm_weight_rom", "lstm_weights.mem", "block")?);
+        modules.push(rom("lstm_param_rom", "lstm_params.mem", "block")?);
+        let datapath = match self.datapath {
+            Datapath::Integer { .. } => {
+                modules.extend(parts(&INTEGER_PARTS));
+                modules.push(rom("lstm_base_rom", "lstm_base.mem", "block")?);
+                modules.push(rom("lstm_delta_rom", "lstm_delta.mem", "block")?);
+                include_str!("lstm_integer.v.tera")
+            }
+            Datapath::Fp16(_) => {
+                modules.push(fp16_tanh_rom()?);
+                modules.push(fp16_activation()?);
+                include_str!("lstm_fp16.v.tera")
+            }
+        };
+        let datapath = render(datapath, &context)?;
+        context.insert("datapath", &datapath);
+        let text = render(include_str!("lstm_unit.v.tera"), &context)?;
         modules.push(module("lstm_unit", &text));
         Ok(modules)
     }
@@ -128,9 +184,7 @@ impl LstmUnit {
         let mut context = Context::from_serialize(self)?;
         let [input_steps, hidden_steps] = self.steps();
         let steps = input_steps + hidden_steps;
-        let function_width = index_bits(self.functions);
         let lane_width = index_bits(self.parallel);
-        let enter_shift = 15 + self.cell_integer_bits;
         let numbers = [
             ("input_steps", input_steps),
             ("steps", steps),
@@ -142,28 +196,98 @@ impl LstmUnit {
             ("weight_width", index_bits(self.units * steps)),
             ("param_depth", self.units * SUMS),
             ("param_width", index_bits(self.units * SUMS)),
-            ("function_width", function_width),
-            ("enter_shift", enter_shift as usize),
-            ("enter_pad", self.cell_integer_bits as usize),
-            ("keep_half", 1 << 14),
-            ("enter_half", 1 << (enter_shift - 1)),
             ("zero_point_bits", usize::from(self.zero_point as u8)),
-            (
-                "zero_point_magnitude",
-                self.zero_point.unsigned_abs() as usize,
-            ),
         ];
         for (name, value) in numbers {
             context.insert(name, &value);
         }
-        let function = |index: usize| format!("{function_width}'d{index}");
-        context.insert("tanh_function", &function(1));
-        context.insert("cell_function", &function(self.functions - 1));
         context.insert("lane_last", &format!("{lane_width}'d{}", self.parallel - 1));
+        self.datapath.describe(self.zero_point, &mut context);
         Ok(context)
     }
+}
+
+impl Datapath {
+    /// What its template needs.
+    fn describe(&self, zero_point: i32, context: &mut Context) {
+        context.insert("fp16", &matches!(self, Datapath::Fp16(_)));
+        match *self {
+            Datapath::Integer {
+                cell_integer_bits,
+                clip,
+                output_multiplier,
+                output_right,
+                functions,
+                table_block,
+                delta_width,
+            } => {
+                let enter_shift = 15 + cell_integer_bits;
+                let function_width = index_bits(functions);
+                for (name, value) in [
+                    ("function_width", function_width),
+                    ("enter_shift", enter_shift as usize),
+                    ("enter_pad", cell_integer_bits as usize),
+                    ("keep_half", 1 << 14),
+                    ("enter_half", 1 << (enter_shift - 1)),
+                    ("zero_point_magnitude", zero_point.unsigned_abs() as usize),
+                    ("table_block", table_block as usize),
+                    ("delta_width", delta_width as usize),
+                ] {
+                    context.insert(name, &value);
+                }
+                context.insert("clip", &clip);
+                context.insert("output_multiplier", &output_multiplier);
+                context.insert("output_right", &output_right);
+                let function = |index: usize| format!("{function_width}'d{index}");
+                context.insert("tanh_function", &function(1));
+                context.insert("cell_function", &function(functions - 1));
+            }
+            Datapath::Fp16(output) => {
+                context.insert("output_multiplier", &output.factor.multiplier);
+                context.insert("output_exponent", &output.factor.exponent);
+                for (name, value) in [
+                    ("dequantize_latency", dequantize::LATENCY),
+                    ("add_latency", add::LATENCY),
+                    ("mul_latency", mul::LATENCY),
+                    ("quantize_latency", quantize::LATENCY),
+                    ("activation_latency", FP16_ACTIVATION_LATENCY),
+                    ("cell_wait", CELL_WAIT),
+                ] {
+                    context.insert(name, &value);
+                }
+            }
+        }
+    }
+}
+
+/// Cycles that an FP16 cell state waits, so that from a unit's last gate to it an odd number goes by.
+const CELL_WAIT: usize = (FP16_ACTIVATION_LATENCY + mul::LATENCY + add::LATENCY + 1) % 2;
+
+/// The table of [`fp16_activation`].
+///
+/// # Errors
+/// As [`LstmUnit::render`].
+pub fn fp16_tanh_rom() -> Result<VerilogModule, tera::Error> {
+    rom("fp16_tanh_rom", "fp16_tanh.mem", "block")
+}
+
+/// Logistic function and tanh of FP16 numbers; needs `fp16_add`, `delay_line` and `fp16_tanh_rom`.
+///
+/// # Errors
+/// As [`LstmUnit::render`].
+pub fn fp16_activation() -> Result<VerilogModule, tera::Error> {
+    let mut context = Context::new();
+    context.insert("first", &format!("{TANH_FIRST:04x}"));
+    context.insert("one", &format!("{TANH_ONE:04x}"));
+    context.insert("add_latency", &add::LATENCY);
+    context.insert("latency", &FP16_ACTIVATION_LATENCY);
+    let text = render(include_str!("fp16_activation.v.tera"), &context)?;
+    Ok(module("fp16_activation", &text))
 }
 
 /// Cycles of a step besides its products and their tree (`(units - 1) * interval + steps + levels`): from the last sum to the last hidden value
 /// (queue, scaling, two activation functions, cell state, scaling), and to the next step.
 pub const STEP_CYCLES: usize = 57;
+
+/// The same with FP16.
+pub const FP16_STEP_CYCLES: usize = 108;

@@ -1,10 +1,11 @@
 //! The FP16 lane against `macforge_numeric::fp16`.
 
-use crate::common::{Random, assert_clean, bits, block, value};
+use crate::common::{Random, assert_clean, bits, block, shipped, value};
 use macforge_hdl::blocks::fp16::{add, dequantize, mul, quantize};
+use macforge_hdl::engine::{self, lstm::FP16_ACTIVATION_LATENCY};
 use macforge_hdl::typed::Module;
-use macforge_numeric::{Clamp, Fp16, Fp16Factor, Fp16Quantizer};
-use macforge_sim::{Block, VectorInput};
+use macforge_numeric::{Clamp, Fp16, Fp16Factor, Fp16Quantizer, Fp16Tables};
+use macforge_sim::{Block, BlockSource, VectorInput};
 
 /// Numbers at the edges of every class, with both signs, and their neighbours.
 fn corners() -> Vec<u16> {
@@ -168,5 +169,33 @@ fn quantized_numbers_equal_their_rule_on_all_inputs() {
             let cut = Clamp::INT8.saturates(wanted, false);
             assert_eq!(found[1][usize::from(x)], u64::from(cut), "{x:04x}");
         }
+    }
+}
+
+/// Both functions over all numbers; they may take turns from one cycle to the next.
+#[test]
+fn tanh_and_logistic_function_equal_their_rules_on_all_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = Fp16Tables::new().tanh;
+    let image: String = words.iter().map(|w| format!("{w:x}\n")).collect();
+    std::fs::write(folder.path().join("fp16_tanh.mem"), image).unwrap();
+    let delay = engine::common("delay_line").unwrap();
+    let rom = engine::lstm::fp16_tanh_rom().unwrap();
+    let top = engine::lstm::fp16_activation().unwrap();
+    let modules = [delay, add::module().build(), rom, top];
+    assert_clean(&modules);
+    let source = BlockSource::new("fp16_activation").memory_dir(folder.path());
+    let source = modules.iter().fold(source, |source, m| {
+        source.text(format!("{}.v", m.name), shipped(m))
+    });
+    let mut unit = source.build().unwrap();
+    let x: Vec<u64> = (0..1 << 17).map(|n| n >> 1).collect();
+    let logistic: Vec<u64> = (0..1 << 17).map(|n| n & 1).collect();
+    let inputs = [("x", &x), ("logistic", &logistic)];
+    let found = run(&mut unit, FP16_ACTIVATION_LATENCY, &inputs, &["y"]);
+    for ((&bits, &logistic), &found) in x.iter().zip(&logistic).zip(&found[0]) {
+        let x = Fp16::from_bits(bits as u16);
+        let wanted = if logistic == 1 { x.logistic() } else { x.tanh() };
+        assert_eq!(found, u64::from(wanted.to_bits()), "{x:?}, logistic {logistic}");
     }
 }

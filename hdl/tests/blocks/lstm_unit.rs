@@ -1,12 +1,14 @@
-//! The LSTM unit against `LstmRule`, step by step.
+//! The LSTM unit against `LstmRule` and `Fp16LstmRule`, step by step.
 
-use crate::common::{Random, assert_clean, shipped};
+use crate::common::{Random, assert_clean, bits, shipped};
 use macforge_hdl::VerilogModule;
-use macforge_hdl::blocks::high_product;
-use macforge_hdl::engine::lstm::STEP_CYCLES;
+use macforge_hdl::blocks::{fp16, high_product};
+use macforge_hdl::engine::lstm::{FP16_STEP_CYCLES, STEP_CYCLES};
 use macforge_hdl::engine::{self, LstmUnit};
 use macforge_numeric::lstm::{Factor, Gate};
-use macforge_numeric::{Clamp, HalfTables, LstmRule};
+use macforge_numeric::{
+    Clamp, Fp16, Fp16Factor, Fp16LstmRule, Fp16Quantizer, Fp16Tables, HalfTables, LstmRule,
+};
 use macforge_sim::{Block, BlockSource};
 use std::fs;
 use tempfile::TempDir;
@@ -33,17 +35,39 @@ fn rule(random: &mut Random, cell_integer_bits: u32, cell_clip: Option<i16>) -> 
     }
 }
 
+/// FP16 factors that spread the sums of a few thousand over both activation functions.
+fn fp16_rule(random: &mut Random, units: usize, output: Fp16Quantizer) -> Fp16LstmRule {
+    let mut factors = |lo: i32| {
+        let mut factor = |_| Fp16Factor {
+            multiplier: 1 << 16 | random.next() as u32 >> 16,
+            exponent: lo + (random.next() % 6) as i32,
+        };
+        [0; 4].map(|_| (0..units).map(&mut factor).collect())
+    };
+    Fp16LstmRule {
+        input: factors(-31),
+        recurrent: factors(-32),
+        output,
+    }
+}
+
+#[derive(Debug)]
+enum Rule {
+    Integer(LstmRule),
+    Fp16(Fp16LstmRule),
+}
+
 struct Layer {
     size: [usize; 3],
     parallel: usize,
-    rule: LstmRule,
+    rule: Rule,
     /// Per gate: weights of the input, of the hidden state, bias (zero points folded in).
     gates: Vec<[Vec<i8>; 2]>,
     bias: Vec<[Vec<i32>; 2]>,
 }
 
 impl Layer {
-    fn new(random: &mut Random, size: [usize; 3], parallel: usize, rule: LstmRule) -> Self {
+    fn new(random: &mut Random, size: [usize; 3], parallel: usize, rule: Rule) -> Self {
         let [inputs, units, _] = size;
         let mut weights = |n: usize| (0..n).map(|_| random.signed(8) as i8).collect();
         let gates = (0..4)
@@ -61,13 +85,14 @@ impl Layer {
     }
 
     fn unit(&self) -> LstmUnit {
-        let tables = HalfTables::new(self.rule.cell_integer_bits);
-        LstmUnit::new(
-            self.size,
-            [self.parallel, self.interval()],
-            &self.rule,
-            &tables,
-        )
+        let shape = [self.parallel, self.interval()];
+        match &self.rule {
+            Rule::Integer(rule) => {
+                let tables = HalfTables::new(rule.cell_integer_bits);
+                LstmUnit::integer(self.size, shape, rule, &tables)
+            }
+            Rule::Fp16(rule) => LstmUnit::fp16(self.size, shape, rule.output),
+        }
     }
 
     /// Words of products per unit.
@@ -82,7 +107,10 @@ impl Layer {
     fn modules(&self) -> Vec<VerilogModule> {
         let common = ["delay_line", "sum_tree"].map(|n| engine::common(n).unwrap());
         let mut modules: Vec<VerilogModule> = common.into();
-        modules.push(high_product::module().build());
+        match self.rule {
+            Rule::Integer(_) => modules.push(high_product::module().build()),
+            Rule::Fp16(_) => modules.extend(fp16::build()),
+        }
         modules.extend(self.unit().render().unwrap());
         modules
     }
@@ -109,33 +137,84 @@ impl Layer {
                 }
             }
             for gate in 0..4 {
-                for (matrix, factors) in [self.rule.input, self.rule.recurrent].iter().enumerate() {
-                    let Factor {
-                        multiplier, shift, ..
-                    } = factors[gate];
-                    let bias = self.bias[gate][matrix][unit] as u32;
-                    let word = u128::from(bias)
-                        | (multiplier as u128) << 32
-                        | (shift.max(0) as u128) << 63
-                        | ((-shift).max(0) as u128) << 66;
+                for matrix in 0..2 {
+                    let bias = u128::from(self.bias[gate][matrix][unit] as u32);
+                    let word = bias | self.factor(gate, matrix, unit) << 32;
                     params.push(format!("{word:x}"));
                 }
             }
         }
         write("lstm_weights.mem", weights);
         write("lstm_params.mem", params);
-        let tables = HalfTables::new(self.rule.cell_integer_bits);
-        let base = tables.base.iter().flatten();
-        write("lstm_base.mem", base.map(|v| format!("{v:x}")).collect());
-        let delta = tables.delta.iter().flatten();
-        write("lstm_delta.mem", delta.map(|v| format!("{v:x}")).collect());
+        match &self.rule {
+            Rule::Integer(rule) => {
+                let tables = HalfTables::new(rule.cell_integer_bits);
+                let base = tables.base.iter().flatten();
+                write("lstm_base.mem", base.map(|v| format!("{v:x}")).collect());
+                let delta = tables.delta.iter().flatten();
+                write("lstm_delta.mem", delta.map(|v| format!("{v:x}")).collect());
+            }
+            Rule::Fp16(_) => {
+                let tanh = Fp16Tables::new().tanh;
+                write("fp16_tanh.mem", tanh.iter().map(|v| format!("{v:x}")).collect());
+            }
+        }
+    }
+
+    /// A sum's factor as the parameter memory has it.
+    fn factor(&self, gate: usize, matrix: usize, unit: usize) -> u128 {
+        match &self.rule {
+            Rule::Integer(rule) => {
+                let factors = [rule.input, rule.recurrent][matrix];
+                let Factor {
+                    multiplier, shift, ..
+                } = factors[gate];
+                multiplier as u128
+                    | (shift.max(0) as u128) << 31
+                    | ((-shift).max(0) as u128) << 34
+            }
+            Rule::Fp16(rule) => {
+                let factor = [&rule.input, &rule.recurrent][matrix][gate][unit];
+                u128::from(factor.multiplier) | u128::from(bits(factor.exponent.into(), 7)) << 17
+            }
+        }
     }
 
     /// Hidden states and saturations.
     fn expected(&self, x: &[Vec<i8>]) -> (Vec<Vec<i8>>, u64) {
+        match &self.rule {
+            Rule::Integer(rule) => self.walk(
+                x,
+                rule.output_zero_point as i8,
+                0i16,
+                |gate, _, [wx, wh]| LstmRule::activate(gate, rule.gate_sum(gate, wx, wh)),
+                |cell, gates| rule.cell(cell, gates),
+                |gate, cell| rule.hidden_unclamped(gate, cell),
+            ),
+            Rule::Fp16(rule) => self.walk(
+                x,
+                rule.output.zero_point as i8,
+                Fp16::ZERO,
+                |gate, unit, [wx, wh]| {
+                    Fp16LstmRule::activate(gate, rule.gate_sum(gate, unit, wx, wh))
+                },
+                |cell, gates| rule.cell(cell, gates),
+                |gate, cell| rule.hidden_unclamped(gate, cell),
+            ),
+        }
+    }
+
+    fn walk<T: Copy>(
+        &self,
+        x: &[Vec<i8>],
+        zero: i8,
+        start: T,
+        activate: impl Fn(Gate, usize, [i64; 2]) -> T,
+        update: impl Fn(T, [T; 4]) -> T,
+        show: impl Fn(T, T) -> i64,
+    ) -> (Vec<Vec<i8>>, u64) {
         let units = self.size[1];
-        let zero = self.rule.output_zero_point as i8;
-        let (mut hidden, mut cell) = (vec![zero; units], vec![0i16; units]);
+        let (mut hidden, mut cell) = (vec![zero; units], vec![start; units]);
         let (mut all, mut saturated) = (Vec::new(), 0);
         let dot = |w: &[i8], x: &[i8]| -> i64 {
             let products = w.iter().zip(x).map(|(&w, &x)| i64::from(w) * i64::from(x));
@@ -145,15 +224,15 @@ impl Layer {
             let mut next = Vec::new();
             for (unit, cell) in cell.iter_mut().enumerate() {
                 let gates = Gate::ALL.map(|gate| {
-                    let sums = [x, &hidden].map(|v: &Vec<i8>| v.as_slice());
-                    let [wx, wh] = [0, 1].map(|m| {
-                        let row = &self.gates[gate as usize][m][unit * sums[m].len()..];
-                        dot(row, sums[m]) + i64::from(self.bias[gate as usize][m][unit])
+                    let vectors = [x, &hidden].map(|v: &Vec<i8>| v.as_slice());
+                    let sums = [0, 1].map(|m| {
+                        let row = &self.gates[gate as usize][m][unit * vectors[m].len()..];
+                        dot(row, vectors[m]) + i64::from(self.bias[gate as usize][m][unit])
                     });
-                    LstmRule::activate(gate, self.rule.gate_sum(gate, wx, wh))
+                    activate(gate, unit, sums)
                 });
-                *cell = self.rule.cell(*cell, gates);
-                let y = self.rule.hidden_unclamped(gates[3], *cell);
+                *cell = update(*cell, gates);
+                let y = show(gates[3], *cell);
                 saturated += u64::from(Clamp::INT8.saturates(y, false));
                 next.push(Clamp::INT8.apply(y) as i8);
             }
@@ -243,6 +322,31 @@ fn run(unit: &mut Block, layer: &Layer, x: &[Vec<i8>]) -> (Vec<Vec<i8>>, usize) 
     panic!("the unit does not finish");
 }
 
+/// Eight sequences; the hidden states that saturate.
+fn compare(random: &mut Random, layer: &Layer, fixed: usize) -> u64 {
+    let size = layer.size;
+    let folder = tempfile::tempdir().unwrap();
+    let mut unit = build(layer, &folder);
+    let mut counted = 0;
+    for _ in 0..8 {
+        let vector = |r: &mut Random| (0..size[0]).map(|_| r.signed(8) as i8).collect();
+        let x: Vec<Vec<i8>> = (0..size[2]).map(|_| vector(random)).collect();
+        let (wanted, saturated) = layer.expected(&x);
+        let (found, cycles) = run(&mut unit, layer, &x);
+        assert_eq!(found, wanted, "{size:?}, {:?}", layer.rule);
+        counted += saturated;
+        assert_eq!(unit.peek("saturations_q").unwrap(), counted);
+        let load = 4 * size[0].div_ceil(WB) + size[0] + 1;
+        let step = (size[1] - 1) * layer.interval() + layer.steps() + layer.unit().levels();
+        let limit = load + size[2] * (step + fixed).max(load) + 1;
+        assert!(
+            cycles <= limit && cycles + load > limit,
+            "{cycles}, limit {limit}"
+        );
+    }
+    counted
+}
+
 #[test]
 fn every_hidden_state_equals_the_rule_and_takes_the_stated_time() {
     let mut random = Random(11);
@@ -253,28 +357,31 @@ fn every_hidden_state_equals_the_rule_and_takes_the_stated_time() {
         ([17, 9, 5], 8, 6, Some(9_000)),
         ([2, 12, 6], 2, 2, None),
     ] {
-        let rule = rule(&mut random, cell_bits, clip);
+        let rule = Rule::Integer(rule(&mut random, cell_bits, clip));
         let layer = Layer::new(&mut random, size, parallel, rule);
-        let folder = tempfile::tempdir().unwrap();
-        let mut unit = build(&layer, &folder);
-        let mut counted = 0;
-        for _ in 0..8 {
-            let vector = |r: &mut Random| (0..size[0]).map(|_| r.signed(8) as i8).collect();
-            let x: Vec<Vec<i8>> = (0..size[2]).map(|_| vector(&mut random)).collect();
-            let (wanted, saturated) = layer.expected(&x);
-            let (found, cycles) = run(&mut unit, &layer, &x);
-            assert_eq!(found, wanted, "{size:?}, {:?}", layer.rule);
-            counted += saturated;
-            assert_eq!(unit.peek("saturations_q").unwrap(), counted);
-            let load = 4 * size[0].div_ceil(WB) + size[0] + 1;
-            let step = (size[1] - 1) * layer.interval() + layer.steps() + layer.unit().levels();
-            let limit = load + size[2] * (step + STEP_CYCLES).max(load) + 1;
-            assert!(
-                cycles <= limit && cycles + load > limit,
-                "{cycles}, limit {limit}"
-            );
-        }
-        saturating += u64::from(counted > 0);
+        saturating += u64::from(compare(&mut random, &layer, STEP_CYCLES) > 0);
+    }
+    assert!(
+        saturating > 1,
+        "hidden states of {saturating} layers saturate"
+    );
+}
+
+#[test]
+fn every_hidden_state_of_an_fp16_cell_equals_the_rule_and_takes_the_stated_time() {
+    let mut random = Random(12);
+    let mut saturating = 0;
+    for (size, parallel, scale, zero_point) in [
+        ([6, 5, 7], 4, 1.0 / 128.0, 0),
+        ([3, 1, 4], 1, 0.004, -128),
+        ([17, 9, 5], 8, 0.0071, 5),
+        ([2, 12, 6], 2, 1.0, 127),
+        ([9, 20, 30], 4, 0.0079, -1),
+    ] {
+        let output = Fp16Quantizer::new(scale, zero_point).unwrap();
+        let rule = Rule::Fp16(fp16_rule(&mut random, size[1], output));
+        let layer = Layer::new(&mut random, size, parallel, rule);
+        saturating += u64::from(compare(&mut random, &layer, FP16_STEP_CYCLES) > 0);
     }
     assert!(
         saturating > 1,
@@ -286,8 +393,14 @@ fn every_hidden_state_equals_the_rule_and_takes_the_stated_time() {
 fn the_text_is_clean() {
     let mut random = Random(3);
     for (cell_bits, clip, parallel) in [(3, None, 4), (0, Some(100), 1), (5, None, 8)] {
-        let rule = rule(&mut random, cell_bits, clip);
+        let rule = Rule::Integer(rule(&mut random, cell_bits, clip));
         let layer = Layer::new(&mut random, [28, 20, 28], parallel, rule);
+        assert_clean(&layer.modules());
+    }
+    for (scale, zero_point) in [(1.0 / 128.0, 0), (1e-13, 127), (4e13, -128)] {
+        let output = Fp16Quantizer::new(scale, zero_point).unwrap();
+        let rule = Rule::Fp16(fp16_rule(&mut random, 20, output));
+        let layer = Layer::new(&mut random, [28, 20, 28], 4, rule);
         assert_clean(&layer.modules());
     }
 }

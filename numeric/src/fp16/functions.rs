@@ -7,7 +7,7 @@ pub const TANH_FIRST: u16 = 0x2400;
 /// Bits of the first magnitude behind the tanh table, 4.0.
 pub const TANH_LAST: u16 = 0x4400;
 /// From this magnitude on (4.508) `tanh` rounds to one; between 4.0 and here to the number before.
-const TANH_ONE: u16 = 0x4482;
+pub const TANH_ONE: u16 = 0x4482;
 
 /// Fraction bits of the exponential's argument in base 2, and so address bits of its table.
 const EXP_BITS: u32 = 11;
@@ -133,8 +133,6 @@ pub struct Fp16Tables {
     pub exp: Vec<u16>,
     /// Reciprocals of `1 + address/2^10` in units of `2^-14`: 1,024 words of 15 bits.
     pub reciprocal: Vec<u16>,
-    /// From this magnitude on tanh is one.
-    pub tanh_one: u16,
 }
 
 impl Fp16Tables {
@@ -149,7 +147,6 @@ impl Fp16Tables {
             reciprocal: (0..1 << FRACTION)
                 .map(|f| reciprocal_significand(f) as u16)
                 .collect(),
-            tanh_one: TANH_ONE,
         }
     }
 }

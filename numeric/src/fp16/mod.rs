@@ -15,7 +15,7 @@ mod convert;
 mod functions;
 
 pub use convert::{Fp16Factor, Fp16Quantizer};
-pub use functions::{EXP_LOG2E, Fp16Tables, TANH_FIRST, TANH_LAST};
+pub use functions::{EXP_LOG2E, Fp16Tables, TANH_FIRST, TANH_LAST, TANH_ONE};
 
 /// A binary16 number: sign, five bits of exponent (bias 15), ten of fraction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
