@@ -130,6 +130,7 @@ pub fn options(semantics: Semantics, board: &Board, shape: Option<Shape>) -> Opt
             pair_exceptions: PAIR_EXCEPTIONS_LATENCY,
             softmax_fixed: blocks::softmax_unit::overhead(SOFTMAX_READ_LATENCY),
             lstm_step: lstm::STEP_CYCLES,
+            fp16_lstm_step: lstm::FP16_STEP_CYCLES,
         },
     }
 }

@@ -2,6 +2,7 @@
 //! co-simulation must notice every one of them. What it would not notice here could be wrong in a
 //! design that it calls proved.
 
+mod fp16_lstm_support;
 #[allow(dead_code, reason = "one graph is all that is needed of it")]
 mod layers_support;
 mod lstm_support;
@@ -9,6 +10,7 @@ mod mutants;
 mod pairs_support;
 mod support;
 
+use fp16_lstm_support::Network;
 use layers_support::{Net, Weighted, k, pool};
 use lstm_support::Recurrent;
 use macforge_model::tflite::writer::Fused;
@@ -208,6 +210,20 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         dir.join("lstm"),
         ["--samples", "8"],
     );
+    let network = Network {
+        size: [7, 6, 5],
+        hidden: (0.006, 3),
+        classes: 0,
+    };
+    let fp16_model = dir.join("fp16_lstm.onnx");
+    let bytes = network.quantized(3).to_bytes().expect("a plain graph");
+    fs::write(&fp16_model, bytes).expect("a new file");
+    let fp16_lstm = Original::new(
+        fp16_model.to_str().expect("a plain name"),
+        &["--shape", "3x8x4"],
+        dir.join("fp16_lstm"),
+        ["--samples", "8"],
+    );
     let fire_risk = |io: &str| {
         let options = ["--shape", SHAPE, "--io", io];
         Original::new("fire-risk", &options, dir.join(io), ["--input", input])
@@ -234,6 +250,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         (Base::Float, fire_risk("float")),
         (Base::Depthwise, depthwise),
         (Base::Lstm, lstm),
+        (Base::Fp16Lstm, fp16_lstm),
     ])
 }
 

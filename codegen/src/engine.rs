@@ -1,8 +1,10 @@
 //! The plan's numbers as parameters of the engine's modules.
 
 use macforge_hdl::engine::{Engine, FieldSlice, LstmUnit, PortBlock};
-use macforge_plan::{ACC_BITS, Distance, HwPlan, InputMode, LANE_BITS, LstmLayer, Port, Region};
-use macforge_quant::QGraph;
+use macforge_plan::{
+    ACC_BITS, Distance, HwPlan, InputMode, LANE_BITS, LstmLayer, LstmTables, Port, Region,
+};
+use macforge_quant::{LstmArithmetic, QGraph};
 
 /// Bits of a lane's parameters besides the bias: multiplier, shift, double rounding.
 const LANE_BITS_WITHOUT_BIAS: usize = 31 + 6 + 1;
@@ -75,12 +77,17 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
 /// The LSTM unit of a recurrent layer.
 fn lstm(layer: &LstmLayer) -> LstmUnit {
     let size = layer.size();
-    LstmUnit::new(
-        [size.inputs, size.units, layer.length],
-        [size.parallel, size.interval()],
-        &layer.lstm.rule,
-        &layer.tables,
-    )
+    let sizes = [size.inputs, size.units, layer.length];
+    let shape = [size.parallel, size.interval()];
+    match (&layer.lstm.rule, &layer.tables) {
+        (LstmArithmetic::Integer(rule), LstmTables::Integer(tables)) => {
+            LstmUnit::integer(sizes, shape, rule, tables)
+        }
+        (LstmArithmetic::Fp16(rule), LstmTables::Fp16(_)) => {
+            LstmUnit::fp16(sizes, shape, rule.output)
+        }
+        _ => unreachable!("the planner makes the tables of the rule"),
+    }
 }
 
 fn layer_comments(plan: &HwPlan) -> Vec<String> {

@@ -9,7 +9,7 @@ use crate::memory;
 use macforge_constraints::{Board, out_of_context_xdc};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks;
-use macforge_plan::{ACC_BITS, HwPlan, LANE_BITS, Port};
+use macforge_plan::{ACC_BITS, HwPlan, LANE_BITS, LstmTableSize, Port};
 use macforge_quant::QGraph;
 use macforge_vivado_scripts::SynthScript;
 use std::path::PathBuf;
@@ -124,12 +124,20 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         depthwise: plan.features.depthwise,
         add: plan.features.add,
         softmax: softmax_rule(plan),
-        lstm: plan.features.lstm.is_some(),
+        lstm: lstm_cells(plan),
         quantize: boundary(design.graph, &plan.layers.inputs),
         dequantize: boundary(design.graph, &plan.layers.outputs),
     })?;
     modules.extend(engine::engine(plan, design.graph, TOP).render()?);
     Ok(modules)
+}
+
+/// What the LSTM unit is made of.
+fn lstm_cells(plan: &HwPlan) -> Option<blocks::LstmCells> {
+    plan.features.lstm.map(|size| match size.tables {
+        LstmTableSize::Integer { .. } => blocks::LstmCells::Integer,
+        LstmTableSize::Fp16 => blocks::LstmCells::Fp16,
+    })
 }
 
 /// Parameters of the float stream among these, if there is one.

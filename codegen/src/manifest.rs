@@ -1,6 +1,6 @@
 //! `manifest.json`: what a design is, so that later commands need nothing but its folder.
 
-use macforge_plan::{Estimate, HwPlan};
+use macforge_plan::{Estimate, HwPlan, LstmTables};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -104,7 +104,12 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
             name: layer.name.clone(),
             op: layer.op.clone(),
             source: layer.source.clone(),
-            precision: if layer.weighted().is_some() || layer.lstm().is_some() {
+            precision: if layer
+                .lstm()
+                .is_some_and(|l| matches!(l.tables, LstmTables::Fp16(_)))
+            {
+                "w8a8 fp16"
+            } else if layer.weighted().is_some() || layer.lstm().is_some() {
                 "w8a8"
             } else {
                 "a8"

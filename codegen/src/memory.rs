@@ -1,6 +1,6 @@
 //! Memory images for `$readmemh`.
 
-use macforge_plan::{BitWord, HwPlan, LstmLayer};
+use macforge_plan::{BitWord, HwPlan, LstmLayer, LstmTables};
 
 /// One word per line, hexadecimal; a memory without words gets a single zero.
 fn image<'a>(words: impl Iterator<Item = &'a BitWord>) -> String {
@@ -42,16 +42,25 @@ pub fn tables(plan: &HwPlan) -> String {
 }
 
 /// Memories of the LSTM unit: weights, scaling of the sums, tables of the activation functions.
-pub fn lstm(layer: &LstmLayer) -> [(&'static str, String); 4] {
-    let base = layer.tables.base.iter().flatten();
-    let delta = layer.tables.delta.iter().flatten();
-    [
+pub fn lstm(layer: &LstmLayer) -> Vec<(&'static str, String)> {
+    let mut images = vec![
         ("lstm_weights.mem", image(layer.weight_words().iter())),
         ("lstm_params.mem", image(layer.param_words().iter())),
-        ("lstm_base.mem", base.map(|v| format!("{v:x}\n")).collect()),
-        (
-            "lstm_delta.mem",
-            delta.map(|v| format!("{v:x}\n")).collect(),
-        ),
-    ]
+    ];
+    match &layer.tables {
+        LstmTables::Integer(tables) => {
+            let base = tables.base.iter().flatten();
+            let delta = tables.delta.iter().flatten();
+            images.push(("lstm_base.mem", base.map(|v| format!("{v:x}\n")).collect()));
+            images.push((
+                "lstm_delta.mem",
+                delta.map(|v| format!("{v:x}\n")).collect(),
+            ));
+        }
+        LstmTables::Fp16(tanh) => {
+            let words = tanh.iter().map(|v| format!("{v:x}\n"));
+            images.push(("fp16_tanh.mem", words.collect()));
+        }
+    }
+    images
 }

@@ -260,7 +260,7 @@ impl<'a> Explorer<'a> {
                 continue;
             }
             if let Some(lstm) = layer.lstm() {
-                total += lstm.cycles(shape.word, options.latencies.lstm_step).total();
+                total += lstm.cycles(shape.word, &options.latencies).total();
                 continue;
             }
             let l = Loops::new(&shape, layer, &layout, index);

@@ -33,6 +33,8 @@ pub struct BlockLatencies {
     pub softmax_fixed: usize,
     /// A step of the LSTM unit apart from its products and their tree.
     pub lstm_step: usize,
+    /// The same for a unit with FP16 state.
+    pub fp16_lstm_step: usize,
 }
 
 impl BlockLatencies {
@@ -243,7 +245,7 @@ fn layer_cycles(
             if layer.is_softmax() {
                 softmax_cycles(p.value("softmax_length") as usize, latencies.softmax_fixed)
             } else if let Some(lstm) = layer.lstm() {
-                lstm.cycles(shape.word, latencies.lstm_step)
+                lstm.cycles(shape.word, latencies)
             } else {
                 let pipeline = Pipeline {
                     array: array_latency(shape, layer, features),

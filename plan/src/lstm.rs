@@ -3,11 +3,15 @@
 use crate::bits::BitWord;
 use crate::cycles::{LayerCycles, latency};
 use crate::error::PlanError;
+use crate::hwplan::BlockLatencies;
 use crate::proof::{ChannelProof, Proofs};
-use crate::resources::LstmSize;
+use crate::resources::{LstmSize, LstmTableSize};
 use macforge_numeric::lstm::Factor;
-use macforge_numeric::{HalfTables, Interval, accumulator_interval, partial_sum_interval};
-use macforge_quant::{Lstm, QGraph, QNode};
+use macforge_numeric::{
+    Fp16Factor, Fp16LstmRule, Fp16Tables, HalfTables, Interval, accumulator_interval,
+    partial_sum_interval,
+};
+use macforge_quant::{Lstm, LstmArithmetic, QGraph, QNode};
 
 /// A recurrent layer as the unit runs it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +23,16 @@ pub struct LstmLayer {
     /// Zero point of the input.
     pub input_zero_point: i32,
     /// Activation functions.
-    pub tables: HalfTables,
+    pub tables: LstmTables,
+}
+
+/// Tables of the activation functions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LstmTables {
+    /// Of the int16 gates and cell state.
+    Integer(HalfTables),
+    /// tanh of FP16 numbers, 14 bits a word.
+    Fp16(Vec<u16>),
 }
 
 /// Sums of a unit: input's and hidden state's of four gates; they leave one per cycle.
@@ -28,18 +41,21 @@ const SUMS: usize = 8;
 const PARALLEL: [usize; 5] = [1, 2, 4, 8, 16];
 /// Bits of a factor's left shift in the parameter memory.
 const LEFT_BITS: usize = 3;
+/// Bits of an FP16 factor's exponent in the parameter memory.
+const EXPONENT_BITS: usize = 7;
 
 /// The layer of a node, proved to fit the unit.
 pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm) -> Result<LstmLayer, PlanError> {
-    let rule = &lstm.rule;
-    for factor in rule
-        .input
-        .iter()
-        .chain(&rule.recurrent)
-        .chain([&rule.output])
-    {
-        check(factor, &node.source)?;
-    }
+    let tables = match &lstm.rule {
+        LstmArithmetic::Integer(rule) => {
+            let gates = rule.input.iter().chain(&rule.recurrent);
+            for factor in gates.chain([&rule.output]) {
+                check(factor, &node.source)?;
+            }
+            LstmTables::Integer(HalfTables::new(rule.cell_integer_bits))
+        }
+        LstmArithmetic::Fp16(_) => LstmTables::Fp16(Fp16Tables::new().tanh),
+    };
     let [_, length, _] = graph.tensor(node.output).hwc();
     if [length, lstm.inputs, lstm.units]
         .iter()
@@ -59,7 +75,7 @@ pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm) -> Result<LstmLayer, Pla
         lstm: lstm.clone(),
         length,
         input_zero_point: quant.map_or(0, |q| q.zero_point),
-        tables: HalfTables::new(rule.cell_integer_bits),
+        tables,
     })
 }
 
@@ -95,9 +111,14 @@ impl LstmLayer {
             inputs: self.lstm.inputs,
             units: self.lstm.units,
             parallel,
-            functions: self.tables.base.len(),
-            block_bits: self.tables.block_bits as usize,
-            delta_bits: self.tables.delta_bits as usize,
+            tables: match &self.tables {
+                LstmTables::Integer(tables) => LstmTableSize::Integer {
+                    functions: tables.base.len(),
+                    block_bits: tables.block_bits as usize,
+                    delta_bits: tables.delta_bits as usize,
+                },
+                LstmTables::Fp16(_) => LstmTableSize::Fp16,
+            },
         });
         let best = sizes.into_iter().min_by_key(|s| (s.interval(), s.parallel));
         best.expect("a constant list")
@@ -133,18 +154,32 @@ impl LstmLayer {
         let mut words = Vec::new();
         for unit in 0..self.lstm.units {
             for (gate, folded) in self.folded(unit).into_iter().enumerate() {
-                let factors = [self.lstm.rule.input[gate], self.lstm.rule.recurrent[gate]];
-                for (bias, factor) in folded.into_iter().zip(factors) {
+                for (part, bias) in folded.into_iter().enumerate() {
                     let mut word = BitWord::default();
                     word.push(bias, 32);
-                    word.push(factor.multiplier.into(), 31);
-                    word.push(factor.shift.max(0).into(), LEFT_BITS);
-                    word.push((-factor.shift).max(0).into(), 5);
+                    self.push_factor(&mut word, gate, part, unit);
                     words.push(word);
                 }
             }
         }
         words
+    }
+
+    /// The factor of a gate's input (part 0) or hidden state (part 1).
+    fn push_factor(&self, word: &mut BitWord, gate: usize, part: usize, unit: usize) {
+        match &self.lstm.rule {
+            LstmArithmetic::Integer(rule) => {
+                let factor = [&rule.input, &rule.recurrent][part][gate];
+                word.push(factor.multiplier.into(), 31);
+                word.push(factor.shift.max(0).into(), LEFT_BITS);
+                word.push((-factor.shift).max(0).into(), 5);
+            }
+            LstmArithmetic::Fp16(rule) => {
+                let factor = [&rule.input, &rule.recurrent][part][gate][unit];
+                word.push(factor.multiplier.into(), Fp16Factor::BITS as usize);
+                word.push(factor.exponent.into(), EXPONENT_BITS);
+            }
+        }
     }
 
     /// What is added to the plain products of a unit's sums, `[input's, hidden state's]` per gate:
@@ -154,7 +189,7 @@ impl LstmLayer {
             let row = &weights[unit * columns..(unit + 1) * columns];
             row.iter().map(|&w| i64::from(w)).sum()
         };
-        let (zx, zh) = (self.input_zero_point, self.lstm.rule.output_zero_point);
+        let (zx, zh) = (self.input_zero_point, self.lstm.rule.output_zero_point());
         self.lstm.gates.each_ref().map(|gate| {
             let own = sum(&gate.input_weights, self.lstm.inputs);
             let back = sum(&gate.recurrent_weights, self.lstm.units);
@@ -166,12 +201,8 @@ impl LstmLayer {
     }
 
     /// Every sum of the unit stays in int32: the plain products in the order of the walk, the folded
-    /// bias, their sum, and that shifted left. One record per sum.
+    /// bias, their sum, and that shifted left. As FP16, two of them can be added. One record per sum.
     pub fn prove(&self, source: &str) -> Result<Proofs, PlanError> {
-        let int32 = Interval {
-            lo: i32::MIN.into(),
-            hi: i32::MAX.into(),
-        };
         let int8 = Interval { lo: -128, hi: 127 };
         let mut channels = Vec::new();
         for unit in 0..self.lstm.units {
@@ -181,20 +212,29 @@ impl LstmLayer {
                     &weights.input_weights[unit * self.lstm.inputs..][..self.lstm.inputs],
                     &weights.recurrent_weights[unit * self.lstm.units..][..self.lstm.units],
                 ];
-                let factors = [self.lstm.rule.input[gate], self.lstm.rule.recurrent[gate]];
-                for ((row, bias), factor) in rows.into_iter().zip(folded).zip(factors) {
+                for (part, (row, bias)) in rows.into_iter().zip(folded).enumerate() {
                     let products = partial_sum_interval(row, int8, 0, 0, false);
                     let reach = accumulator_interval(row, int8, 0, bias, false);
-                    let shifted = Interval {
-                        lo: reach.lo << factor.shift.max(0),
-                        hi: reach.hi << factor.shift.max(0),
+                    let all = products.union(Interval::point(bias)).union(reach);
+                    let reason = match &self.lstm.rule {
+                        LstmArithmetic::Integer(rule) => {
+                            let factor = [&rule.input, &rule.recurrent][part][gate];
+                            let left = factor.shift.max(0);
+                            beyond_int32(all.union(Interval {
+                                lo: reach.lo << left,
+                                hi: reach.hi << left,
+                            }))
+                        }
+                        LstmArithmetic::Fp16(rule) => {
+                            let factor = [&rule.input, &rule.recurrent][part][gate][unit];
+                            beyond_int32(all).or_else(|| beyond_fp16(reach, factor))
+                        }
                     };
-                    let all = products.union(Interval::point(bias)).union(shifted);
-                    if !int32.encloses(all) {
+                    if let Some(reason) = reason {
                         return Err(PlanError::Unproved {
                             layer: source.into(),
                             channel: unit,
-                            reason: format!("gate {gate} can reach {all}, beyond int32"),
+                            reason: format!("gate {gate} can reach {reason}"),
                         });
                     }
                     channels.push(ChannelProof {
@@ -208,10 +248,13 @@ impl LstmLayer {
         Ok(Proofs { channels })
     }
 
-    /// Cycles of the layer; `fixed` are those of a step besides its products, `word` the bytes of an
-    /// activation word.
-    pub fn cycles(&self, word: usize, fixed: usize) -> LayerCycles {
+    /// Cycles of the layer; `word` are the bytes of an activation word.
+    pub fn cycles(&self, word: usize, latencies: &BlockLatencies) -> LayerCycles {
         let size = self.size();
+        let fixed = match self.tables {
+            LstmTables::Integer(_) => latencies.lstm_step,
+            LstmTables::Fp16(_) => latencies.fp16_lstm_step,
+        };
         let load = 4 * size.inputs.div_ceil(word) + size.inputs + 1;
         let levels = size.parallel.trailing_zeros() as usize;
         let step = (size.units - 1) * size.interval() + size.steps() + levels + fixed;
@@ -221,6 +264,22 @@ impl LstmLayer {
             overhead: (load + 1 + latency::SEQUENCER + 2) as u64,
         }
     }
+}
+
+fn beyond_int32(reach: Interval) -> Option<String> {
+    let int32 = Interval {
+        lo: i32::MIN.into(),
+        hi: i32::MAX.into(),
+    };
+    (!int32.encloses(reach)).then(|| format!("{reach}, beyond int32"))
+}
+
+/// A part of a gate's sum that, added to another one, might be infinite.
+fn beyond_fp16(reach: Interval, factor: Fp16Factor) -> Option<String> {
+    let largest = reach.lo.unsigned_abs().max(reach.hi.unsigned_abs());
+    let real = largest as f64 * factor.to_f64();
+    let limit = Fp16LstmRule::LARGEST_PART;
+    (real >= limit).then(|| format!("{real}, beyond the {limit} of an FP16 sum's part"))
 }
 
 impl LstmSize {

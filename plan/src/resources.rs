@@ -132,19 +132,30 @@ pub struct LstmSize {
     pub units: usize,
     /// Products per gate and cycle.
     pub parallel: usize,
-    /// Activation functions in the tables.
-    pub functions: usize,
-    /// Inputs of a function per block of its table, as a power of two.
-    pub block_bits: usize,
-    /// Bits of a table's differences.
-    pub delta_bits: usize,
+    /// Tables of the activation functions.
+    pub tables: LstmTableSize,
+}
+
+/// Size of an LSTM unit's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LstmTableSize {
+    /// 16-bit functions as blocks and differences.
+    Integer {
+        /// Activation functions.
+        functions: usize,
+        /// Inputs of a function per block, as a power of two.
+        block_bits: usize,
+        /// Bits of a difference.
+        delta_bits: usize,
+    },
+    /// One table of 8,192 values.
+    Fp16,
 }
 
 impl LstmSize {
-    /// Weights, parameters, and the two tables of the functions.
+    /// Weights, parameters, and the tables of the functions.
     pub fn memories(&self) -> Vec<Memory> {
         let [weights, params] = self.words();
-        let inputs = self.functions.next_power_of_two() << 15;
         let memory = |width: usize, depth: usize| Memory {
             width,
             depth,
@@ -152,12 +163,32 @@ impl LstmSize {
             place: Place::Block,
             shifted: true,
         };
-        vec![
-            memory(4 * self.parallel * 8, weights),
-            memory(cost::LSTM_PARAM_BITS, params),
-            memory(16, inputs >> self.block_bits),
-            memory(self.delta_bits, inputs),
-        ]
+        let mut memories = vec![memory(4 * self.parallel * 8, weights)];
+        match self.tables {
+            LstmTableSize::Integer {
+                functions,
+                block_bits,
+                delta_bits,
+            } => {
+                let inputs = functions.next_power_of_two() << 15;
+                memories.push(memory(cost::LSTM_PARAM_BITS, params));
+                memories.push(memory(16, inputs >> block_bits));
+                memories.push(memory(delta_bits, inputs));
+            }
+            LstmTableSize::Fp16 => {
+                memories.push(memory(cost::FP16_LSTM_PARAM_BITS, params));
+                memories.push(memory(14, 1 << 13));
+            }
+        }
+        memories
+    }
+
+    /// DSPs, LUTs and flip-flops besides memories and products.
+    fn datapath(&self) -> [usize; 3] {
+        match self.tables {
+            LstmTableSize::Integer { .. } => [cost::LSTM_DSP, cost::LSTM_LUT, cost::LSTM_FF],
+            LstmTableSize::Fp16 => [cost::FP16_LSTM_DSP, cost::FP16_LSTM_LUT, cost::FP16_LSTM_FF],
+        }
     }
 }
 
@@ -181,6 +212,11 @@ mod cost {
     pub const LSTM_LUT: usize = 1900;
     pub const LSTM_FF: usize = 1770;
     pub const LSTM_PARAM_BITS: usize = 71;
+    /// Dequantizer (two), two products, quantizer.
+    pub const FP16_LSTM_DSP: usize = 5;
+    pub const FP16_LSTM_LUT: usize = 2300;
+    pub const FP16_LSTM_FF: usize = 2310;
+    pub const FP16_LSTM_PARAM_BITS: usize = 56;
     pub const LANE_AGU_LUT: usize = 90;
     pub const BASE_LUT: usize = 1300;
     pub const BASE_FF: usize = 800;
@@ -195,7 +231,9 @@ pub fn dsps(shape: &Shape, features: Features) -> usize {
         } else {
             0
         }
-        + features.lstm.map_or(0, |l| cost::LSTM_DSP + 4 * l.parallel)
+        + features
+            .lstm
+            .map_or(0, |l| l.datapath()[0] + 4 * l.parallel)
 }
 
 /// Accumulator bits.
@@ -270,7 +308,7 @@ pub fn estimate(
         + pick(features.softmax, cost::SOFTMAX_LUT)
         + features
             .lstm
-            .map_or(0, |l| cost::LSTM_LUT + 4 * l.parallel * 18)
+            .map_or(0, |l| l.datapath()[1] + 4 * l.parallel * 18)
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
         + dot_ff
@@ -286,7 +324,7 @@ pub fn estimate(
         + pick(features.softmax, cost::SOFTMAX_FF)
         + features
             .lstm
-            .map_or(0, |l| cost::LSTM_FF + 4 * l.parallel * 18)
+            .map_or(0, |l| l.datapath()[2] + 4 * l.parallel * 18)
         + memories.iter().map(Memory::output_registers).sum::<usize>();
     Estimate {
         dsp: dsps(shape, features) as u64,

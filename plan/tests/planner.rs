@@ -22,6 +22,7 @@ fn options(shape: Shape) -> Options {
             pair_exceptions: 1,
             softmax_fixed: 100,
             lstm_step: 57,
+            fp16_lstm_step: 108,
         },
     }
 }

@@ -69,6 +69,12 @@ pub fn assign(
             }
         }
     }
+    // all hidden states and the last one are one tensor
+    for layer in layers.iter().filter(|l| l.recurrent.is_some()) {
+        for value in layer.outputs.iter().skip(1) {
+            groups.join(&layer.outputs[0], value);
+        }
+    }
     let mut found: BTreeMap<&str, (Range, &LayerPolicy, &str)> = BTreeMap::new();
     for (value, layer) in sources(graph, layers) {
         let (Some(seen), Some(own)) = (observed.get(value), policy.layers.get(layer)) else {

@@ -7,7 +7,7 @@ use macforge_model::onnx::{
 };
 
 use crate::layers::{Activation, Layer};
-use crate::prepare::Weights;
+use crate::prepare::{Weights, edit};
 use crate::scale::Grid;
 use crate::weights::QuantizedWeights;
 
@@ -27,8 +27,22 @@ pub struct Plan {
     pub grids: BTreeMap<String, Grid>,
     /// Weights per layer name.
     pub weights: BTreeMap<String, WeightPlan>,
+    /// Weights of the input and of the hidden state per LSTM's name.
+    pub recurrent: BTreeMap<String, [QuantizedWeights; 2]>,
     /// Layers that are left out, by name.
     pub outside: BTreeSet<String>,
+}
+
+impl Plan {
+    /// Gives an LSTM in a float graph the real values of its quantized weights.
+    pub fn quantize_recurrent(&self, layer: &Layer, graph: &mut OnnxGraph) {
+        let own = layer.recurrent.iter().flatten();
+        let quantized = self.recurrent.get(&layer.name).into_iter().flatten();
+        for (weights, q) in own.zip(quantized) {
+            let values = q.dequantized(weights);
+            edit(graph, &weights.name, |i, _| values[i]);
+        }
+    }
 }
 
 /// First operator set with a scale per channel.
@@ -108,10 +122,20 @@ impl Emitter<'_> {
         if let (Some(weights), Some(plan)) = (&layer.weights, self.plan.weights.get(&layer.name)) {
             self.weights(&mut node, layer, weights, plan);
         }
+        if let (Some(own), Some(plans)) = (&layer.recurrent, self.plan.recurrent.get(&layer.name)) {
+            for (operand, (weights, q)) in (1..).zip(own.iter().zip(plans)) {
+                node.inputs[operand] = self.dequantized_weights(weights, q);
+            }
+        }
         let activation = layer.activation.filter(|a| !self.is_redundant(layer, a));
         match activation {
             None => {
-                let renamed = layer.outputs.iter().map(|o| self.float_name(o));
+                let last = layer.activation.map_or(layer.node, |a| a.node);
+                // an output without a name keeps its place
+                let renamed = graph.nodes[last].outputs.iter().map(|o| match o.as_str() {
+                    "" => String::new(),
+                    name => self.float_name(name),
+                });
                 node.outputs = renamed.collect();
                 self.out.nodes.push(node);
             }
@@ -210,18 +234,7 @@ impl Emitter<'_> {
     ) {
         let name = weights.name.clone();
         let q = &plan.quantized;
-        let values = TensorData::I8(q.values.clone());
-        let values = self.constant(&name, "quantized", weights.shape.clone(), values);
-        let count = if q.per_tensor { 1 } else { q.grids.len() };
-        let shape = if q.per_tensor { vec![] } else { vec![count] };
-        let params = q.grids.iter().take(count).map(|g| g.params);
-        let (scales, zero_points): (Vec<f32>, Vec<i8>) =
-            params.map(|p| (p.scale, p.zero_point as i8)).unzip();
-        let scale = self.constant(&name, "scale", shape.clone(), TensorData::F32(scales));
-        let zero_point = self.constant(&name, "zero_point", shape, TensorData::I8(zero_points));
-        let real = dequantized(&name);
-        self.dequantize(&[&values, &scale, &zero_point], &real, weights.axis);
-        node.inputs[1] = real;
+        node.inputs[1] = self.dequantized_weights(weights, q);
         let (Some(bias), Some(input)) = (&plan.bias, self.plan.grids.get(&layer.inputs[0])) else {
             return;
         };
@@ -248,6 +261,23 @@ impl Emitter<'_> {
         self.dequantize(&[&values, &units, &zeros], &real, 0);
         node.inputs.truncate(2);
         node.inputs.push(real);
+    }
+
+    /// DequantizeLinear of a layer's quantized weights; the name of its result.
+    fn dequantized_weights(&mut self, weights: &Weights, q: &QuantizedWeights) -> String {
+        let name = &weights.name;
+        let values = TensorData::I8(q.values.clone());
+        let values = self.constant(name, "quantized", weights.shape.clone(), values);
+        let count = if q.per_tensor { 1 } else { q.grids.len() };
+        let shape = if q.per_tensor { vec![] } else { vec![count] };
+        let params = q.grids.iter().take(count).map(|g| g.params);
+        let (scales, zero_points): (Vec<f32>, Vec<i8>) =
+            params.map(|p| (p.scale, p.zero_point as i8)).unzip();
+        let scale = self.constant(name, "scale", shape.clone(), TensorData::F32(scales));
+        let zero_point = self.constant(name, "zero_point", shape, TensorData::I8(zero_points));
+        let real = dequantized(name);
+        self.dequantize(&[&values, &scale, &zero_point], &real, weights.axis);
+        real
     }
 
     fn dequantize(&mut self, inputs: &[&str], output: &str, axis: usize) {

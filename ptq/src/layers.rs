@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use macforge_model::onnx::{OnnxGraph, OnnxNode};
 
 use crate::policy::LayerName;
-use crate::prepare::{Weights, floats, is, only_consumer, weights_of};
+use crate::prepare::{Weights, floats, is, only_consumer, recurrent_weights, weights_of};
 
 /// Operators that only move values: what comes out has the scale of what goes in.
 const MOVES: [&str; 13] = [
@@ -41,6 +41,8 @@ pub struct Layer {
     pub outputs: Vec<String>,
     /// Weights, if it has constant ones.
     pub weights: Option<Weights>,
+    /// Weights of an LSTM: of the input, of the hidden state.
+    pub recurrent: Option<[Weights; 2]>,
     /// Whether it only moves values.
     pub moves: bool,
 }
@@ -100,6 +102,7 @@ fn layer(
             .cloned()
             .collect(),
         weights: weights_of(graph, node),
+        recurrent: recurrent_weights(graph, node),
         moves: node.domain.is_empty() && MOVES.contains(&node.op_type.as_str()),
     }
 }

@@ -132,6 +132,7 @@ impl Network {
                 .collect(),
             outside: self.outside.clone(),
             weights: BTreeMap::new(),
+            recurrent: self.recurrent(policy),
         };
         for layer in self.inside() {
             let (Some(w), Some(q)) = (&layer.weights, weights.get(&layer.name)) else {
@@ -153,13 +154,27 @@ impl Network {
             plan.weights
                 .insert(layer.name.clone(), WeightPlan { quantized, bias });
         }
-        let simulated = bias_correction::with_quantized_weights(biased, &self.layers, &weights);
+        let mut simulated = bias_correction::with_quantized_weights(biased, &self.layers, &weights);
+        for layer in self.inside() {
+            plan.quantize_recurrent(layer, &mut simulated);
+        }
         Ok(Decided {
             activations,
             weights,
             plan,
             simulated,
         })
+    }
+
+    /// Weights of the LSTMs. Their bias stays float: it is rounded where the integer graph is made.
+    fn recurrent(&self, policy: &Resolved) -> BTreeMap<String, [QuantizedWeights; 2]> {
+        let quantized = self.inside().filter_map(|layer| {
+            let own = &policy.layers[&layer.name];
+            let both = layer.recurrent.as_ref()?.each_ref();
+            let both = both.map(|w| quantize(&self.graph, w, &own.weights, own.power_of_two, 1.0));
+            Some((layer.name.clone(), both))
+        });
+        quantized.collect()
     }
 
     /// The graph with corrected biases, where the policy asks for any.

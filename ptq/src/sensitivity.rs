@@ -73,6 +73,11 @@ fn alone(
             edit(&mut graph, &weights.name, |i, _| values[i]);
             Some(Session::new(&graph)?)
         }
+        _ if layer.recurrent.is_some() => {
+            let mut graph = network.graph.clone();
+            decided.plan.quantize_recurrent(layer, &mut graph);
+            Some(Session::new(&graph)?)
+        }
         _ => None,
     };
     let changed = changed.as_ref().unwrap_or(&network.session);

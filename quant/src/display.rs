@@ -3,9 +3,13 @@
 use std::fmt;
 
 use macforge_numeric::lstm::Factor;
-use macforge_numeric::{BinaryFunction, LstmRule, RequantRule, Requantizer, Step};
+use macforge_numeric::{
+    BinaryFunction, Fp16Factor, Fp16LstmRule, LstmRule, RequantRule, Requantizer, Step,
+};
 
-use crate::graph::{DType, HostOp, Lstm, QGraph, QNode, QOp, QTensor, TensorId, Window};
+use crate::graph::{
+    DType, HostOp, Lstm, LstmArithmetic, QGraph, QNode, QOp, QTensor, TensorId, Window,
+};
 
 impl fmt::Display for QGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,6 +135,19 @@ fn lstm_rule(rule: &LstmRule) -> String {
     )
 }
 
+/// Factors of an LSTM with FP16 state.
+fn fp16_lstm_rule(rule: &Fp16LstmRule) -> String {
+    let text = |f: &Fp16Factor| format!("{} << {}", f.multiplier, f.exponent);
+    let all = rule.input.iter().chain(&rule.recurrent).flatten();
+    let hash = fnv1a(all.flat_map(|f| text(f).into_bytes()));
+    let first = rule.input[0].first().map(text).unwrap_or_default();
+    format!(
+        "fp16, factors fnv {hash:016x}, first {first}; output {} {:+}",
+        text(&rule.output.factor),
+        rule.output.zero_point
+    )
+}
+
 /// The rounding rule of a node.
 fn rule(node: &QNode) -> Option<String> {
     let requant = |all: &[Requantizer], activation: bool| {
@@ -177,7 +194,10 @@ fn rule(node: &QNode) -> Option<String> {
             "multiplier {} << {}, differences from {}",
             r.multiplier, r.left_shift, r.diff_min
         )),
-        QOp::Lstm(l) => Some(lstm_rule(&l.rule)),
+        QOp::Lstm(l) => Some(match &l.rule {
+            LstmArithmetic::Integer(rule) => lstm_rule(rule),
+            LstmArithmetic::Fp16(rule) => fp16_lstm_rule(rule),
+        }),
         QOp::Host(op) => host(op),
         QOp::Reshape | QOp::Quantize | QOp::Dequantize => None,
     }

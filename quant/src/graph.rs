@@ -4,8 +4,8 @@
 //! rules of `macforge-numeric`; everything before it deals with file formats and real numbers.
 
 use macforge_numeric::{
-    AffineParams, AveragePoolRule, BinaryRule, Clamp, LstmRule, Requantizer, Semantics,
-    SoftmaxRule, Step,
+    AffineParams, AveragePoolRule, BinaryRule, Clamp, Fp16LstmRule, LstmRule, Requantizer,
+    Semantics, SoftmaxRule, Step,
 };
 
 /// Index of a tensor in [`QGraph::tensors`].
@@ -158,7 +158,26 @@ pub struct Lstm {
     /// Weights of the gates, in the order of [`macforge_numeric::lstm::Gate::ALL`].
     pub gates: [LstmGate; 4],
     /// Scaling, activation functions and state update.
-    pub rule: LstmRule,
+    pub rule: LstmArithmetic,
+}
+
+/// What an [`Lstm`] computes with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LstmArithmetic {
+    /// TFLite's int16 gates and cell state.
+    Integer(LstmRule),
+    /// FP16 gates and cell state.
+    Fp16(Fp16LstmRule),
+}
+
+impl LstmArithmetic {
+    /// Zero point of the hidden state.
+    pub fn output_zero_point(&self) -> i32 {
+        match self {
+            LstmArithmetic::Integer(rule) => rule.output_zero_point,
+            LstmArithmetic::Fp16(rule) => rule.output.zero_point,
+        }
+    }
 }
 
 impl Lstm {
@@ -303,6 +322,7 @@ impl QOp {
             QOp::Reshape => "RESHAPE",
             QOp::Table(_) => "TABLE",
             QOp::Softmax(_) => "SOFTMAX",
+            QOp::Lstm(l) if matches!(l.rule, LstmArithmetic::Fp16(_)) => "LSTM",
             QOp::Lstm(_) => "UNIDIRECTIONAL_SEQUENCE_LSTM",
             QOp::Quantize => "QUANTIZE",
             QOp::Dequantize => "DEQUANTIZE",

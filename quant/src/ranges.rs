@@ -4,7 +4,7 @@ use macforge_numeric::lstm::Factor;
 use macforge_numeric::{Clamp, Interval, accumulator_interval, partial_sum_interval};
 
 use crate::QuantError;
-use crate::graph::{HostOp, Lstm, QGraph, QNode, QOp};
+use crate::graph::{HostOp, Lstm, LstmArithmetic, QGraph, QNode, QOp};
 
 /// What an int32 accumulator holds.
 const INT32: Interval = Interval {
@@ -89,8 +89,15 @@ impl QGraph {
                 let bias = i64::from(bias);
                 let own_sums = partial_sum_interval(own, input, zx, bias, false);
                 let back_sums = partial_sum_interval(back, hidden, zh, 0, false);
-                let fits = shifted_fits(lstm.rule.input[index], own_sums)
-                    && shifted_fits(lstm.rule.recurrent[index], back_sums);
+                let fits = match &lstm.rule {
+                    LstmArithmetic::Integer(rule) => {
+                        shifted_fits(rule.input[index], own_sums)
+                            && shifted_fits(rule.recurrent[index], back_sums)
+                    }
+                    LstmArithmetic::Fp16(_) => {
+                        INT32.encloses(own_sums) && INT32.encloses(back_sums)
+                    }
+                };
                 if !fits {
                     return Err(QuantError::Invalid {
                         place: format!("{} ({})", node.name, node.source),

@@ -3,8 +3,8 @@
 use macforge_model::from_bytes;
 use macforge_model::tflite::lstm_writer::LstmSpec;
 use macforge_model::tflite::writer::{ModelWriter, Options};
-use macforge_numeric::{Interval, Semantics};
-use macforge_quant::{Lstm, QGraph, QOp, QuantError, lower};
+use macforge_numeric::{Interval, LstmRule, Semantics};
+use macforge_quant::{Lstm, LstmArithmetic, QGraph, QOp, QuantError, lower};
 
 fn spec() -> LstmSpec {
     LstmSpec {
@@ -39,6 +39,13 @@ fn lowered(spec: &LstmSpec) -> Result<QGraph, QuantError> {
 fn lstm(graph: &mut QGraph) -> &mut Lstm {
     match &mut graph.nodes[0].op {
         QOp::Lstm(l) => l,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn integer(lstm: &mut Lstm) -> &mut LstmRule {
+    match &mut lstm.rule {
+        LstmArithmetic::Integer(rule) => rule,
         other => panic!("{other:?}"),
     }
 }
@@ -128,9 +135,13 @@ fn broken_parameters_are_found() {
     };
     expect("3 units on 3 inputs", &|l| l.units = 3);
     expect("do not fit the shape", &|l| l.gates[3].bias.truncate(1));
-    expect("7 integer bits", &|l| l.rule.cell_integer_bits = 7);
-    expect("not positive", &|l| l.rule.cell_clip = Some(-1));
-    expect("not the output tensor's", &|l| l.rule.output_zero_point = 0);
-    expect("one or more", &|l| l.rule.output.shift = 1);
-    expect("no TFLite multiplier", &|l| l.rule.input[1].multiplier = 5);
+    expect("7 integer bits", &|l| integer(l).cell_integer_bits = 7);
+    expect("not positive", &|l| integer(l).cell_clip = Some(-1));
+    expect("not the output tensor's", &|l| {
+        integer(l).output_zero_point = 0
+    });
+    expect("one or more", &|l| integer(l).output.shift = 1);
+    expect("no TFLite multiplier", &|l| {
+        integer(l).input[1].multiplier = 5
+    });
 }

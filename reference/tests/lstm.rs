@@ -5,7 +5,7 @@ mod common;
 use common::{eval, graph, i8s, int8};
 use macforge_numeric::LstmRule;
 use macforge_numeric::lstm::Factor;
-use macforge_quant::{Lstm, LstmGate, QGraph, QOp};
+use macforge_quant::{Lstm, LstmArithmetic, LstmGate, QGraph, QOp};
 
 /// Multiplies by `2^shift`.
 fn power(shift: i32) -> Factor {
@@ -32,14 +32,14 @@ fn accumulator(bias: [i32; 4]) -> QGraph {
             gate([64, 32], bias[2]),
             gate([0, 0], bias[3]),
         ],
-        rule: LstmRule {
+        rule: LstmArithmetic::Integer(LstmRule {
             input: [power(4); 4],
             recurrent: [power(4); 4],
             cell_integer_bits: 3,
             cell_clip: None,
             output: power(-23),
             output_zero_point: -3,
-        },
+        }),
     };
     graph(
         QOp::Lstm(Box::new(lstm)),
@@ -110,6 +110,9 @@ fn every_inference_starts_from_a_reset_state() {
 #[test]
 fn saturated_outputs_are_counted() {
     let mut graph = accumulator([OPEN, OPEN, 0, OPEN]);
-    lstm(&mut graph).rule.output = power(-20);
+    match &mut lstm(&mut graph).rule {
+        LstmArithmetic::Integer(rule) => rule.output = power(-20),
+        other => panic!("{other:?}"),
+    }
     assert_eq!(run(&graph, [100; 4]), (vec![127; 4], 4));
 }

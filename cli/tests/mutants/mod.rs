@@ -13,6 +13,8 @@ pub enum Base {
     Lstm,
     /// A sum with pairs that are off by one.
     Pairs,
+    /// A recurrent layer with FP16 state.
+    Fp16Lstm,
 }
 
 /// One change of one file.
@@ -126,6 +128,24 @@ const fn pairs(name: &'static str, old: &'static str, new: &'static str) -> Muta
         base: Base::Pairs,
         change: Change::Text {
             file: "pair_exceptions",
+            times: 1,
+            old,
+            new,
+        },
+    }
+}
+
+const fn fp16_lstm(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    Mutant {
+        name,
+        base: Base::Fp16Lstm,
+        change: Change::Text {
+            file,
             times: 1,
             old,
             new,
@@ -309,6 +329,30 @@ pub const MUTANTS: &[Mutant] = &[
     lstm_bit("a recurrent weight", "lstm_weights", 4, 5),
     lstm_bit("a bias of a gate", "lstm_params", 9, 10),
     lstm_bit("a multiplier of a gate", "lstm_params", 6, 32 + 27),
+
+    // recurrent layer with FP16 state
+    fp16_lstm("the candidate goes through the logistic function", "lstm_unit",
+        "!cell_late_valid && gate_index != 2'd2", "!cell_late_valid"),
+    fp16_lstm("an FP16 cell state of the inference before", "lstm_unit",
+        "cell_old = first_step ? 16'd0", "cell_old = first_step && rst ? 16'd0"),
+    fp16_lstm("what enters an FP16 cell is not added", "lstm_unit",
+        ".a(kept_q), .b(product)", ".a(kept_q), .b(kept_q)"),
+    fp16_lstm("half an argument has another fraction", "fp16_activation",
+        "x[14:0] - 15'h0400;", "x[14:0] - 15'h0410;"),
+    fp16_lstm("gates without their bias", "lstm_unit",
+        "biased_q     <= sum_late + $signed(param[31:0]);", "biased_q     <= sum_late + $signed(param[31:0] & {32{rst}});"),
+    fp16_lstm("FP16 sums are cut instead of rounded", "fp16_add",
+        "rounded_q <= ", "rounded_q <= -15'sd1 + "),
+    Mutant {
+        name: "a value of tanh",
+        base: Base::Fp16Lstm,
+        change: Change::Bit { image: "fp16_tanh", line: 0x1200, bit: 9 },
+    },
+    Mutant {
+        name: "an exponent of a gate",
+        base: Base::Fp16Lstm,
+        change: Change::Bit { image: "lstm_params", line: 3, bit: 50 },
+    },
 
     // drain and buffers
     int8("the last pixel of a tile is not written", "drain",

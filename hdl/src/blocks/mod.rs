@@ -48,12 +48,21 @@ pub struct Selection {
     pub add: bool,
     /// Softmax.
     pub softmax: Option<SoftmaxRule>,
-    /// gemmlowp's high product for an LSTM unit; softmax brings its own.
-    pub lstm: bool,
+    /// LSTM unit.
+    pub lstm: Option<LstmCells>,
     /// float32 input, with the parameters of the int8 input tensor.
     pub quantize: Option<AffineParams>,
     /// float32 output, with the parameters of the int8 output tensor.
     pub dequantize: Option<AffineParams>,
+}
+
+/// What an LSTM unit is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LstmCells {
+    /// gemmlowp's high product.
+    Integer,
+    /// The FP16 lane.
+    Fp16,
 }
 
 /// The modules of a selection: the MAC array's and the requantizer lane's always, others on
@@ -85,8 +94,13 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
     }
     if let Some(rule) = &selection.softmax {
         modules.extend(softmax_unit::build(rule, engine::SOFTMAX_READ_LATENCY)?);
-    } else if selection.lstm {
-        modules.push(high_product::module().build());
+    }
+    match selection.lstm {
+        // softmax has brought it
+        Some(LstmCells::Integer) if selection.softmax.is_some() => {}
+        Some(LstmCells::Integer) => modules.push(high_product::module().build()),
+        Some(LstmCells::Fp16) => modules.extend(fp16::build()),
+        None => {}
     }
     modules.extend(
         selection

@@ -156,7 +156,10 @@ impl Layer {
             }
             Rule::Fp16(_) => {
                 let tanh = Fp16Tables::new().tanh;
-                write("fp16_tanh.mem", tanh.iter().map(|v| format!("{v:x}")).collect());
+                write(
+                    "fp16_tanh.mem",
+                    tanh.iter().map(|v| format!("{v:x}")).collect(),
+                );
             }
         }
     }
@@ -169,9 +172,7 @@ impl Layer {
                 let Factor {
                     multiplier, shift, ..
                 } = factors[gate];
-                multiplier as u128
-                    | (shift.max(0) as u128) << 31
-                    | ((-shift).max(0) as u128) << 34
+                multiplier as u128 | (shift.max(0) as u128) << 31 | ((-shift).max(0) as u128) << 34
             }
             Rule::Fp16(rule) => {
                 let factor = [&rule.input, &rule.recurrent][matrix][gate][unit];

@@ -117,6 +117,16 @@ impl OnnxNode {
         }
     }
 
+    /// A list of texts; `None` where it is missing, of another kind or not UTF-8.
+    pub fn texts(&self, name: &str) -> Option<Vec<&str>> {
+        match self.attributes.get(name) {
+            Some(OnnxAttribute::Strings(all)) => {
+                all.iter().map(|b| std::str::from_utf8(b).ok()).collect()
+            }
+            _ => None,
+        }
+    }
+
     /// A tensor attribute; `None` where it is missing or of another kind.
     pub fn tensor(&self, name: &str) -> Option<&OnnxTensor> {
         match self.attributes.get(name) {

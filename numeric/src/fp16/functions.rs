@@ -81,7 +81,7 @@ impl Fp16 {
         let product = u64::from(significand) * u64::from(EXP_LOG2E);
         // units of 2^(exponent - 20) become units of 2^-11; exponent is at most -6
         let places = (20 - EXP_BITS as i32 - exponent) as u32;
-        let magnitude = ((product >> (places - 1)) + 1 >> 1) as i64;
+        let magnitude = (((product >> (places - 1)) + 1) >> 1) as i64;
         let y = if self.is_negative() {
             -magnitude
         } else {

@@ -17,8 +17,9 @@ mod functions;
 pub use convert::{Fp16Factor, Fp16Quantizer};
 pub use functions::{EXP_LOG2E, Fp16Tables, TANH_FIRST, TANH_LAST, TANH_ONE};
 
-/// A binary16 number: sign, five bits of exponent (bias 15), ten of fraction.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// A binary16 number: sign, five bits of exponent (bias 15), ten of fraction. The default is positive
+/// zero.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Fp16(u16);
 
 /// Fraction bits.

@@ -31,7 +31,8 @@ pub(super) fn run(graph: &mut OnnxGraph) {
     }
 }
 
-fn used(graph: &OnnxGraph, value: &str) -> bool {
+/// Whether a value is read, or leaves the graph.
+pub(super) fn used(graph: &OnnxGraph, value: &str) -> bool {
     let read = graph
         .nodes
         .iter()

@@ -5,6 +5,7 @@ mod bias;
 mod equalize;
 mod identity;
 mod own_weights;
+mod recurrent;
 mod windows;
 
 use macforge_model::onnx::{OnnxGraph, OnnxNode, OnnxTensor, TensorData};
@@ -19,6 +20,7 @@ pub use equalize::equalize;
 /// The graph contradicts itself.
 pub fn prepare(graph: &mut OnnxGraph) -> Result<(), PtqError> {
     identity::run(graph);
+    recurrent::run(graph);
     own_weights::run(graph);
     windows::run(graph);
     batch_norm::run(graph);
@@ -103,6 +105,24 @@ pub fn weights_of(graph: &OnnxGraph, node: &OnnxNode) -> Option<Weights> {
         axis,
         bias: bias.map(str::to_string),
     })
+}
+
+/// The weights of an LSTM, of the input and of the hidden state; its bias stays as it is.
+pub fn recurrent_weights(graph: &OnnxGraph, node: &OnnxNode) -> Option<[Weights; 2]> {
+    if !is(node, "LSTM") {
+        return None;
+    }
+    let weights = |operand: usize| {
+        let name = node.input(operand)?;
+        let (shape, _) = floats(graph, name)?;
+        (shape.len() == 3 && !shape.contains(&0)).then(|| Weights {
+            name: name.to_string(),
+            shape: shape.to_vec(),
+            axis: 1,
+            bias: None,
+        })
+    };
+    Some([weights(1)?, weights(2)?])
 }
 
 /// Multiplies every output channel of the weights by its factor.

@@ -7,7 +7,7 @@ use macforge_numeric::{AffineParams, LstmRule};
 use super::node::Node;
 use super::{TFLITE, affine};
 use crate::QuantError;
-use crate::graph::{Lstm, LstmGate, QOp};
+use crate::graph::{Lstm, LstmArithmetic, LstmGate, QOp};
 
 /// Operand positions in the file, per gate: weights, recurrent weights, bias; then the states.
 const INPUT_WEIGHTS: usize = 1;
@@ -55,8 +55,10 @@ impl Node<'_> {
             inputs,
             units: self.input_tensor(HIDDEN_STATE).elements(),
             gates: [0, 1, 2, 3].map(gate),
-            rule: LstmRule::tflite(self.semantics, &scales)
-                .map_err(self.rule("scales of the LSTM"))?,
+            rule: LstmArithmetic::Integer(
+                LstmRule::tflite(self.semantics, &scales)
+                    .map_err(self.rule("scales of the LSTM"))?,
+            ),
         })))
     }
 

@@ -8,6 +8,7 @@
 
 mod binary;
 mod conv;
+mod lstm;
 mod movement;
 mod operands;
 mod pending;
@@ -71,6 +72,8 @@ struct Pass<'a> {
     model: &'a OnnxGraph,
     types: BTreeMap<String, TensorType>,
     values: BTreeMap<String, Value>,
+    /// Hidden states of recurrent nodes, by the node's index.
+    sequences: BTreeMap<usize, Int>,
     names: UniqueNames,
     node_names: BTreeSet<String>,
     graph: QGraph,
@@ -102,6 +105,7 @@ impl<'a> Pass<'a> {
             model,
             types,
             values: BTreeMap::new(),
+            sequences: BTreeMap::new(),
             names: UniqueNames::default(),
             node_names: BTreeSet::new(),
             graph: QGraph {
@@ -136,7 +140,7 @@ impl<'a> Pass<'a> {
                     found: format!("`{}` without a fixed shape", input.name),
                     wanted: "fixed sizes (only the batch may be symbolic)".into(),
                 })?;
-            if place::tensor_shape(&of.shape, &place::image(&of.shape)).len() > 3 {
+            if place::tensor_shape(&of.shape, &self.input_place(index)).len() > 3 {
                 return Err(QuantError::Parameter {
                     node: "graph input".into(),
                     found: format!("`{}` of shape {:?}", input.name, of.shape),
@@ -145,7 +149,8 @@ impl<'a> Pass<'a> {
             }
             match of.dtype {
                 OnnxType::F32 => {
-                    let id = self.float_tensor(&input.name, &of.shape.clone());
+                    let place = self.input_place(index);
+                    let id = self.float_tensor(&input.name, &of.shape.clone(), &place);
                     self.graph.inputs.push(id);
                     let value = Value::RealInput(self.graph.inputs.len() - 1);
                     self.values.insert(input.name.clone(), value);
@@ -168,7 +173,7 @@ impl<'a> Pass<'a> {
         let name = &self.model.inputs[index].name;
         let unsigned = of.dtype == OnnxType::U8;
         let params = self.stated_params(name, unsigned)?;
-        let place = place::image(&of.shape);
+        let place = self.input_place(index);
         let output = Output {
             name: name.clone(),
             params,
@@ -265,6 +270,7 @@ impl<'a> Pass<'a> {
             ("", "MaxPool" | "GlobalMaxPool") => self.max_pool(&node),
             ("com.microsoft", "QLinearConcat") => self.qlinear_concat(&node),
             ("", "Concat") => self.concat(&node),
+            ("", "LSTM") => self.float_lstm(&node),
             ("", op) if movement::is_movement(op) => self.movement(&node),
             _ => Err(self.unsupported(
                 &node,
@@ -277,7 +283,7 @@ impl<'a> Pass<'a> {
                 node.op
                     .outputs
                     .iter()
-                    .all(|o| o.is_empty() || self.values.contains_key(o))
+                    .all(|o| o.is_empty() || !self.is_read(o) || self.values.contains_key(o))
             );
         })
     }
@@ -338,16 +344,15 @@ impl<'a> Pass<'a> {
         self.values.insert(name.to_string(), value);
     }
 
-    fn float_tensor(&mut self, name: &str, shape: &[usize]) -> TensorId {
-        let place = place::image(shape);
+    fn float_tensor(&mut self, name: &str, shape: &[usize], place: &Place) -> TensorId {
         let id = TensorId(self.graph.tensors.len());
         self.graph.tensors.push(QTensor {
             name: self.names.unique(name, id.0),
-            shape: place::tensor_shape(shape, &place),
+            shape: place::tensor_shape(shape, place),
             dtype: DType::F32,
             quant: None,
             unsigned: false,
-            channels_first: channels_first(&place),
+            channels_first: channels_first(place),
         });
         id
     }

@@ -1,8 +1,11 @@
 //! Layers whose output scale a later QuantizeLinear states: sums of products, operations on two
 //! operands, averages, concatenations.
 
+use std::rc::Rc;
+
 use macforge_numeric::{AffineParams, AveragePoolRule, BinaryRule, Clamp, FloatOperation};
 
+use super::lstm::LstmParts;
 use super::value::{Int, RealTable, Value};
 use super::{Node, Output, Pass};
 use crate::QuantError;
@@ -37,6 +40,13 @@ pub(super) enum Layer {
     Binary(FloatOperation),
     /// Average over a window; the divisor where padding counts.
     Average(Window, Option<u32>),
+    /// A recurrent layer, of which all hidden states are wanted, or the last one.
+    Lstm {
+        /// Weights and scales.
+        parts: Rc<LstmParts>,
+        /// Only the last hidden state.
+        last: bool,
+    },
     /// Parts with their real tables, along a dimension of ONNX.
     Concat(Vec<RealTable>, usize),
 }
@@ -121,6 +131,15 @@ impl Pass<'_> {
                 let rule = AveragePoolRule::ort(x, y, divisor, clamp)
                     .map_err(|e| layer_node.rule("scales", e))?;
                 QOp::AveragePool(window, rule)
+            }
+            Layer::Lstm { parts, last } => {
+                let bounds = [pending.lower, pending.upper];
+                if bounds != [f32::NEG_INFINITY, f32::INFINITY] {
+                    let found = "a bounded hidden state";
+                    return Err(layer_node.parameter(found, "QuantizeLinear behind LSTM"));
+                }
+                let x = &pending.inputs[0];
+                return self.settle_lstm(&layer_node, x, &parts, last, output);
             }
             Layer::Concat(tables, along) => {
                 let parts = pending.inputs.iter().zip(tables);

@@ -248,11 +248,8 @@ impl Pass<'_> {
             }),
             _ => return Err(node.parameter("a result that is not quantized", "QuantizeLinear")),
         };
-        let id = self.float_tensor(name, &pending.shape);
-        let tensor = &mut self.graph.tensors[id.0];
-        tensor.dtype = crate::graph::DType::I32;
-        tensor.shape = place::tensor_shape(&pending.shape, &pending.place);
-        tensor.channels_first = super::channels_first(&pending.place);
+        let id = self.float_tensor(name, &pending.shape, &pending.place);
+        self.graph.tensors[id.0].dtype = crate::graph::DType::I32;
         debug_assert_eq!(self.types.get(name).map(|t| t.dtype), Some(OnnxType::I32));
         let inputs = pending.inputs.iter().map(|i| i.tensor).collect();
         self.push(&node, op, inputs, id);

@@ -37,7 +37,7 @@ impl Pass<'_> {
             Value::RealInput(index) => {
                 let input = self.graph.inputs[index];
                 let shape = self.output_shape(node)?;
-                let place = super::place::image(&shape);
+                let place = self.input_place(index);
                 self.emit(node, QOp::Quantize, vec![input], shape, place, output);
                 Ok(())
             }
@@ -103,7 +103,7 @@ impl Pass<'_> {
 
     /// A float32 graph output.
     pub(super) fn dequantize(&mut self, node: &Node, name: &str, value: &Int) -> TensorId {
-        let id = self.float_tensor(name, &value.shape);
+        let id = self.float_tensor(name, &value.shape, &value.place);
         let tensor = self.graph.tensor(value.tensor);
         let (shape, first) = (tensor.shape.clone(), tensor.channels_first);
         self.graph.tensors[id.0].shape = shape;

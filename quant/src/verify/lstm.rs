@@ -1,11 +1,11 @@
 //! Invariants of a recurrent layer.
 
-use macforge_numeric::LstmRule;
 use macforge_numeric::lstm::Factor;
+use macforge_numeric::{Fp16Factor, Fp16LstmRule, LstmRule};
 
 use super::ops::Check;
 use crate::QuantError;
-use crate::graph::Lstm;
+use crate::graph::{Lstm, LstmArithmetic};
 
 pub(super) fn verify(check: &Check, lstm: &Lstm) -> Result<(), QuantError> {
     let (inputs, units) = (lstm.inputs, lstm.units);
@@ -26,10 +26,14 @@ pub(super) fn verify(check: &Check, lstm: &Lstm) -> Result<(), QuantError> {
     if !counts {
         return check.fail("weights or biases do not fit the shape");
     }
-    rule(check, &lstm.rule)
+    check.zero_point(lstm.rule.output_zero_point())?;
+    match &lstm.rule {
+        LstmArithmetic::Integer(rule) => integer_rule(check, rule),
+        LstmArithmetic::Fp16(rule) => fp16_rule(check, rule, units),
+    }
 }
 
-fn rule(check: &Check, rule: &LstmRule) -> Result<(), QuantError> {
+fn integer_rule(check: &Check, rule: &LstmRule) -> Result<(), QuantError> {
     if rule.cell_integer_bits > LstmRule::MAX_CELL_INTEGER_BITS {
         let bits = rule.cell_integer_bits;
         return check.fail(format!("cell state with {bits} integer bits"));
@@ -49,7 +53,22 @@ fn rule(check: &Check, rule: &LstmRule) -> Result<(), QuantError> {
     if rule.output.shift > 0 {
         return check.fail("an output factor of one or more");
     }
-    check.zero_point(rule.output_zero_point)
+    Ok(())
+}
+
+fn fp16_rule(check: &Check, rule: &Fp16LstmRule, units: usize) -> Result<(), QuantError> {
+    let gates = || rule.input.iter().chain(&rule.recurrent);
+    if gates().any(|factors| factors.len() != units) {
+        return check.fail("gate factors that do not fit the units");
+    }
+    let mut factors = gates().flatten().chain([&rule.output.factor]);
+    let fits = |f: &Fp16Factor| {
+        f.multiplier >> (Fp16Factor::BITS - 1) == 1 && (-64..=63).contains(&f.exponent)
+    };
+    if !factors.all(fits) {
+        return check.fail("a factor that is no FP16 factor");
+    }
+    Ok(())
 }
 
 fn in_range(factor: &Factor) -> bool {

@@ -5,7 +5,7 @@ use macforge_numeric::lstm::Factor;
 use macforge_numeric::{
     AveragePoolRule, BinaryFunction, BinaryRule, Clamp, LstmRule, RequantRule, Requantizer,
 };
-use macforge_quant::{Conv2d, FullyConnected, Lstm, LstmGate, MatMul, QOp, Window};
+use macforge_quant::{Conv2d, FullyConnected, Lstm, LstmArithmetic, LstmGate, MatMul, QOp, Window};
 
 use super::{Case, CaseFile, chain, int8, single, value};
 
@@ -315,7 +315,7 @@ pub fn lstm(file: &mut CaseFile) -> Case {
         inputs,
         units,
         gates,
-        rule,
+        rule: LstmArithmetic::Integer(rule),
     };
     let x = int8("x", &[steps, inputs], -file.int("INPUT_ZERO_POINT"));
     let y = int8("y", &[steps, units], zero_point);

@@ -40,10 +40,7 @@ pub fn module() -> Module {
     let differ = l.sign.xor(&s.sign);
     let subtract = m.register("subtract", &differ);
     // a NaN has the larger magnitude, and so has one of the infinities
-    let nan = m.register(
-        "nan",
-        &l.nan.or(&l.infinite.and(&s.infinite).and(&differ)),
-    );
+    let nan = m.register("nan", &l.nan.or(&l.infinite.and(&s.infinite).and(&differ)));
     let special = m.register("not_finite", &l.nan.or(&l.infinite));
 
     m.section("3: alignment; the last bit stands for all that follow");
@@ -79,8 +76,7 @@ pub fn module() -> Module {
         negative: negative.and(&cancelled.not()),
         magnitude: sum,
         exponent,
-        special,
-        known,
+        special: Some((special, known)),
     };
     round::finish(&mut m, &exact, 5);
     m

@@ -49,8 +49,7 @@ pub fn module() -> Module {
         magnitude: m.register("product", &sum),
         negative: m.register("negative3", &negative),
         exponent: m.register("exponent3", &exponent),
-        special: constant(unsigned(1), 0),
-        known: constant(unsigned(16), 0),
+        special: None,
     };
     round::finish(&mut m, &exact, 4);
     m

@@ -49,12 +49,13 @@ pub fn module() -> Module {
     let negative = m.register("negative2", &negative);
     let product = m.register("product2", &product);
     m.unused(&product.slice(PRODUCT, 2));
+    let special = m.register("special_product2", &special);
+    let known = m.register("known_product2", &known);
     let exact = Exact {
         negative: m.register("negative3", &negative),
         magnitude: m.wire("magnitude", &product.slice(0, PRODUCT)),
         exponent: m.register("last_exponent2", &exponent),
-        special: m.register("special_product2", &special),
-        known: m.register("known_product2", &known),
+        special: Some((special, known)),
     };
     round::finish(&mut m, &exact, 4);
     m

@@ -15,10 +15,8 @@ pub(super) struct Exact {
     pub magnitude: Expr,
     /// A signed signal of [`EXPONENT`] bits.
     pub exponent: Expr,
-    /// The result is `known`.
-    pub special: Expr,
-    /// A result that does not come from rounding: infinity or NaN.
-    pub known: Expr,
+    /// Whether the result does not come from rounding, and what it is then: infinity or NaN.
+    pub special: Option<(Expr, Expr)>,
 }
 
 /// Cycles from the exact value to the result, for a magnitude of `width` bits.
@@ -41,8 +39,10 @@ pub(super) fn finish(m: &mut Module, x: &Exact, first: usize) {
     m.section("what waits for the normalized magnitude");
     let exponent = m.delay("exponent", &x.exponent, stages);
     let negative = m.delay("negative", &x.negative, stages + 3);
-    let special = m.delay("special", &x.special, stages + 3);
-    let known = m.delay("known", &x.known, stages + 3);
+    let special = x.special.as_ref().map(|(special, known)| {
+        let special = m.delay("special", special, stages + 3);
+        (special, m.delay("known", known, stages + 3))
+    });
 
     m.section(&format!(
         "{at}: exponent field of the first bit; twelve bits, and whether there are more"
@@ -93,7 +93,10 @@ pub(super) fn finish(m: &mut Module, x: &Exact, first: usize) {
     let infinity = magnitude(Fp16::INFINITY.to_bits().into());
     let finite = mux(&over, &infinity, &rounded);
     let finite = mux(&zero, &magnitude(0), &finite);
-    let y = mux(&special, &known, &concat(&[negative, finite]));
+    let finite = concat(&[negative, finite]);
+    let y = special.map_or(finite.clone(), |(special, known)| {
+        mux(&special, &known, &finite)
+    });
     let y = m.register("y", &y);
     m.output(&y);
 }
@@ -113,10 +116,7 @@ fn normalized(m: &mut Module, magnitude: &Expr, first: usize) -> (Expr, Expr) {
             &format!("empty{step}"),
             &value.slice(width - step, step).any().not(),
         );
-        let moved = concat(&[
-            value.slice(0, width - step),
-            constant(unsigned(step), 0),
-        ]);
+        let moved = concat(&[value.slice(0, width - step), constant(unsigned(step), 0)]);
         let next = mux(&empty, &moved, &value);
         let count = match &zeros {
             None => empty,

@@ -2,6 +2,7 @@
 
 mod movement;
 mod products;
+mod recurrent;
 mod window;
 
 use std::collections::BTreeMap;
@@ -281,6 +282,7 @@ fn standard(op: &str, node: &OnnxNode, known: &Known) -> Types {
         "Conv" | "ConvInteger" | "QLinearConv" | "ConvTranspose" | "MaxPool" | "AveragePool"
         | "LpPool" | "GlobalAveragePool" | "GlobalMaxPool" => window::types(op, node, known),
         "Gemm" | "MatMul" | "MatMulInteger" | "QLinearMatMul" => products::types(op, node, known),
+        "LSTM" => recurrent::lstm(node, known),
         _ => movement::types(op, node, known),
     }
 }
