@@ -7,7 +7,7 @@
 //! requantizer lane.
 
 use macforge_hdl::VerilogModule;
-use macforge_hdl::blocks::{RequantLane, add_lane, channel_mul, high_product, packed_mac};
+use macforge_hdl::blocks::{RequantLane, add_lane, channel_mul, fp16, high_product, packed_mac};
 use macforge_numeric::Semantics;
 use std::fmt::Write;
 use std::fs;
@@ -230,4 +230,38 @@ fn the_channel_multiplier_needs_no_dsp() {
         outputs: &[("product_q", 16), ("carry_q", 1)],
     };
     assert_eq!(compare(&dut), 0);
+}
+
+#[test]
+fn fp16_blocks_have_the_dsps_that_they_state() {
+    let pair: &[_] = &[("a", 16), ("b", 16)];
+    let result: &[_] = &[("y_q", 16)];
+    for (module, inputs, outputs, dsps) in [
+        (fp16::add::module(), pair, result, 0),
+        (fp16::mul::module(), pair, result, 1),
+        (
+            fp16::dequantize::module(),
+            &[("acc", 32), ("multiplier", 17), ("exponent", 7)],
+            result,
+            2,
+        ),
+        (
+            fp16::quantize::module(),
+            &[
+                ("x", 16),
+                ("multiplier", 17),
+                ("exponent", 7),
+                ("zero_point", 8),
+            ],
+            &[("q_q", 8), ("saturated_q", 1)],
+            1,
+        ),
+    ] {
+        let dut = Dut {
+            modules: vec![module.build()],
+            inputs,
+            outputs,
+        };
+        assert_eq!(compare(&dut), dsps, "{}", dut.top());
+    }
 }

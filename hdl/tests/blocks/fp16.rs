@@ -2,7 +2,7 @@
 
 use crate::common::{Random, assert_clean, bits, block, shipped, value};
 use macforge_hdl::VerilogModule;
-use macforge_hdl::blocks::fp16::{add, dequantize, mul, quantize};
+use macforge_hdl::blocks::fp16::{add, compare, dequantize, exp, mul, quantize, reciprocal};
 use macforge_hdl::engine::{self, lstm::FP16_ACTIVATION_LATENCY};
 use macforge_hdl::typed::Module;
 use macforge_numeric::{Clamp, Fp16, Fp16Factor, Fp16Quantizer, Fp16Tables};
@@ -247,6 +247,80 @@ fn quantized_numbers_equal_their_rule_on_all_inputs() {
     let half_up = ("fine_q[0] & (fine_lost_q | fine_q[1])", "fine_q[0]");
     let mut unit = faulty(&quantize::module(), half_up.0, half_up.1);
     assert!(compare_quantized(&mut unit) > 0);
+}
+
+/// Numbers whose function differs from its rule.
+fn compare_unary(unit: &mut Block, latency: usize, rule: fn(Fp16) -> Fp16) -> usize {
+    let all: Vec<u64> = (0..1 << 16).collect();
+    let found = run(unit, latency, &[("x", &all)], &["y_q"]);
+    let wanted = (0..=u16::MAX).map(|x| u64::from(rule(Fp16::from_bits(x)).to_bits()));
+    wanted.zip(&found[0]).filter(|(w, f)| w != *f).count()
+}
+
+#[test]
+fn exponential_and_reciprocal_equal_their_rules_on_all_inputs() {
+    type Rule = fn(Fp16) -> Fp16;
+    let blocks: [(Module, usize, Rule, &str, &str); 2] = [
+        // no rounding before the table
+        (
+            exp::module(),
+            exp::LATENCY,
+            Fp16::exp,
+            "+ 18'h00001",
+            "+ 18'h00000",
+        ),
+        // subnormal numbers are taken for larger ones
+        (
+            reciprocal::module(),
+            reciprocal::LATENCY,
+            Fp16::reciprocal,
+            " + $signed({5'd0, x_places_q})",
+            "",
+        ),
+    ];
+    for (module, latency, rule, old, new) in blocks {
+        let built = [module.build()];
+        assert_clean(&built);
+        assert_eq!(compare_unary(&mut block(&built), latency, rule), 0);
+        assert!(compare_unary(&mut faulty(&module, old, new), latency, rule) > 0);
+    }
+}
+
+/// Pairs whose order differs from the rule.
+fn compare_order(unit: &mut Block, count: u64) -> usize {
+    let all: Vec<[u16; 2]> = pairs(count).collect();
+    let operands = [0, 1].map(|i| all.iter().map(|p| p[i].into()).collect::<Vec<u64>>());
+    let inputs = [("a", &operands[0]), ("b", &operands[1])];
+    let outputs = ["less_q", "maximum_q", "minimum_q"];
+    let found = run(unit, compare::LATENCY, &inputs, &outputs);
+    let differs = |(i, pair): (usize, &[u16; 2])| {
+        let [a, b] = pair.map(Fp16::from_bits);
+        let bits = |x: Fp16| u64::from(x.to_bits());
+        let wanted = [
+            u64::from(a.is_less(b)),
+            bits(a.maximum(b)),
+            bits(a.minimum(b)),
+        ];
+        wanted != [0, 1, 2].map(|o| found[o][i])
+    };
+    all.iter().enumerate().filter(|&x| differs(x)).count()
+}
+
+#[test]
+fn order_equals_its_rule_on_corners_and_random_pairs() {
+    let built = [compare::module().build()];
+    assert_clean(&built);
+    assert_eq!(compare_order(&mut block(&built), 200_000), 0);
+    // the zeros are ordered
+    let mut unit = faulty(&compare::module(), "nan_q | zeros_q", "nan_q");
+    assert!(compare_order(&mut unit, 0) > 0);
+}
+
+#[test]
+#[ignore = "ten million pairs"]
+fn order_equals_its_rule_on_ten_million_pairs() {
+    let mut unit = block(&[compare::module().build()]);
+    assert_eq!(compare_order(&mut unit, 10_000_000), 0);
 }
 
 /// Both functions over all numbers; they may take turns from one cycle to the next.

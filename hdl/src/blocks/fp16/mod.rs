@@ -6,20 +6,27 @@
 //! | [`mul`] | product | [`mul::LATENCY`] |
 //! | [`dequantize`] | int32 times a factor | [`dequantize::LATENCY`] |
 //! | [`quantize`] | int8 of a number times a factor | [`quantize::LATENCY`] |
+//! | [`exp`] | exponential | [`exp::LATENCY`] |
+//! | [`reciprocal`] | reciprocal | [`reciprocal::LATENCY`] |
+//! | [`compare`] | order, maximum, minimum | [`compare::LATENCY`] |
 //!
-//! The first three end in the same rounding pipeline. All accept new operands every cycle.
+//! The last three are for softmax; no design has them yet. All but `quantize` and `compare` end in the
+//! same rounding pipeline. All accept new operands every cycle.
 
 pub mod add;
+pub mod compare;
 pub mod dequantize;
+pub mod exp;
 pub mod mul;
 pub mod quantize;
+pub mod reciprocal;
 mod round;
 
 use crate::VerilogModule;
 use crate::typed::{Expr, Module, Type, concat, constant, mux, unsigned};
 use macforge_numeric::Fp16;
 
-/// All blocks of the lane.
+/// The blocks of an LSTM.
 pub fn build() -> Vec<VerilogModule> {
     [
         add::module(),
