@@ -8,6 +8,7 @@ mod layers_support;
 mod lstm_support;
 mod mutants;
 mod pairs_support;
+mod staircase_support;
 mod support;
 
 use fp16_lstm_support::Network;
@@ -244,8 +245,17 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         dir.join("pairs"),
         ["--input", pairs_input.to_str().expect("a plain name")],
     );
+    let staircase_model = dir.join("staircase.onnx");
+    fs::write(&staircase_model, staircase_support::model()).expect("a new file");
+    let staircase = Original::new(
+        staircase_model.to_str().expect("a plain name"),
+        &["--shape", "3x8x4"],
+        dir.join("staircase"),
+        ["--samples", "16"],
+    );
     BTreeMap::from([
         (Base::Pairs, pairs),
+        (Base::Staircase, staircase),
         (Base::Int8, fire_risk("int8")),
         (Base::Float, fire_risk("float")),
         (Base::Depthwise, depthwise),

@@ -51,3 +51,36 @@ fn tfc_of_one_and_two_bits_is_exact_on_pynq_z2() {
 fn jet_tagging_of_six_bits_is_exact_on_pynq_z2() {
     assert_golden("qonnx_jettagging_6bit", 32);
 }
+
+/// Every integer of every layer equals the reference model's, for random inputs.
+#[track_caller]
+fn assert_layers(model: &str, samples: usize) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = dir.path().join("out");
+    let path = shared(&format!("onnx/A/{model}.onnx"));
+    compile(path, "pynq-z2", &[], &out);
+    let json = dir.path().join("y.json");
+    let count = samples.to_string();
+    simulate(&out, &[&"--json", &json, &"--samples", &count, &"--layers"]).passed();
+    let result = read_json(&json);
+    assert_eq!(
+        (&result["mismatches"], &result["samples"]),
+        (&0.into(), &samples.into())
+    );
+    println!("{model}: {} cycles", result["cycles_per_inference"]);
+}
+
+/// NEMO's staircases of 255 steps, on lanes with constants at product scale. The reference model
+/// equals the stored integers of every layer (`macforge-reference`'s tests).
+#[test]
+#[ignore = "needs ../shared/models"]
+fn integer_only_networks_are_exact_on_pynq_z2() {
+    assert_layers("dory_dscnn_int", 2);
+    assert_layers("dory_eegnet_1xW_int", 5);
+}
+
+#[test]
+#[ignore = "needs ../shared/models"]
+fn finn_s_tfc_is_exact_on_pynq_z2() {
+    assert_layers("finn_tfc_w2a2_build_dataflow", 8);
+}

@@ -1,13 +1,8 @@
 //! The plan's numbers as parameters of the engine's modules.
 
 use macforge_hdl::engine::{Engine, FieldSlice, LstmUnit, PortBlock};
-use macforge_plan::{
-    ACC_BITS, Distance, HwPlan, InputMode, LANE_BITS, LstmLayer, LstmTables, Port, Region,
-};
+use macforge_plan::{ACC_BITS, Distance, HwPlan, InputMode, LstmLayer, LstmTables, Port, Region};
 use macforge_quant::{LstmArithmetic, QGraph};
-
-/// Bits of a lane's parameters besides the bias: multiplier, shift, double rounding.
-const LANE_BITS_WITHOUT_BIAS: usize = 31 + 6 + 1;
 
 /// The engine of a plan.
 pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
@@ -42,7 +37,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         waw: plan.widths.weight,
         paw: plan.widths.param,
         accw: ACC_BITS as usize,
-        biasw: LANE_BITS - LANE_BITS_WITHOUT_BIAS,
+        biasw: plan.bias_bits()[0],
         act_depth: plan.act_depth,
         weight_depth: plan.weights.len().max(1),
         param_depth: plan.params.len().max(1),

@@ -9,7 +9,7 @@ use crate::memory;
 use macforge_constraints::{Board, out_of_context_xdc};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks;
-use macforge_plan::{ACC_BITS, HwPlan, LANE_BITS, LstmTableSize, Port};
+use macforge_plan::{ACC_BITS, HwPlan, LstmTableSize, Port};
 use macforge_quant::QGraph;
 use macforge_vivado_scripts::SynthScript;
 use std::path::PathBuf;
@@ -115,11 +115,12 @@ fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
 /// The engine's modules and the compute cells that this design needs.
 fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
     let plan = design.plan;
-    let bias_bits = (LANE_BITS - (31 + 6 + 1)) as u32;
+    let [bias, fraction] = plan.bias_bits();
     let mut modules = blocks::compute_cells(&blocks::Selection {
         semantics: design.graph.semantics,
         acc_bits: ACC_BITS,
-        bias_bits,
+        bias_bits: (bias - fraction) as u32,
+        fraction_bits: fraction as u32,
         max: plan.features.max,
         depthwise: plan.features.depthwise,
         add: plan.features.add,

@@ -172,6 +172,7 @@ fn a_requantizer_lane_is_two_dsps() {
             semantics,
             acc_bits: 25,
             bias_bits: 25,
+            fraction_bits: 0,
         };
         let dut = Dut {
             modules: vec![lane.build().unwrap()],

@@ -7,7 +7,7 @@ use crate::requant::{RequantRule, Requantizer};
 /// Constants of one requantizer lane. The lane computes, on exact integers,
 ///
 /// ```text
-/// t = acc * multiplier + 2^(shift-1)                    half added
+/// t = acc * multiplier + constant + 2^(shift-1)         half added
 ///   + (double_round ? (acc < 0 ? -2^30 : 2^30) : 0)     gemmlowp's first rounding
 /// y = t >> shift                                        arithmetic shift
 /// y = tie_window ? nearest even where t is that close to a tie : y
@@ -23,13 +23,17 @@ use crate::requant::{RequantRule, Requantizer};
 /// both constants give 0. For `rs = 0` and for left shifts only the first rounding is left, which
 /// is a plain half-up rounding of the product shifted by `31 - left`.
 ///
-/// **ort-x86**: see [`TieWindow`]. **tflite-single** and **pow2** are the formula as it stands.
+/// **ort-x86**: see [`TieWindow`]. **tflite-single**, **pow2** and
+/// [`RequantRule::MultiplyAdd`] are the formula as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneConstants {
     /// Factor of the accumulator, below 2^31.
     pub multiplier: u32,
     /// Total right shift, 1..=62.
     pub shift: u8,
+    /// Added to the product: a multiple of 2^[`FRACTION_PLACES`] below 2^31. Only lanes without
+    /// gemmlowp's first rounding have it.
+    pub constant: u32,
     /// Adds 2^30 for `acc >= 0` and subtracts it for `acc < 0`.
     pub double_round: bool,
     /// The float32 tie rule of onnxruntime.
@@ -65,6 +69,16 @@ pub struct TieWindow {
 /// Accumulators up to this magnitude are exact in float32; the ort-x86 lane is defined on them.
 pub const FLOAT_EXACT_LIMIT: i64 = 1 << 24;
 
+/// Bits of [`LaneConstants::constant`] that are stored: with a multiplier of 31 bits they are a fraction of
+/// an accumulator.
+pub const FRACTION_BITS: u32 = 16;
+
+/// Zero bits below them.
+pub const FRACTION_PLACES: u32 = 31 - FRACTION_BITS;
+
+/// What [`LaneConstants::constant`] stays below.
+pub(crate) const PRODUCT_CONSTANT_LIMIT: u32 = 1 << (FRACTION_BITS + FRACTION_PLACES);
+
 impl LaneConstants {
     /// The constants that make the lane equal to `requantizer`.
     ///
@@ -84,6 +98,9 @@ impl LaneConstants {
             // A shift of zero is written as twice the value, shifted by one.
             RequantRule::Pow2 { shift: 0 } => (2, 1, false),
             &RequantRule::Pow2 { shift } => (1, shift as i32, false),
+            &RequantRule::MultiplyAdd {
+                multiplier, shift, ..
+            } => (multiplier, shift.into(), false),
             RequantRule::Staircase(steps) => {
                 return Err(NumericError::NotALane {
                     what: format!(
@@ -98,10 +115,23 @@ impl LaneConstants {
                 what: format!("{:?}: shift {shift}, wanted 1..=62", requantizer.rule),
             });
         }
+        let constant = match requantizer.rule {
+            RequantRule::MultiplyAdd { constant, .. } => constant,
+            _ => 0,
+        };
+        if constant >= PRODUCT_CONSTANT_LIMIT || constant % (1 << FRACTION_PLACES) != 0 {
+            return Err(NumericError::NotALane {
+                what: format!(
+                    "{:?}: wanted a multiple of 2^{FRACTION_PLACES} below 2^31",
+                    requantizer.rule
+                ),
+            });
+        }
         let is_float = matches!(requantizer.rule, RequantRule::OrtX86 { .. });
         Ok(Self {
             multiplier: multiplier as u32,
             shift: shift as u8,
+            constant,
             double_round,
             tie_window: (is_float && multiplier != 0).then_some(TieWindow {
                 log2_unit: shift as i8 - 24,
@@ -124,8 +154,9 @@ impl LaneConstants {
             (true, false) => 1 << 30,
             (true, true) => -(1 << 30),
         };
-        // Below 2^62 + 2^61 + 2^30, so int64 is enough.
-        let t = acc * i64::from(self.multiplier) + self.rounding() + correction;
+        // Below 2^62 + 2^61 + 2^31, so int64 is enough.
+        let constant = self.rounding() + correction + i64::from(self.constant);
+        let t = acc * i64::from(self.multiplier) + constant;
         let y = t >> self.shift;
         let tie = self
             .tie_window

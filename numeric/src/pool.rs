@@ -157,6 +157,7 @@ impl AveragePoolRule {
                 LaneConstants {
                     multiplier: multiplier as u32,
                     shift: shift as u8,
+                    constant: 0,
                     double_round: false,
                     tie_window: None,
                     zero_point: -((self.bias(count) / i64::from(count)) as i32),

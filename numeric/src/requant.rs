@@ -35,6 +35,16 @@ pub enum RequantRule {
         /// In 0..=31.
         shift: u32,
     },
+    /// `(acc * multiplier + constant + 2^(shift-1)) >> shift`: a scale and a shift with a phase that is not
+    /// a whole accumulator.
+    MultiplyAdd {
+        /// At least 0.
+        multiplier: i32,
+        /// In 1..=62.
+        shift: u8,
+        /// Below 2^31.
+        constant: u32,
+    },
     /// Any non-decreasing function with few values, given by its steps.
     Staircase(Thresholds),
 }
@@ -54,6 +64,14 @@ impl RequantRule {
             &RequantRule::Pow2 { shift } => {
                 let half = (1i64 << shift) >> 1;
                 (acc + half) >> shift
+            }
+            &RequantRule::MultiplyAdd {
+                multiplier,
+                shift,
+                constant,
+            } => {
+                let half = 1i64 << (shift - 1);
+                (acc * i64::from(multiplier) + i64::from(constant) + half) >> shift
             }
             RequantRule::Staircase(steps) => steps.apply(acc),
         }

@@ -32,6 +32,8 @@ pub struct StaircaseChannel<'a> {
     /// The lane has onnxruntime's tie rule, so it can round exact halves to even: what a division
     /// by a power of two needs.
     pub ties: bool,
+    /// The lane has a constant at product scale ([`LaneConstants::constant`]).
+    pub constants: bool,
 }
 
 /// Constants that equal a channel's staircase on its reachable accumulators:
@@ -52,7 +54,8 @@ pub struct SolvedLane {
 ///
 /// # Errors
 /// [`NumericError::NoLane`]: there are no such constants. That is usual for staircases of many
-/// steps whose phase is not a whole accumulator; those of a few steps nearly always have some.
+/// steps whose phase is not a whole accumulator, where the lane has no constant at product scale;
+/// those of a few steps nearly always have some.
 pub fn solve_lanes(channels: &[StaircaseChannel]) -> Result<Vec<SolvedLane>> {
     let Some(first) = channels.first() else {
         return Ok(Vec::new());
@@ -88,11 +91,12 @@ fn by_distance(stated: i32) -> Vec<i32> {
 }
 
 /// `2 * (at + offset) >= level * p`, or `<` it. Levels are odd, so never zero.
-struct Bound {
-    at: i64,
+pub(crate) struct Bound {
+    /// The lane's accumulator without the offset.
+    pub(crate) at: i64,
     /// Twice the value, zero point included.
-    twice: i64,
-    reaches: bool,
+    pub(crate) twice: i64,
+    pub(crate) reaches: bool,
 }
 
 /// A rational with a positive denominator.
@@ -145,9 +149,9 @@ impl Gap {
     }
 }
 
-struct Problem<'a> {
-    channel: &'a StaircaseChannel<'a>,
-    bounds: Vec<Bound>,
+pub(crate) struct Problem<'a> {
+    pub(crate) channel: &'a StaircaseChannel<'a>,
+    pub(crate) bounds: Vec<Bound>,
     steps: usize,
 }
 
@@ -185,7 +189,13 @@ impl<'a> Problem<'a> {
     /// Constants with this zero point, proved.
     fn solve(&self, zero_point: i32) -> Option<SolvedLane> {
         let to_even = || self.solve_to_even(zero_point).filter(|_| self.channel.ties);
-        self.solve_half_up(zero_point).or_else(to_even)
+        let constant = || {
+            let allowed = self.channel.constants;
+            allowed.then(|| self.solve_with_constant(zero_point))?
+        };
+        (self.solve_half_up(zero_point))
+            .or_else(to_even)
+            .or_else(constant)
     }
 
     /// A division by a power of two that rounds half to even. The first step tells the offset: it
@@ -225,6 +235,7 @@ impl<'a> Problem<'a> {
                 lane: LaneConstants {
                     multiplier: u32::try_from(middle + nudge).ok()?,
                     shift: shift as u8,
+                    constant: 0,
                     double_round: false,
                     tie_window: None,
                     zero_point,
@@ -277,7 +288,7 @@ impl<'a> Problem<'a> {
         gap
     }
 
-    fn proves(&self, solved: &SolvedLane) -> bool {
+    pub(crate) fn proves(&self, solved: &SolvedLane) -> bool {
         let channel = self.channel;
         let visible = visible_values(channel);
         let lane = |acc: i64| channel.factor * acc + solved.offset;

@@ -243,6 +243,7 @@ proptest! {
         let lane = LaneConstants {
             multiplier: multiplier as u32,
             shift,
+            constant: 0,
             double_round: false,
             tie_window: None,
             zero_point: 0,

@@ -20,6 +20,7 @@ fn the_lane_reproduces_gemmlowps_matrix_product() {
     let lane = LaneConstants {
         multiplier: 3401,
         shift: 21,
+        constant: 0,
         double_round: false,
         tie_window: None,
         zero_point: 0,

@@ -28,6 +28,7 @@ fn channel(rule: &Requantizer, reach: Interval) -> StaircaseChannel<'_> {
         offsets: OFFSETS,
         lower_is_activation: false,
         ties: false,
+        constants: false,
     }
 }
 
@@ -65,6 +66,7 @@ fn exists(rule: &Requantizer) -> bool {
         let lane = LaneConstants {
             multiplier,
             shift: 4,
+            constant: 0,
             double_round: false,
             tie_window: None,
             zero_point,
@@ -221,7 +223,7 @@ proptest! {
     ) {
         let clamp = Clamp { lo: -100, hi: 100 };
         let lane = LaneConstants {
-            multiplier, shift, double_round: false, tie_window: None, zero_point, clamp,
+            multiplier, shift, constant: 0, double_round: false, tie_window: None, zero_point, clamp,
         };
         let reach = Interval::new(lo, lo + length);
         let f = |acc: i64| lane.unclamped(acc + offset) - 5;
@@ -230,5 +232,102 @@ proptest! {
         let lanes = solve_lanes(&[channel(&rule, reach)]);
         prop_assert!(lanes.is_ok(), "{:?}", lanes);
         prop_assert_eq!(differs(&rule, &lanes.unwrap()[0], reach), None);
+    }
+}
+
+/// A line of 256 values whose phase is a fraction of an accumulator, and its reachable accumulators.
+fn line(multiplier: i64, constant: i64, shift: u32) -> (Requantizer, Interval) {
+    let reach = Interval::new(-400_000, 400_000);
+    let clamp = Clamp { lo: 0, hi: 255 };
+    let f = |acc: i64| (acc * multiplier + constant) >> shift;
+    let steps = Thresholds::of_function(f, reach, clamp.interval()).unwrap();
+    let rule = Requantizer {
+        rule: RequantRule::Staircase(steps),
+        zero_point: 0,
+        clamp,
+    };
+    (rule, reach)
+}
+
+fn with_constant(rule: &Requantizer, reach: Interval) -> StaircaseChannel<'_> {
+    StaircaseChannel {
+        constants: true,
+        lower_is_activation: true,
+        ..channel(rule, reach)
+    }
+}
+
+/// The rule that the lane states, too, equals the staircase.
+fn assert_as_rule(rule: &Requantizer, solved: &SolvedLane, reach: Interval) {
+    let lane = solved.lane;
+    let stated = Requantizer {
+        rule: RequantRule::MultiplyAdd {
+            multiplier: lane.multiplier as i32,
+            shift: lane.shift,
+            constant: lane.constant,
+        },
+        zero_point: lane.zero_point,
+        clamp: lane.clamp,
+    };
+    assert_eq!(LaneConstants::from_requantizer(&stated), Ok(lane));
+    let near = macforge_numeric::thresholds(|acc| rule.apply(acc), reach);
+    for acc in near.iter().flat_map(|&(at, _)| [at - 1, at]) {
+        assert_eq!(stated.apply(acc + solved.offset), rule.apply(acc));
+    }
+}
+
+#[test]
+fn a_phase_within_an_accumulator_needs_a_constant_at_product_scale() {
+    let lines: Vec<_> = (0..6)
+        .map(|i| line(87_643 + 1_111 * i, 51_234_567 - 7_654_321 * i, 24))
+        .collect();
+    let channels = |constants| -> Vec<StaircaseChannel> {
+        let channels = lines.iter().map(|(rule, reach)| StaircaseChannel {
+            constants,
+            ..with_constant(rule, *reach)
+        });
+        channels.collect()
+    };
+    let error = solve_lanes(&channels(false)).unwrap_err();
+    assert!(matches!(error, NumericError::NoLane { .. }), "{error}");
+    let lanes = solve_lanes(&channels(true)).unwrap();
+    assert!(lanes.iter().any(|l| l.lane.constant > 0));
+    for ((rule, reach), lane) in lines.iter().zip(&lanes) {
+        assert_eq!(differs(rule, lane, *reach), None);
+        assert_as_rule(rule, lane, *reach);
+    }
+}
+
+#[test]
+fn constants_that_the_lane_does_not_store_are_refused() {
+    for (multiplier, constant) in [(1 << 30, 1), (1 << 30, 1 << 31), (-1, 0)] {
+        let rule = Requantizer {
+            rule: RequantRule::MultiplyAdd {
+                multiplier,
+                shift: 30,
+                constant,
+            },
+            zero_point: 0,
+            clamp: Clamp::INT8,
+        };
+        let refused = LaneConstants::from_requantizer(&rule);
+        assert!(matches!(refused, Err(NumericError::NotALane { .. })));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Every rule of NEMO's form, whatever its slope and phase.
+    #[test]
+    fn lines_of_256_values_always_have_constants(
+        multiplier in 20_000i64..1 << 20,
+        constant in -(1i64 << 31)..1 << 31,
+        shift in 20u32..27,
+    ) {
+        let (rule, reach) = line(multiplier, constant, shift);
+        let lanes = solve_lanes(&[with_constant(&rule, reach)]).unwrap();
+        prop_assert_eq!(differs(&rule, &lanes[0], reach), None);
+        assert_as_rule(&rule, &lanes[0], reach);
     }
 }

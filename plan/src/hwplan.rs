@@ -18,6 +18,7 @@ use crate::proof::{self, Proofs};
 use crate::resources::{Budget, Estimate, Features};
 use crate::shape::Shape;
 use crate::{verify, weights};
+use macforge_numeric::RequantRule;
 use macforge_quant::QGraph;
 
 /// Latencies of the hdl blocks that the plan needs to know.
@@ -144,7 +145,13 @@ fn build_with_shape(
     let mut param_bases = Vec::new();
     for (index, layer) in layers.layers.iter().enumerate() {
         param_bases.push(param_words.len());
-        let words = params::words(layer, &constants[index], &loops[index], shape.lanes);
+        let words = params::words(
+            layer,
+            &constants[index],
+            &loops[index],
+            shape.lanes,
+            features.product_constants,
+        );
         param_words.extend(words);
     }
     let cx = Context {
@@ -199,6 +206,10 @@ pub fn features(layers: &Layers) -> Features {
             .filter_map(|l| Some(l.residual.as_ref()?.rule.exceptions.len()))
             .max()
             .unwrap_or(0),
+        product_constants: (layers.layers.iter())
+            .filter_map(|l| l.weighted())
+            .flat_map(|w| w.requant)
+            .any(|r| matches!(r.rule, RequantRule::MultiplyAdd { .. })),
         tables: layers.tables.len(),
         channel: layers.layers.iter().any(|l| l.is_channel()),
         max: layers.layers.iter().any(|l| l.is_max()),
@@ -304,6 +315,12 @@ impl HwPlan {
     /// Accumulators that the drain takes per pixel.
     pub fn accumulators_per_pixel(&self) -> usize {
         self.shape.accumulators(self.features)
+    }
+
+    /// Bits of a lane's bias in the parameter words, and how many of them are a fraction.
+    pub fn bias_bits(&self) -> [usize; 2] {
+        let all = params::bias_bits(self.features.product_constants);
+        [all, all - params::BIAS_BITS]
     }
 
     /// Sum of the layers' estimates, without those that run after a reset only.

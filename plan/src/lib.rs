@@ -46,7 +46,7 @@ pub use layout::{Layout, Placement, Storage, View};
 pub use loops::Loops;
 pub use lstm::{LstmLayer, LstmTables};
 pub use memories::Memories;
-pub use params::LANE_BITS;
+pub use params::BIAS_BITS;
 pub use program::{Field, LayerProgram, Widths};
 pub use proof::{ACC_BITS, ChannelProof, Proofs};
 pub use region::{Distance, Region, StorageId};

@@ -1,7 +1,7 @@
 //! Which memory lies in block RAM and which in LUTs. Block RAM first; where it does not suffice, the
 //! parameters and the last, partly filled block of weights move to LUTs.
 
-use crate::params::LANE_BITS;
+use crate::params::lane_bits;
 use crate::resources::{self, Budget, Estimate, Features, LstmSize, Memory, Place};
 use crate::shape::Shape;
 
@@ -24,7 +24,12 @@ pub struct Memories {
 }
 
 /// The memories of a design with `[activation words per bank, weight words, parameter words]`.
-fn list(shape: &Shape, words: [usize; 3], choice: &Memories) -> Vec<Memory> {
+fn list(
+    shape: &Shape,
+    words: [usize; 3],
+    product_constants: bool,
+    choice: &Memories,
+) -> Vec<Memory> {
     let [activations, weights, params] = words;
     let weight = |depth: usize, place: Place| Memory {
         width: shape.oc * shape.ic * 8,
@@ -48,7 +53,7 @@ fn list(shape: &Shape, words: [usize; 3], choice: &Memories) -> Vec<Memory> {
             shifted: false,
         },
         Memory {
-            width: shape.lanes * LANE_BITS,
+            width: shape.lanes * lane_bits(product_constants),
             depth: params,
             count: 1,
             place: if choice.params_distributed {
@@ -81,7 +86,7 @@ pub fn choose(
             params_distributed,
             weight_tail,
         };
-        let mut memories = list(shape, words, &choice);
+        let mut memories = list(shape, words, features.product_constants, &choice);
         memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
         (
             choice,

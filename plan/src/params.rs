@@ -5,9 +5,12 @@ use crate::bits::BitWord;
 use crate::error::PlanError;
 use crate::layers::{HwLayer, LayerKind};
 use crate::loops::Loops;
-use macforge_numeric::{Clamp, Interval, LaneConstants, NumericError, RequantRule, Requantizer};
+use macforge_numeric::{
+    Clamp, FRACTION_BITS, FRACTION_PLACES, Interval, LaneConstants, NumericError, RequantRule,
+    Requantizer,
+};
 
-/// Bits of the bias field.
+/// Bits of a bias.
 pub const BIAS_BITS: usize = 25;
 const MULTIPLIER_BITS: usize = 31;
 const SHIFT_BITS: usize = 6;
@@ -97,6 +100,7 @@ pub fn words(
     constants: &[ChannelConstants],
     loops: &Loops,
     lanes: usize,
+    product_constants: bool,
 ) -> Vec<BitWord> {
     let per_channel = layer.weighted().is_some();
     let groups = word_count(layer, loops);
@@ -105,7 +109,7 @@ pub fn words(
             let mut word = BitWord::default();
             for d in 0..lanes {
                 let index = if per_channel { group * lanes + d } else { 0 };
-                push(&mut word, constants.get(index));
+                push(&mut word, constants.get(index), product_constants);
             }
             word
         })
@@ -122,8 +126,12 @@ pub fn word_count(layer: &HwLayer, loops: &Loops) -> usize {
 }
 
 /// An unused channel multiplies by zero, so its output is the zero point.
-fn push(word: &mut BitWord, constants: Option<&ChannelConstants>) {
+fn push(word: &mut BitWord, constants: Option<&ChannelConstants>, product_constants: bool) {
     let (bias, lane) = constants.map_or((0, None), |c| (c.bias, Some(c.lane)));
+    if product_constants {
+        let fraction = lane.map_or(0, |l| l.constant >> FRACTION_PLACES);
+        word.push(fraction.into(), FRACTION_BITS as usize);
+    }
     word.push(bias, BIAS_BITS);
     word.push(lane.map_or(0, |l| l.multiplier.into()), MULTIPLIER_BITS);
     word.push(lane.map_or(1, |l| l.shift.into()), SHIFT_BITS);
@@ -132,5 +140,14 @@ fn push(word: &mut BitWord, constants: Option<&ChannelConstants>) {
     word.push(special.into(), 1);
 }
 
+/// Bits of one lane's bias in a parameter word, with its fraction where the lanes of a design have constants
+/// at product scale.
+pub fn bias_bits(product_constants: bool) -> usize {
+    let fraction = if product_constants { FRACTION_BITS } else { 0 };
+    BIAS_BITS + fraction as usize
+}
+
 /// Bits of one lane's constants in a parameter word.
-pub const LANE_BITS: usize = BIAS_BITS + MULTIPLIER_BITS + SHIFT_BITS + 1;
+pub fn lane_bits(product_constants: bool) -> usize {
+    bias_bits(product_constants) + MULTIPLIER_BITS + SHIFT_BITS + 1
+}

@@ -109,6 +109,8 @@ pub struct Features {
     pub add: bool,
     /// Longest list of pairs on which one of the adds is off by one.
     pub add_exceptions: usize,
+    /// Requantizer lanes with constants at product scale.
+    pub product_constants: bool,
     /// Activation tables (count).
     pub tables: usize,
     /// Channel array.
@@ -198,6 +200,8 @@ mod cost {
     pub const LANE_DSP: usize = 2;
     pub const LANE_LUT: usize = 150;
     pub const LANE_FF: usize = 132;
+    /// Of a lane's constant at product scale, delayed in shift registers.
+    pub const CONSTANT_LUT: usize = 16;
     pub const ADD_LUT: usize = 414;
     pub const ADD_FF: usize = 369;
     /// Of `pair_exceptions`: choice of the offset, and comparison with an entry.
@@ -298,6 +302,7 @@ pub fn estimate(
         + p * cost::LANE_AGU_LUT
         + program_bits / 2
         + features.tables * 32 * all_lanes
+        + pick(features.product_constants, all_lanes * cost::CONSTANT_LUT)
         + pick(features.add, lanes * cost::ADD_LUT)
         + pick(
             entries > 0,

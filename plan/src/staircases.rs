@@ -3,7 +3,8 @@
 //! For each layer the constants are solved for and proved on every accumulator that its input's
 //! values can reach ([`macforge_numeric::solve_lanes`]). What is free is an offset in the bias, a
 //! zero point of the lanes of a layer (which need not be the tensor's: the lane only adds it), and,
-//! where all weights are narrow, a factor of weights and bias that makes the offset finer.
+//! where all weights are narrow, a factor of weights and bias that makes the offset finer. Where that
+//! is not enough, the lanes get a constant at product scale.
 
 use crate::error::PlanError;
 use crate::proof::{ACC_BITS, activations};
@@ -75,7 +76,7 @@ fn replace(graph: &QGraph, node: &QNode, input: Interval, op: &mut QOp) -> Resul
         reach,
         zero_point,
         lower_is_activation,
-        ties: graph.semantics == Semantics::OrtX86,
+        ort_x86: graph.semantics == Semantics::OrtX86,
     };
     let (factor, solved) = layer.solve().map_err(|source| PlanError::Numeric {
         layer: node.source.clone(),
@@ -92,6 +93,11 @@ fn replace(graph: &QGraph, node: &QNode, input: Interval, op: &mut QOp) -> Resul
             // both parts of the scale are exact in float32
             Some(_) => RequantRule::OrtX86 {
                 scale: multiplier as f32 * (-f64::from(shift)).exp2() as f32,
+            },
+            None if lane.lane.constant > 0 => RequantRule::MultiplyAdd {
+                multiplier: multiplier as i32,
+                shift: lane.lane.shift,
+                constant: lane.lane.constant,
             },
             None => RequantRule::TfliteSingle {
                 multiplier: multiplier as i32,
@@ -110,26 +116,34 @@ struct Layer<'a> {
     reach: Vec<Interval>,
     zero_point: i32,
     lower_is_activation: bool,
-    ties: bool,
+    /// The lanes are those of onnxruntime's rule.
+    ort_x86: bool,
 }
 
 impl Layer<'_> {
-    /// The smallest factor that has a solution; the error is that of factor 1.
+    /// The smallest factor that has a solution, or a solution with constants at product scale; the error
+    /// is that of factor 1.
     fn solve(&self) -> Result<(i64, Vec<SolvedLane>), macforge_numeric::NumericError> {
         let widest = self.weights.iter().map(|w| i64::from(w.unsigned_abs()));
         let widest = widest.max().unwrap_or(1).max(1);
         let mut first = None;
         let factors = FACTORS.into_iter();
         for factor in factors.take_while(|f| f * widest <= 127 || *f == 1) {
-            match solve_lanes(&self.channels(factor)) {
+            match solve_lanes(&self.channels(factor, false)) {
                 Ok(solved) => return Ok((factor, solved)),
                 Err(error) => first = first.or(Some(error)),
+            }
+        }
+        if self.ort_x86 {
+            match solve_lanes(&self.channels(1, true)) {
+                Ok(solved) => return Ok((1, solved)),
+                Err(error) => first = Some(error),
             }
         }
         Err(first.expect("factor 1 is always tried"))
     }
 
-    fn channels(&self, factor: i64) -> Vec<StaircaseChannel<'_>> {
+    fn channels(&self, factor: i64, constants: bool) -> Vec<StaircaseChannel<'_>> {
         let per_channel = (self.weights.len() / self.bias.len().max(1)).max(1);
         let rows = self.weights.chunks_exact(per_channel).zip(self.bias);
         rows.zip(self.requant)
@@ -140,7 +154,8 @@ impl Layer<'_> {
                 factor,
                 offsets: self.offsets(row, bias, factor),
                 lower_is_activation: self.lower_is_activation,
-                ties: self.ties,
+                ties: self.ort_x86,
+                constants,
             })
             .collect()
     }

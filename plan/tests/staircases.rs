@@ -127,6 +127,47 @@ fn narrow_weights_are_multiplied_where_whole_offsets_are_too_coarse() {
     assert!(widest(&lanes) > widest(&graph));
 }
 
+/// Weights that are too wide to be multiplied.
+fn with_phases() -> QGraph {
+    let clamp = Clamp { lo: 0, hi: 100 };
+    let rules = (0..8i64).map(|c| {
+        let (multiplier, phase) = (5_003 + 177 * c, 131_071 * c);
+        rule(move |acc| (acc * multiplier + phase) >> 20, clamp)
+    });
+    layer(
+        (0..16).map(|i| 127 - 5 * i as i8).collect(),
+        rules.collect(),
+    )
+}
+
+#[test]
+fn phases_within_an_accumulator_become_constants_at_product_scale() {
+    let graph = with_phases();
+    let lanes = as_lane_rules(&graph).unwrap();
+    let (before, after) = (fully_connected(&graph), fully_connected(&lanes));
+    assert_eq!(before.weights, after.weights);
+    let has_constant = |r: &Requantizer| matches!(r.rule, RequantRule::MultiplyAdd { .. });
+    assert!(after.requant.iter().any(has_constant));
+    for channel in 0..before.out_channels {
+        for x in (-128..=127).flat_map(|a| (-128..=127).map(move |b| [a, b])) {
+            let (wanted, found) = (value(before, channel, x), value(after, channel, x));
+            assert_eq!(found, wanted, "channel {channel} at {x:?}");
+        }
+    }
+}
+
+#[test]
+fn lanes_of_tflite_have_no_constants_at_product_scale() {
+    let graph = QGraph {
+        semantics: Semantics::TfliteDouble,
+        ..with_phases()
+    };
+    assert!(matches!(
+        as_lane_rules(&graph),
+        Err(PlanError::Numeric { .. })
+    ));
+}
+
 #[test]
 fn a_staircase_without_constants_names_the_layer() {
     let clamp = Clamp { lo: 0, hi: 3 };

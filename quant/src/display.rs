@@ -296,6 +296,11 @@ fn requantizer(r: &Requantizer) -> String {
         | RequantRule::TfliteSingle { multiplier, shift } => format!("* {multiplier} << {shift}"),
         RequantRule::OrtX86 { scale } => format!("* {scale}"),
         RequantRule::Pow2 { shift } => format!(">> {shift}"),
+        RequantRule::MultiplyAdd {
+            multiplier,
+            shift,
+            constant,
+        } => format!("* {multiplier} + {constant} >> {shift}"),
         RequantRule::Staircase(steps) => {
             let bytes = steps.at().iter().flat_map(|step| step.to_le_bytes());
             let hash = fnv1a(bytes);

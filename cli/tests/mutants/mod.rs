@@ -15,6 +15,8 @@ pub enum Base {
     Pairs,
     /// A recurrent layer with FP16 state.
     Fp16Lstm,
+    /// Lanes with constants at product scale.
+    Staircase,
 }
 
 /// One change of one file.
@@ -122,6 +124,19 @@ const fn lstm(
     }
 }
 
+const fn staircase(name: &'static str, old: &'static str, new: &'static str) -> Mutant {
+    Mutant {
+        name,
+        base: Base::Staircase,
+        change: Change::Text {
+            file: "requant_lane",
+            times: 1,
+            old,
+            new,
+        },
+    }
+}
+
 const fn pairs(name: &'static str, old: &'static str, new: &'static str) -> Mutant {
     Mutant {
         name,
@@ -209,6 +224,14 @@ pub const MUTANTS: &[Mutant] = &[
         "high3_q[29:3] - {high_term3[25], high_term3}", "high3_q[29:3] + {high_term3[25], high_term3}"),
     int8("residual address one cycle late", "drain",
         ".STAGES(TO_ADD_IN-4)) u_addr", ".STAGES(TO_ADD_IN-3)) u_addr"),
+
+    // lanes with constants at product scale
+    staircase("the constant at product scale is left out",
+        "fraction2_q, 15'd0", "fraction2_q & 16'd0, 15'd0"),
+    staircase("the constant at product scale counts half",
+        "{12'd0, fraction2_q, 15'd0}", "{13'd0, fraction2_q, 14'd0}"),
+    staircase("the constant at product scale is the next channel's",
+        "fraction2_q <= fraction_q;", "fraction2_q <= fraction_q ^ fraction_q ^ bias[15:0];"),
 
     // pairs that are off by one
     pairs("a pair of the list is an ordinary one",

@@ -40,6 +40,8 @@ pub struct Selection {
     pub acc_bits: u32,
     /// Bits of a bias.
     pub bias_bits: u32,
+    /// Bits of its fraction, see [`RequantLane`].
+    pub fraction_bits: u32,
     /// Maximum over a window.
     pub max: bool,
     /// Depthwise convolution.
@@ -75,12 +77,14 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         semantics,
         acc_bits,
         bias_bits,
+        fraction_bits,
         ..
     } = *selection;
     let lane = RequantLane {
         semantics,
         acc_bits,
         bias_bits,
+        fraction_bits,
     };
     let mut modules = vec![packed_mac::build(), cells::lane_split(), lane.build()?];
     if selection.max {

@@ -9,15 +9,15 @@
 //! * The zero point joins the same addition: `((h + 1) >> 1) + z = (h + 2z + 1) >> 1`.
 //!
 //! The multiplier is split into 17 low and 14 high bits: `acc * M = (acc*hi + (acc*lo >> 17)) *
-//! 2^17 + low bits`, two DSP48E1 with the 17-bit cascade between them. gemmlowp's `+-2^30` is the
-//! low one's third operand.
+//! 2^17 + low bits`, two DSP48E1 with the 17-bit cascade between them. gemmlowp's `+-2^30`, or the
+//! constant at product scale, is the low one's third operand.
 
 use super::clamp::{self, Bounds, Unclamped};
 use super::shift::stage;
 use super::tie;
 use crate::typed::{Expr, Header, Module, concat, constant, repeat, signed, unsigned};
 use crate::{HdlError, VerilogModule};
-use macforge_numeric::Semantics;
+use macforge_numeric::{FRACTION_BITS, FRACTION_PLACES, Semantics};
 
 /// Cycles from `acc` to `q_q` for the three integer rules.
 pub const LATENCY: usize = 10;
@@ -44,6 +44,7 @@ pub(super) const KEPT: u32 = 10;
 /// | port | type | meaning |
 /// | --- | --- | --- |
 /// | `acc`, `bias` | signed | their sum is requantized; it must fit `acc_bits` |
+/// | lowest `fraction_bits` of `bias` | unsigned | [`macforge_numeric::LaneConstants::constant`] without its zero bits |
 /// | `multiplier`, `shift`, `double_round` | 31, 6, 1 bits | constants of the channel, in step with `acc` |
 /// | `zero_point`, `clamp_lo`, `clamp_hi` | signed 8 | constants of the layer |
 /// | `lower_is_activation` | 1 bit | reaching the lower bound is not a saturation |
@@ -60,6 +61,9 @@ pub struct RequantLane {
     pub acc_bits: u32,
     /// Bits of the bias, at most those of the accumulator.
     pub bias_bits: u32,
+    /// Bits of the constant at product scale below those of the bias: none, or
+    /// [`macforge_numeric::FRACTION_BITS`] with [`Semantics::OrtX86`].
+    pub fraction_bits: u32,
 }
 
 /// `h` of one accumulator and what belongs to it.
@@ -72,6 +76,14 @@ pub(super) struct Half {
     pub negative: Expr,
     /// Some bit of `t` below the fraction is one.
     pub sticky: Expr,
+}
+
+/// What is added to the product, at stage 1.
+struct Addend {
+    /// gemmlowp's first rounding.
+    special: Expr,
+    /// The constant at product scale.
+    fraction: Option<Expr>,
 }
 
 impl RequantLane {
@@ -92,11 +104,12 @@ impl RequantLane {
         let Self {
             acc_bits,
             bias_bits,
+            fraction_bits,
             ..
         } = *self;
         let mut m = Module::new(NAME, self.header());
         let acc = m.input("acc", signed(acc_bits));
-        let bias = m.input("bias", signed(bias_bits));
+        let bias = m.input("bias", signed(bias_bits + fraction_bits));
         let multiplier = m.input("multiplier", unsigned(31));
         let shift = m.input("shift", unsigned(6));
         let special = m.input("double_round", unsigned(1));
@@ -104,10 +117,20 @@ impl RequantLane {
         let bounds = Bounds::inputs(&mut m);
 
         m.section("1: bias; places of h = t >> (shift - 1)");
-        let s = m.kept_register("s", &acc.plus(&bias.extend(acc_bits)));
+        let whole = match fraction_bits {
+            0 => bias.clone(),
+            _ => bias.slice(fraction_bits, bias_bits).as_signed(),
+        };
+        let s = m.kept_register("s", &acc.plus(&whole.extend(acc_bits)));
         let places = m.register("places", &shift.minus(&constant(unsigned(6), 1)));
         let special = m.register("special", &special);
-        let t = self.product(&mut m, &s, &multiplier, &special);
+        let fraction = (fraction_bits > 0).then(|| {
+            let first = bias.slice(0, fraction_bits);
+            m.register("fraction", &first)
+        });
+        let addend = Addend { special, fraction };
+        let t = self.product(&mut m, &s, &multiplier, &addend);
+        let special = addend.special;
         m.section("places wait for t");
         let places = m.delay("places", &places, LATENCY - 6);
         if self.semantics == Semantics::OrtX86 {
@@ -139,11 +162,23 @@ impl RequantLane {
         if !(1..=self.acc_bits).contains(&self.bias_bits) {
             return refuse("a bias", self.bias_bits, "1 to the accumulator's");
         }
+        let most = match self.semantics {
+            Semantics::OrtX86 => FRACTION_BITS,
+            _ => 0,
+        };
+        if ![0, most].contains(&self.fraction_bits) {
+            let wanted = "none, or numeric's FRACTION_BITS in lanes of ort-x86";
+            return refuse("a bias's fraction", self.fraction_bits, wanted);
+        }
         Ok(())
     }
 
     fn header(&self) -> Header {
         let rounding = match self.semantics {
+            Semantics::OrtX86 if self.fraction_bits > 0 => {
+                "t = s*multiplier + fraction*2^15\ny = (t + 2^(shift-1)) >> shift; with double_round \
+                 set, the even neighbour\n    where float32 would have rounded t onto a tie"
+            }
             Semantics::OrtX86 => {
                 "t = s*multiplier\ny = (t + 2^(shift-1)) >> shift; with double_round set, the even \
                  neighbour\n    where float32 would have rounded t onto a tie"
@@ -153,9 +188,13 @@ impl RequantLane {
                  y = (t + 2^(shift-1)) >> shift"
             }
         };
+        let bias = match self.fraction_bits {
+            0 => "s = acc + bias",
+            _ => "s = acc + whole; bias = {whole, fraction}",
+        };
         Header {
             purpose: format!("requantizer lane ({}): accumulator to int8", self.semantics),
-            equation: format!("s = acc + bias\n{rounding}\nq = clamp(y + zero_point)"),
+            equation: format!("{bias}\n{rounding}\nq = clamp(y + zero_point)"),
             latency: format!(
                 "{}; initiation interval 1; never stalls; zero_point, clamps and\n\
                  lower_is_activation are constants of a layer",
@@ -165,7 +204,7 @@ impl RequantLane {
     }
 
     /// Stages 2 to 5: `t`, from two DSPs.
-    fn product(&self, m: &mut Module, s: &Expr, multiplier: &Expr, special: &Expr) -> Expr {
+    fn product(&self, m: &mut Module, s: &Expr, multiplier: &Expr, addend: &Addend) -> Expr {
         let low = m.register("lo", &multiplier.slice(0, LOW).extend(LOW + 1).as_signed());
         let high = m.register(
             "hi",
@@ -179,21 +218,31 @@ impl RequantLane {
         let nudge = (self.semantics != Semantics::OrtX86).then(|| {
             (
                 m.register("negative", &s.sign()),
-                m.register("special2", special),
+                m.register("special2", &addend.special),
             )
         });
-        m.section("3: low product; gemmlowp's first rounding");
+        let fraction = (addend.fraction.as_ref()).map(|f| m.register("fraction2", f));
+        m.section(match fraction {
+            Some(_) => "3: low product; the constant at product scale",
+            None => "3: low product; gemmlowp's first rounding",
+        });
         let low = m.register("lo_product", &s2.times(&low));
         let s3 = m.register("s3", &s2);
         let high = m.register("hi3", &high);
-        let sum = match nudge {
-            Some((negative, special)) => {
+        let sum = match (nudge, fraction) {
+            (_, Some(fraction)) => {
+                let zeros = |bits| constant(unsigned(bits), 0);
+                let above = product_bits - FRACTION_BITS - FRACTION_PLACES;
+                let constant = concat(&[zeros(above), fraction, zeros(FRACTION_PLACES)]);
+                low.plus(&m.register("constant", &constant.as_signed()))
+            }
+            (Some((negative, special)), None) => {
                 // {sign, 1, 30 zeros} is 2^30 or -2^30
                 let ones = repeat(&negative.and(&special), product_bits - 31);
                 let nudge = concat(&[ones, special, constant(unsigned(30), 0)]).as_signed();
                 low.plus(&m.register("nudge", &nudge))
             }
-            None => low,
+            (None, None) => low,
         };
         m.section("4: low sum, high product");
         let low = m.register("lo_sum", &sum);

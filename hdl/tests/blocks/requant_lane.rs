@@ -3,7 +3,9 @@
 use crate::common::{Random, assert_clean, bits, block, value};
 use macforge_hdl::blocks::{RequantLane, requant_lane};
 use macforge_hdl::typed::Evaluator;
-use macforge_numeric::{Clamp, LaneConstants, RequantRule, Requantizer, Semantics};
+use macforge_numeric::{
+    Clamp, FRACTION_BITS, FRACTION_PLACES, LaneConstants, RequantRule, Requantizer, Semantics,
+};
 use macforge_sim::{Block, VectorInput};
 
 const ACC: u32 = 25;
@@ -13,6 +15,7 @@ fn lane(semantics: Semantics) -> RequantLane {
         semantics,
         acc_bits: ACC,
         bias_bits: ACC,
+        fraction_bits: 0,
     }
 }
 
@@ -74,6 +77,17 @@ fn split(random: &mut Random, s: i64) -> (i64, i64) {
 
 /// Feeds all vectors through the lane and compares value and saturation flag.
 fn check(dut: &mut Block, semantics: Semantics, vectors: &[Vector], layer: Layer) {
+    check_with_fraction(dut, semantics, 0, vectors, layer);
+}
+
+/// The same for a lane with `fraction` bits below the bias.
+fn check_with_fraction(
+    dut: &mut Block,
+    semantics: Semantics,
+    fraction: u32,
+    vectors: &[Vector],
+    layer: Layer,
+) {
     dut.poke_signed("zero_point", layer.zero_point.into())
         .unwrap();
     dut.poke_signed("clamp_lo", layer.clamp.lo.into()).unwrap();
@@ -84,7 +98,13 @@ fn check(dut: &mut Block, semantics: Semantics, vectors: &[Vector], layer: Layer
     let special = |c: &LaneConstants| u64::from(c.double_round || c.tie_window.is_some());
     let columns = [
         ("acc", column(&|v| bits(v.0, ACC))),
-        ("bias", column(&|v| bits(v.1, ACC))),
+        (
+            "bias",
+            column(&|v| {
+                let rest = i64::from(v.2.constant >> FRACTION_PLACES);
+                bits((v.1 << fraction) | rest, ACC + fraction)
+            }),
+        ),
         ("multiplier", column(&|v| v.2.multiplier.into())),
         ("shift", column(&|v| v.2.shift.into())),
         ("double_round", column(&|v| special(&v.2))),
@@ -184,6 +204,46 @@ fn co_simulate(semantics: Semantics, count: usize) {
 }
 
 #[test]
+fn lanes_with_a_constant_at_product_scale_equal_the_constants_at_every_step() {
+    let semantics = Semantics::OrtX86;
+    let lane = RequantLane {
+        fraction_bits: FRACTION_BITS,
+        ..lane(semantics)
+    };
+    let mut random = Random(23);
+    let mut dut = block(&[lane.build().unwrap()]);
+    let mut channels = channels(semantics, &mut random, 20);
+    channels.extend((0..80).map(|i| LaneConstants {
+        multiplier: (1 << 30) | (random.next() >> 34) as u32,
+        shift: 33 + (i % 20),
+        constant: match i {
+            0 => (1 << 31) - (1 << FRACTION_PLACES),
+            _ => ((random.next() >> 48) as u32) << FRACTION_PLACES,
+        },
+        double_round: false,
+        tie_window: None,
+        zero_point: 0,
+        clamp: Clamp::INT8,
+    }));
+    for layer in LAYERS {
+        let mut vectors = Vec::new();
+        for constants in &channels {
+            let constants = LaneConstants {
+                zero_point: layer.zero_point,
+                clamp: layer.clamp,
+                ..*constants
+            };
+            vectors.extend(sums_near_steps(&constants).into_iter().map(|s| {
+                let (acc, bias) = split(&mut random, s);
+                (acc, bias, constants)
+            }));
+        }
+        vectors.sort_by_cached_key(|_| random.next());
+        check_with_fraction(&mut dut, semantics, FRACTION_BITS, &vectors, layer);
+    }
+}
+
+#[test]
 fn tflite_double_lanes_equal_the_constants_at_every_step() {
     co_simulate(Semantics::TfliteDouble, 200);
 }
@@ -267,6 +327,7 @@ fn every_shift_works_with_the_smallest_and_the_largest_multiplier() {
                 let constants = LaneConstants {
                     multiplier,
                     shift,
+                    constant: 0,
                     double_round,
                     tie_window: None,
                     zero_point: 0,
@@ -341,15 +402,23 @@ fn the_description_runs_in_rust_as_well() {
 
 #[test]
 fn impossible_widths_are_refused() {
-    for (acc_bits, bias_bits) in [(19, 19), (26, 25), (25, 26), (25, 0)] {
+    for (acc_bits, bias_bits, fraction_bits) in [
+        (19, 19, 0),
+        (26, 25, 0),
+        (25, 26, 0),
+        (25, 0, 0),
+        // not with double rounding
+        (25, 25, FRACTION_BITS),
+    ] {
         let lane = RequantLane {
             semantics: Semantics::TfliteDouble,
             acc_bits,
             bias_bits,
+            fraction_bits,
         };
         assert!(
             lane.build().is_err(),
-            "accumulator {acc_bits}, bias {bias_bits}"
+            "accumulator {acc_bits}, bias {bias_bits}, fraction {fraction_bits}"
         );
     }
 }
@@ -357,13 +426,20 @@ fn impossible_widths_are_refused() {
 #[test]
 fn the_text_is_clean_for_every_semantics_and_width() {
     for semantics in Semantics::ALL {
+        let fractions = match semantics {
+            Semantics::OrtX86 => vec![0, FRACTION_BITS],
+            _ => vec![0],
+        };
         for (acc_bits, bias_bits) in [(25, 25), (25, 20), (20, 1)] {
-            let lane = RequantLane {
-                semantics,
-                acc_bits,
-                bias_bits,
-            };
-            assert_clean(&[lane.build().unwrap()]);
+            for &fraction_bits in &fractions {
+                let lane = RequantLane {
+                    semantics,
+                    acc_bits,
+                    bias_bits,
+                    fraction_bits,
+                };
+                assert_clean(&[lane.build().unwrap()]);
+            }
         }
     }
 }
