@@ -2,17 +2,21 @@
 
 use crate::builtin;
 use macforge_codegen::Manifest;
-use macforge_constraints::Board;
+use macforge_constraints::{Board, Ddr};
 use macforge_hdl::blocks;
 use macforge_hdl::engine::{PAIR_EXCEPTIONS_LATENCY, SOFTMAX_READ_LATENCY, lstm};
 use macforge_model::Imported;
 use macforge_numeric::Semantics;
 use macforge_plan::staircases::as_lane_rules;
-use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, Shape};
+use macforge_plan::{
+    BlockLatencies, Budget, HwPlan, MAX_PORTS, MemoryRates, Options, Shape, WeightOptions,
+    WeightPlace,
+};
 use macforge_quant::QGraph;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 
 /// A model file in memory.
 pub struct ModelFile {
@@ -108,14 +112,76 @@ impl Io {
     }
 }
 
-/// The plan for a board.
-pub fn plan(graph: &QGraph, board: &Board, shape: Option<Shape>) -> Result<HwPlan> {
-    macforge_plan::build(graph, &options(graph.semantics, board, shape)).into_diagnostic()
+/// AXI4 read ports for weights: `N` ports of 64 bits, or `Nx32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadPorts {
+    /// 1 to 4.
+    pub count: usize,
+    /// 32 or 64.
+    pub bits: usize,
 }
 
-/// Planner options for a board.
-pub fn options(semantics: Semantics, board: &Board, shape: Option<Shape>) -> Options {
-    let resources = board.resources();
+impl FromStr for ReadPorts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (count, bits) = text.split_once('x').unwrap_or((text, "64"));
+        match (count.parse(), bits.parse()) {
+            (Ok(count @ 1..=MAX_PORTS), Ok(bits @ (32 | 64))) => Ok(ReadPorts { count, bits }),
+            _ => Err("wanted 1 to 4 ports, as in 2, 2x64 or 2x32".into()),
+        }
+    }
+}
+
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The board.
+    pub board: &'a Board,
+    /// Clock of the constraints.
+    pub clock_mhz: f64,
+    /// Array shape; explored when absent.
+    pub shape: Option<Shape>,
+    /// Where the weights may lie.
+    pub weights: WeightPlace,
+    /// Read ports for weights in memory; chosen when absent.
+    pub ports: Option<ReadPorts>,
+}
+
+impl<'a> Target<'a> {
+    /// A board at its own clock; everything else is chosen.
+    pub fn new(board: &'a Board) -> Self {
+        Target {
+            board,
+            clock_mhz: board.default_clock_mhz,
+            shape: None,
+            weights: WeightPlace::Auto,
+            ports: None,
+        }
+    }
+}
+
+/// The plan for a target.
+pub fn plan(graph: &QGraph, target: &Target) -> Result<HwPlan> {
+    macforge_plan::build(graph, &options(graph.semantics, target)).into_diagnostic()
+}
+
+/// Bytes per 1,000 cycles of a clock, from MB/s.
+fn per_1000_cycles(mb_s: u32, clock_mhz: f64) -> u64 {
+    (1000.0 * f64::from(mb_s) / clock_mhz) as u64
+}
+
+/// What a board's memory gives at a clock.
+pub fn rates(board: &Board, clock_mhz: f64) -> MemoryRates {
+    MemoryRates {
+        total: per_1000_cycles(board.ddr.sequential_mb_s(), clock_mhz),
+        port: per_1000_cycles(Ddr::HP_PORT_MB_S, clock_mhz),
+    }
+}
+
+/// Planner options for a target.
+pub fn options(semantics: Semantics, target: &Target) -> Options {
+    let resources = target.board.resources();
     Options {
         budget: Budget {
             dsp: resources.dsp.into(),
@@ -123,7 +189,13 @@ pub fn options(semantics: Semantics, board: &Board, shape: Option<Shape>) -> Opt
             lut: resources.lut.into(),
             ff: resources.ff.into(),
         },
-        shape,
+        shape: target.shape,
+        weights: WeightOptions {
+            place: target.weights,
+            ports: target.ports.map(|p| p.count),
+            bus: target.ports.map_or(64, |p| p.bits),
+            rates: rates(target.board, target.clock_mhz),
+        },
         latencies: BlockLatencies {
             requant: blocks::requant_lane::latency(semantics),
             add: blocks::add_lane::LATENCY,
@@ -187,11 +259,18 @@ impl Project {
             tail,
         } = file.divided(Some(semantics), io)?;
         let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
-        let plan = plan(
-            &lanes,
-            board,
-            Some(manifest.shape.parse().into_diagnostic()?),
-        )?;
+        let stream = manifest.weight_stream.as_ref();
+        let target = Target {
+            clock_mhz: manifest.clock_mhz,
+            shape: Some(manifest.shape.parse().into_diagnostic()?),
+            weights: stream.map_or(WeightPlace::Chip, |_| WeightPlace::Memory),
+            ports: stream.map(|s| ReadPorts {
+                count: s.ports,
+                bits: s.bus_bits,
+            }),
+            ..Target::new(board)
+        };
+        let plan = plan(&lanes, &target)?;
         Ok(Project {
             manifest,
             graph,

@@ -9,6 +9,8 @@ mod lstm_support;
 mod mutants;
 mod pairs_support;
 mod staircase_support;
+#[allow(dead_code, reason = "one network is all that is needed of it")]
+mod stream_support;
 mod support;
 
 use fp16_lstm_support::Network;
@@ -24,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+use stream_support::stream_model;
 use support::{Run, compile, read_npz, samples, simulate, tree, write_npz};
 
 /// Small enough to build in seconds; has everything: several pixels, more lanes than input channels
@@ -140,7 +143,10 @@ fn verdict(run: &Run) -> Result<String, String> {
                 .trim()
                 .to_string())
         }
-        2 if run.stderr.contains("hangs") || run.stderr.contains("protocol violation") => {
+        2 if ["hangs", "protocol violation", "stopped with error"]
+            .iter()
+            .any(|by| run.stderr.contains(by)) =>
+        {
             Ok(run.stderr.chars().take(150).collect())
         }
         0 => Err("SURVIVED".into()),
@@ -156,9 +162,9 @@ struct Original {
 }
 
 impl Original {
-    fn new(model: &str, options: &[&str], out: PathBuf, samples: [&str; 2]) -> Self {
+    fn new(model: &str, options: &[&str], out: PathBuf, samples: &[&str]) -> Self {
         compile(model, "pynq-z2", options, &out);
-        let simulated = ["--layers", "--stall", "1"].iter().chain(&samples);
+        let simulated = ["--layers", "--stall", "1"].iter().chain(samples);
         Original {
             files: tree(&out),
             out,
@@ -209,7 +215,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         lstm_model.to_str().expect("a plain name"),
         &["--shape", "3x8x4"],
         dir.join("lstm"),
-        ["--samples", "8"],
+        &["--samples", "8"],
     );
     let network = Network {
         size: [7, 6, 5],
@@ -223,17 +229,25 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         fp16_model.to_str().expect("a plain name"),
         &["--shape", "3x8x4"],
         dir.join("fp16_lstm"),
-        ["--samples", "8"],
+        &["--samples", "8"],
     );
     let fire_risk = |io: &str| {
         let options = ["--shape", SHAPE, "--io", io];
-        Original::new("fire-risk", &options, dir.join(io), ["--input", input])
+        Original::new("fire-risk", &options, dir.join(io), &["--input", input])
     };
     let depthwise = Original::new(
         model,
         &["--shape", "3x8x4"],
         dir.join("depthwise"),
-        ["--samples", "4"],
+        &["--samples", "4"],
+    );
+    let stream_file = dir.join("stream.tflite");
+    fs::write(&stream_file, stream_model()).expect("a new file");
+    let memory = Original::new(
+        stream_file.to_str().expect("a plain name"),
+        &["--shape", "3x8x4", "--weights", "ddr", "--hp-ports", "3"],
+        dir.join("memory"),
+        &["--samples", "3", "--ddr-bandwidth", "20"],
     );
     let pairs_model = dir.join("pairs.onnx");
     fs::write(&pairs_model, pairs_support::model()).expect("a new file");
@@ -243,7 +257,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         pairs_model.to_str().expect("a plain name"),
         &["--shape", "3x8x4"],
         dir.join("pairs"),
-        ["--input", pairs_input.to_str().expect("a plain name")],
+        &["--input", pairs_input.to_str().expect("a plain name")],
     );
     let staircase_model = dir.join("staircase.onnx");
     fs::write(&staircase_model, staircase_support::model()).expect("a new file");
@@ -251,7 +265,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         staircase_model.to_str().expect("a plain name"),
         &["--shape", "3x8x4"],
         dir.join("staircase"),
-        ["--samples", "16"],
+        &["--samples", "16"],
     );
     BTreeMap::from([
         (Base::Pairs, pairs),
@@ -261,6 +275,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         (Base::Depthwise, depthwise),
         (Base::Lstm, lstm),
         (Base::Fp16Lstm, fp16_lstm),
+        (Base::Memory, memory),
     ])
 }
 

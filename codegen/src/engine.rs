@@ -1,7 +1,9 @@
 //! The plan's numbers as parameters of the engine's modules.
 
-use macforge_hdl::engine::{Engine, FieldSlice, LstmUnit, PortBlock};
-use macforge_plan::{ACC_BITS, Distance, HwPlan, InputMode, LstmLayer, LstmTables, Port, Region};
+use macforge_hdl::engine::{Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, Stream};
+use macforge_plan::{
+    ACC_BITS, Distance, HwPlan, InputMode, LstmLayer, LstmTables, Port, Region, WeightStream,
+};
 use macforge_quant::{LstmArithmetic, QGraph};
 
 /// The engine of a plan.
@@ -42,6 +44,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         weight_depth: plan.weights.len().max(1),
         param_depth: plan.params.len().max(1),
         weight_tail: plan.memories.weight_tail,
+        stream: plan.stream.as_ref().map(stream),
         params_distributed: plan.memories.params_distributed,
         layers: plan.program.len(),
         fields,
@@ -66,6 +69,23 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         lane_latency: plan.latencies.requant,
         add_latency: plan.latencies.residual_add(plan.features),
         layer_comments: layer_comments(plan),
+    }
+}
+
+/// The weight stream's ports.
+fn stream(stream: &WeightStream) -> Stream {
+    let ports = 0..stream.slices.len();
+    Stream {
+        bus: stream.bus,
+        beats: stream.slices.iter().sum(),
+        depth: stream.depth,
+        ports: ports
+            .map(|port| ReadPort {
+                index: port,
+                bursts: stream.bursts(port),
+                page: stream.first_page(port),
+            })
+            .collect(),
     }
 }
 

@@ -4,8 +4,9 @@ use crate::bundle::{Bundle, sha256};
 use crate::engine;
 use crate::error::CodegenError;
 use crate::header::Origin;
-use crate::manifest::{EstimateEntry, Manifest, layers};
+use crate::manifest::{EstimateEntry, Manifest, StreamEntry, layers};
 use crate::memory;
+use crate::weight_image;
 use macforge_constraints::{Board, out_of_context_xdc};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks;
@@ -39,6 +40,9 @@ const TOP: &str = "macforge_top";
 /// Constraints file.
 const XDC: &str = "constraints/macforge_ooc.xdc";
 
+/// The weights of a design that reads them from memory.
+pub const WEIGHT_IMAGE: &str = "mem/ddr.bin";
+
 /// All files of the design, manifest included.
 ///
 /// # Errors
@@ -66,6 +70,9 @@ pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
         "{} for {}, out of context",
         design.plan.name, design.board.name
     );
+    if let Some(stream) = &design.plan.stream {
+        bundle.add(WEIGHT_IMAGE, weight_image::image(design.plan, stream));
+    }
     bundle.add(XDC, out_of_context_xdc(design.clock_mhz, "clk", &title)?);
     let script = SynthScript {
         header: title,
@@ -94,14 +101,16 @@ pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
 }
 
 fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
-    let [weights, weight_tail] = memory::weights(plan);
     let mut images = vec![
-        ("weights.mem", weights),
         ("params.mem", memory::params(plan)),
         ("program.mem", memory::program(plan)),
     ];
-    if plan.memories.weight_tail > 0 {
-        images.push(("weights_tail.mem", weight_tail));
+    if plan.stream.is_none() {
+        let [weights, weight_tail] = memory::weights(plan);
+        images.insert(0, ("weights.mem", weights));
+        if plan.memories.weight_tail > 0 {
+            images.push(("weights_tail.mem", weight_tail));
+        }
     }
     if plan.features.tables > 0 {
         images.push(("tables.mem", memory::tables(plan)));
@@ -179,6 +188,7 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         io: design.io.to_string(),
         top: TOP.to_string(),
         layers: layers(plan),
+        weight_stream: plan.stream.as_ref().map(StreamEntry::new),
         estimate: EstimateEntry::new(&plan.estimate, plan.estimated_cycles()),
         files: bundle.digests(),
     }

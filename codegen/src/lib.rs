@@ -8,8 +8,9 @@ mod generate;
 mod header;
 mod manifest;
 mod memory;
+mod weight_image;
 
 pub use bundle::Bundle;
 pub use error::CodegenError;
 pub use generate::{Design, generate};
-pub use manifest::{EstimateEntry, LayerEntry, Manifest, ProofEntry};
+pub use manifest::{EstimateEntry, LayerEntry, LayerStream, Manifest, ProofEntry, StreamEntry};

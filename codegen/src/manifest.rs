@@ -1,6 +1,7 @@
 //! `manifest.json`: what a design is, so that later commands need nothing but its folder.
 
-use macforge_plan::{Estimate, HwPlan, LstmTables};
+use crate::generate::WEIGHT_IMAGE;
+use macforge_plan::{Estimate, HwPlan, LstmTables, WeightStream};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,10 +40,83 @@ pub struct Manifest {
     pub top: String,
     /// Layers of the program.
     pub layers: Vec<LayerEntry>,
+    /// How the weights come from memory; absent where they are on chip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_stream: Option<StreamEntry>,
     /// Estimated resources.
     pub estimate: EstimateEntry,
     /// SHA-256 by file.
     pub files: BTreeMap<String, String>,
+}
+
+/// The weight stream of a design.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamEntry {
+    /// Image file, to be loaded at the address that WEIGHT_BASE (register 0x020) names.
+    pub file: String,
+    /// Its size.
+    pub bytes: usize,
+    /// AXI4 read ports.
+    pub ports: usize,
+    /// Data bits of each.
+    pub bus_bits: usize,
+    /// First byte of each port's region.
+    pub regions: Vec<usize>,
+    /// Weight words on chip.
+    pub ring_words: usize,
+    /// Bytes of a weight word.
+    pub word_bytes: usize,
+}
+
+impl StreamEntry {
+    /// From the plan.
+    pub fn new(stream: &WeightStream) -> Self {
+        let ports = stream.slices.len();
+        StreamEntry {
+            file: WEIGHT_IMAGE.into(),
+            bytes: stream.image_bytes(),
+            ports,
+            bus_bits: stream.bus,
+            regions: (0..ports).map(|p| stream.first_page(p) * 4096).collect(),
+            ring_words: stream.depth,
+            word_bytes: stream.slices.iter().sum::<usize>() * stream.bus / 8,
+        }
+    }
+}
+
+/// A layer's share of the weight stream and the two lower bounds of its cycles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerStream {
+    /// Bits of a weight in memory.
+    pub weight_bits: usize,
+    /// Bytes that are read.
+    pub bytes: u64,
+    /// Cycles that the memory needs for them.
+    pub memory_floor: u64,
+    /// Cycles of its multiply-accumulates at full use of the array.
+    pub compute_floor: u64,
+    /// Estimated cycles of waiting for weights.
+    pub estimated_stalls: u64,
+    /// `memory` or `compute`: which of the two would take longer.
+    pub bound: String,
+}
+
+fn layer_stream(plan: &HwPlan, index: usize) -> Option<LayerStream> {
+    let streamed = &plan.stream.as_ref()?.layers[index];
+    let cycles = &plan.cycles[index];
+    let bound = if streamed.floor > cycles.total() - cycles.stall {
+        "memory"
+    } else {
+        "compute"
+    };
+    (streamed.tiles > 0).then(|| LayerStream {
+        weight_bits: streamed.bits,
+        bytes: streamed.bytes,
+        memory_floor: streamed.floor,
+        compute_floor: plan.macs[index].div_ceil(plan.shape.macs_per_cycle()),
+        estimated_stalls: cycles.stall,
+        bound: bound.into(),
+    })
 }
 
 /// Estimated resources and cycles.
@@ -79,6 +153,9 @@ pub struct LayerEntry {
     pub estimated_cycles: u64,
     /// What was proved at compile time.
     pub proof: Option<ProofEntry>,
+    /// Its weights in memory; absent where they are on chip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<LayerStream>,
 }
 
 /// Proofs of a layer, summed over its channels.
@@ -128,6 +205,7 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
             macs: plan.macs[i],
             estimated_cycles: plan.cycles[i].total(),
             proof: proof(plan, i),
+            stream: layer_stream(plan, i),
         })
         .collect()
 }

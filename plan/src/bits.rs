@@ -3,37 +3,52 @@
 /// A little-endian bit vector that fields are appended to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BitWord {
-    bits: Vec<bool>,
+    /// Least significant first; bits from `len` on are zero.
+    bytes: Vec<u8>,
+    len: usize,
 }
 
 impl BitWord {
     /// Appends the low `width` bits of `value` (two's complement).
     pub fn push(&mut self, value: i64, width: usize) {
-        for i in 0..width {
-            self.bits.push((value >> i.min(63)) & 1 == 1);
+        if width == 8 && self.len.is_multiple_of(8) {
+            self.bytes.push(value as u8);
+            self.len += 8;
+            return;
         }
+        for i in 0..width {
+            if self.len.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            let last = self.bytes.len() - 1;
+            self.bytes[last] |= ((value >> i.min(63)) as u8 & 1) << (self.len % 8);
+            self.len += 1;
+        }
+    }
+
+    /// The bits, eight to a byte, least significant first.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Number of bits.
     pub fn len(&self) -> usize {
-        self.bits.len()
+        self.len
     }
 
     /// True before the first `push`.
     pub fn is_empty(&self) -> bool {
-        self.bits.is_empty()
+        self.len == 0
     }
 
     /// Hexadecimal digits, most significant first, as `$readmemh` reads them.
     pub fn hex(&self) -> String {
-        let digits = self.bits.len().div_ceil(4).max(1);
+        let digits = self.len.div_ceil(4).max(1);
         (0..digits)
             .rev()
             .map(|d| {
-                let nibble = (0..4).fold(0u32, |n, i| {
-                    n | u32::from(self.bits.get(4 * d + i).copied().unwrap_or(false)) << i
-                });
-                char::from_digit(nibble, 16).expect("a nibble")
+                let byte = self.bytes.get(d / 2).copied().unwrap_or(0);
+                char::from_digit(u32::from(byte >> (4 * (d % 2)) & 15), 16).expect("a nibble")
             })
             .collect()
     }

@@ -1,7 +1,7 @@
 //! Pass 2: a layer reads its input and its residual from different buffers (each bank has one read
 //! port), so areas are split in two sides; where that is not possible the residual is copied.
 
-use crate::layers::{Area, HwLayer, Layers, copy};
+use crate::layers::{Area, HwLayer, Layers, WeightForm, copy};
 use crate::region::{Region, StorageId};
 
 /// A forest of areas that know on which side they lie relative to one another.
@@ -84,5 +84,6 @@ fn operand_copy(layer: &HwLayer, from: Region, to: Region) -> HwLayer {
         table: None,
         residual: None,
         completes: Vec::new(),
+        form: WeightForm::default(),
     }
 }

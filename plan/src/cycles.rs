@@ -26,12 +26,14 @@ pub struct LayerCycles {
     pub busy: u64,
     /// Pipeline fill and last drain.
     pub overhead: u64,
+    /// Cycles in which a step waits for its weights from memory.
+    pub stall: u64,
 }
 
 impl LayerCycles {
-    /// Sum of both.
+    /// Sum of all.
     pub fn total(&self) -> u64 {
-        self.busy + self.overhead
+        self.busy + self.overhead + self.stall
     }
 }
 
@@ -72,6 +74,7 @@ pub fn estimate(shape: &Shape, loops: &Loops, pipeline: Pipeline) -> LayerCycles
     LayerCycles {
         busy: (loops.tiles * loops.groups * group) as u64,
         overhead: (fixed + drain_cycles - held) as u64,
+        stall: 0,
     }
 }
 
@@ -80,5 +83,6 @@ pub fn softmax_cycles(length: usize, fixed: usize) -> LayerCycles {
     LayerCycles {
         busy: 3 * length as u64,
         overhead: fixed as u64,
+        stall: 0,
     }
 }

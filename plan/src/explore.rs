@@ -4,13 +4,14 @@
 use crate::allocate;
 use crate::error::PlanError;
 use crate::hwplan::{self, Options};
-use crate::layers::Layers;
+use crate::layers::{HwLayer, Layers};
 use crate::layout::{self, Layout, Placement, gcd};
 use crate::loops::Loops;
 use crate::lower::Lowered;
 use crate::params;
 use crate::resources::{self, Estimate, Features};
 use crate::shape::Shape;
+use crate::stream::{WeightPlace, WeightStream};
 use crate::{cycles, input, memories};
 use macforge_quant::QGraph;
 use std::rc::Rc;
@@ -24,6 +25,8 @@ pub struct Candidate {
     pub cycles: u64,
     /// Estimated resources.
     pub estimate: Estimate,
+    /// The weights come from memory.
+    pub streamed: bool,
 }
 
 const PIXELS: std::ops::RangeInclusive<usize> = 1..=16;
@@ -34,14 +37,15 @@ const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 /// Activation words in multiples of what the array and the lanes need.
 const WORD_MULTIPLES: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 
-/// The user's shape with the best lanes and word, or the best shape of all.
-pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Shape, PlanError> {
+/// The user's shape with the best lanes and word, or the best shape of all, and whether the weights
+/// come from memory.
+pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<(Shape, bool), PlanError> {
     let explorer = Explorer::new(lowered, options)?;
     let Some(asked) = options.shape else {
         // one lane of everything; what has no place there has no place anywhere
         place(&explorer.layers, &simplest(1, 2, 1))?;
         let best = explorer.explore().into_iter().next();
-        return best.map(|c| c.shape).ok_or_else(|| {
+        return best.map(|c| (c.shape, c.streamed)).ok_or_else(|| {
             PlanError::NoFit(format!(
                 "{} needs more than {:?}",
                 lowered.graph().name,
@@ -53,12 +57,22 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Shape, Plan
     let layers = lowered.layers(single.word)?;
     check_shape(&layers, &single)?;
     place(&layers, &single)?;
-    let judged = explorer
-        .variants([asked.p, asked.oc, asked.ic])
-        .into_iter()
-        .filter_map(|(_, shape)| explorer.judge(shape))
-        .min_by_key(|c| (!c.estimate.fits(&options.budget), c.cycles, c.estimate.lut));
-    Ok(judged.map_or(single, |c| c.shape))
+    let variants = explorer.variants([asked.p, asked.oc, asked.ic]);
+    let best = |streamed: bool| {
+        let judged = variants.iter();
+        judged
+            .filter_map(|&(_, shape)| explorer.judge(shape, streamed))
+            .min_by_key(|c| (!c.estimate.fits(&options.budget), c.cycles, c.estimate.lut))
+    };
+    let places = explorer.places();
+    let fits = |c: &Candidate| c.estimate.fits(&options.budget);
+    let mut of_places = places.iter().filter_map(|&streamed| best(streamed));
+    let first = of_places.next();
+    let judged = match first {
+        Some(first) if !fits(&first) => of_places.find(fits).or(Some(first)),
+        _ => first,
+    };
+    Ok(judged.map_or((single, places[0]), |c| (c.shape, c.streamed)))
 }
 
 /// A shape with one lane.
@@ -131,8 +145,32 @@ impl<'a> Explorer<'a> {
         })
     }
 
-    /// All shapes that fit, each with its best lanes and word, best first.
+    /// Whether the weights come from memory: what is tried in turn.
+    fn places(&self) -> &'static [bool] {
+        let weights = |l: &HwLayer| l.weighted().map_or(0, |w| w.weights.len());
+        let weights: usize = self.layers.layers.iter().map(weights).sum();
+        // bytes of block RAM, parity included
+        let room = self.options.budget.bram36 * 4608;
+        match self.options.weights.place {
+            _ if weights == 0 => &[false],
+            WeightPlace::Chip => &[false],
+            WeightPlace::Memory => &[true],
+            WeightPlace::Auto if weights as u64 > 2 * room => &[true],
+            WeightPlace::Auto => &[false, true],
+        }
+    }
+
+    /// All shapes that fit, each with its best lanes and word, best first; with weights from memory
+    /// only where they fit nowhere on chip.
     fn explore(&self) -> Vec<Candidate> {
+        let mut found = self
+            .places()
+            .iter()
+            .map(|&streamed| self.explore_with(streamed));
+        found.find(|found| !found.is_empty()).unwrap_or_default()
+    }
+
+    fn explore_with(&self, streamed: bool) -> Vec<Candidate> {
         let graph = self.lowered.graph();
         let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
         let mut found: Vec<Candidate> = Vec::new();
@@ -143,7 +181,7 @@ impl<'a> Explorer<'a> {
             if macs / (p * oc * ic) as u64 > best.saturating_mul(2) {
                 break;
             }
-            if let Some(candidate) = self.best_variant(shape, best.saturating_mul(2)) {
+            if let Some(candidate) = self.best_variant(shape, best.saturating_mul(2), streamed) {
                 best = best.min(candidate.cycles);
                 found.push(candidate);
             }
@@ -172,13 +210,13 @@ impl<'a> Explorer<'a> {
     }
 
     /// The fastest variant of an array that fits, if it takes less than `limit` cycles.
-    fn best_variant(&self, array: [usize; 3], limit: u64) -> Option<Candidate> {
+    fn best_variant(&self, array: [usize; 3], limit: u64, streamed: bool) -> Option<Candidate> {
         let mut best: Option<Candidate> = None;
         for (bound, shape) in self.variants(array) {
             if bound > best.map_or(limit, |c| c.cycles) {
                 break;
             }
-            if let Some(candidate) = self.judge(shape)
+            if let Some(candidate) = self.judge(shape, streamed)
                 && candidate.estimate.fits(&self.options.budget)
                 && best.is_none_or(|b| {
                     (candidate.cycles, candidate.estimate.lut) < (b.cycles, b.estimate.lut)
@@ -233,7 +271,7 @@ impl<'a> Explorer<'a> {
                 let drain = shape.p / shape.drained * Loops::drain_groups(shape, layer, channels);
                 // weights per output channel; the first layer's may share steps
                 let weights = layer.weighted().map_or(0, |w| w.weights.len() / channels);
-                let steps = layer.passes()
+                let steps = layer.form.passes
                     * if layer.is_dot() {
                         weights.div_ceil(shape.ic)
                     } else {
@@ -245,45 +283,74 @@ impl<'a> Explorer<'a> {
     }
 
     /// Estimates one shape; `None` if the layers cannot be laid out on it.
-    fn judge(&self, shape: Shape) -> Option<Candidate> {
+    fn judge(&self, shape: Shape, streamed: bool) -> Option<Candidate> {
         let options = self.options;
         let layers = self.lowered.layers(shape.word).ok()?;
         let features = hwplan::features(&layers);
         let (layout, placements) = place(&layers, &shape).ok()?;
         let act_depth = placements.iter().map(|p| p.base + p.size()).max()?;
-        let (mut total, mut weight_words, mut param_words) = (0, 0, 0);
-        for (index, layer) in layers.layers.iter().enumerate() {
-            let counted = u64::from(index >= layers.reset_layers);
-            if layer.is_softmax() {
-                let fixed = options.latencies.softmax_fixed;
-                total += cycles::softmax_cycles(layer.output.hwc[2], fixed).total();
-                continue;
-            }
-            if let Some(lstm) = layer.lstm() {
-                total += lstm.cycles(shape.word, &options.latencies).total();
-                continue;
-            }
-            let l = Loops::new(&shape, layer, &layout, index);
-            let pipeline = cycles::Pipeline {
-                array: hwplan::array_latency(&shape, layer, features),
-                lane_path: hwplan::lane_path(&options.latencies, features, layer),
-                reduce: layout.views[index].reduce,
-            };
-            total += counted * cycles::estimate(&shape, &l, pipeline).total();
+        let layers = layers.as_ref();
+        let loops: Vec<Loops> = (layers.layers.iter().enumerate())
+            .map(|(index, layer)| Loops::new(&shape, layer, &layout, index))
+            .collect();
+        let (mut weight_words, mut param_words) = (0, 0);
+        let mut cycles = Vec::with_capacity(loops.len());
+        for (index, (layer, l)) in layers.layers.iter().zip(&loops).enumerate() {
+            cycles.push(self.cycles(&shape, features, layer, l, layout.views[index].reduce));
             if layer.weighted().is_some() {
                 weight_words += l.tiles * l.steps();
             }
-            param_words += params::word_count(layer, &l);
+            param_words += params::word_count(layer, l);
         }
         // the program word is close to this for all networks seen
         let program_bits = 420 + 45 * shape.p;
-        let words = [act_depth, weight_words, param_words];
-        let (_, estimate) =
-            memories::choose(&shape, features, program_bits, words, &options.budget);
+        let mut total: u64 = cycles[layers.reset_layers..].iter().sum();
+        let estimate = if streamed {
+            let stream = WeightStream::new(&shape, &layers.layers, &loops, &options.weights);
+            let (_, estimate, depth) = memories::choose_streamed(
+                &shape,
+                features,
+                program_bits,
+                [act_depth, param_words],
+                (&stream, &cycles),
+                &options.budget,
+            );
+            total += stream.stalls(depth, &cycles).iter().sum::<u64>();
+            estimate
+        } else {
+            let words = [act_depth, weight_words, param_words];
+            memories::choose(&shape, features, program_bits, words, &options.budget).1
+        };
         Some(Candidate {
             shape,
             cycles: total,
             estimate,
+            streamed,
         })
+    }
+
+    /// Cycles of a layer that does not wait for weights.
+    fn cycles(
+        &self,
+        shape: &Shape,
+        features: Features,
+        layer: &HwLayer,
+        loops: &Loops,
+        reduce: bool,
+    ) -> u64 {
+        let latencies = &self.options.latencies;
+        let cycles = if layer.is_softmax() {
+            cycles::softmax_cycles(layer.output.hwc[2], latencies.softmax_fixed)
+        } else if let Some(lstm) = layer.lstm() {
+            lstm.cycles(shape.word, latencies)
+        } else {
+            let pipeline = cycles::Pipeline {
+                array: hwplan::array_latency(shape, layer, features),
+                lane_path: hwplan::lane_path(latencies, features, layer),
+                reduce,
+            };
+            cycles::estimate(shape, loops, pipeline)
+        };
+        cycles.total()
     }
 }

@@ -17,6 +17,7 @@ use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
 use crate::resources::{Budget, Estimate, Features};
 use crate::shape::Shape;
+use crate::stream::{WeightOptions, WeightStream};
 use crate::{verify, weights};
 use macforge_numeric::RequantRule;
 use macforge_quant::QGraph;
@@ -55,6 +56,8 @@ pub struct Options {
     pub shape: Option<Shape>,
     /// Of the blocks that will be built.
     pub latencies: BlockLatencies,
+    /// Where the weights may lie.
+    pub weights: WeightOptions,
 }
 
 /// The hardware plan: all that codegen needs, and nothing that it has to decide.
@@ -92,6 +95,8 @@ pub struct HwPlan {
     pub cycles: Vec<LayerCycles>,
     /// Block RAM or LUTs, memory by memory.
     pub memories: Memories,
+    /// How the weights come from memory; absent where they are on chip.
+    pub stream: Option<WeightStream>,
     /// Estimated resources.
     pub estimate: Estimate,
     /// Widest window sum in bits (channel array).
@@ -103,9 +108,9 @@ pub struct HwPlan {
 /// Runs all passes.
 pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
     let lowered = Lowered::new(graph)?;
-    let shape = explore::resolve_shape(&lowered, options)?;
+    let (shape, streamed) = explore::resolve_shape(&lowered, options)?;
     let layers = lowered.layers(shape.word)?.as_ref().clone();
-    let plan = build_with_shape(graph, layers, shape, options)?;
+    let plan = build_with_shape(graph, layers, (shape, streamed), options)?;
     if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
         return Err(PlanError::NoFit(format!(
             "the best shape is {shape}: {:?}",
@@ -119,7 +124,7 @@ pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
 fn build_with_shape(
     graph: &QGraph,
     layers: Layers,
-    shape: Shape,
+    (shape, streamed): (Shape, bool),
     options: &Options,
 ) -> Result<HwPlan, PlanError> {
     let features = features(&layers);
@@ -170,11 +175,26 @@ fn build_with_shape(
         .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
-    let cycles = layer_cycles(&layers, &program, &shape, features, &options.latencies);
+    let mut cycles = layer_cycles(&layers, &program, &shape, features, &options.latencies);
     let macs = macs::of_layers(graph, &layers);
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
-    let (memories, estimate) =
-        memories::choose(&shape, features, program_bits, memory, &options.budget);
+    let (memories, estimate, stream) = if streamed {
+        let stream = WeightStream::new(&shape, &layers.layers, &loops, &options.weights);
+        let inputs = (stream, cycles.as_mut_slice());
+        let words = [act_depth, param_words.len()];
+        place_streamed(
+            &shape,
+            features,
+            program_bits,
+            words,
+            inputs,
+            &options.budget,
+        )
+    } else {
+        let (memories, estimate) =
+            memories::choose(&shape, features, program_bits, memory, &options.budget);
+        (memories, estimate, None)
+    };
     Ok(HwPlan {
         name: graph.name.clone(),
         channel_bits: channel_bits(&layers, &constants, &proofs),
@@ -194,8 +214,29 @@ fn build_with_shape(
         macs,
         cycles,
         memories,
+        stream,
         estimate,
     })
+}
+
+/// Memories of a plan with streamed weights; adds the waiting to its cycles.
+fn place_streamed(
+    shape: &Shape,
+    features: Features,
+    program_bits: usize,
+    words: [usize; 2],
+    (mut stream, cycles): (WeightStream, &mut [LayerCycles]),
+    budget: &Budget,
+) -> (Memories, Estimate, Option<WeightStream>) {
+    let compute: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
+    let of_stream = (&stream, compute.as_slice());
+    let (memories, estimate, depth) =
+        memories::choose_streamed(shape, features, program_bits, words, of_stream, budget);
+    stream.depth = depth;
+    for (cycles, stall) in cycles.iter_mut().zip(stream.stalls(depth, &compute)) {
+        cycles.stall = stall;
+    }
+    (memories, estimate, Some(stream))
 }
 
 /// Which optional blocks the layers need.

@@ -117,6 +117,44 @@ pub struct HwLayer {
     pub residual: Option<Residual>,
     /// Tensors that are complete when the layer is done.
     pub completes: Vec<Stored>,
+    /// How its weights are multiplied and stored.
+    pub form: WeightForm,
+}
+
+/// What the values of a layer's weights ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightForm {
+    /// How often the array walks a kernel position: twice where a weight needs more than the
+    /// multiplier takes at once (see [`crate::weights::part`]).
+    pub passes: usize,
+    /// Fewest bits of 2, 4 and 8 that hold what a pass multiplies.
+    pub bits: usize,
+}
+
+impl Default for WeightForm {
+    fn default() -> Self {
+        WeightForm { passes: 1, bits: 8 }
+    }
+}
+
+impl WeightForm {
+    /// Of a layer's weights.
+    pub fn new(kind: &LayerKind) -> Self {
+        let (weights, least) = match kind {
+            LayerKind::Dot { weights, .. } => (weights, -127),
+            LayerKind::Depthwise { weights, .. } => (weights, -128),
+            _ => return WeightForm::default(),
+        };
+        let (lo, hi) = (weights.iter()).fold((0, 0), |(lo, hi), &w| (w.min(lo), w.max(hi)));
+        WeightForm {
+            passes: 1 + usize::from(lo < least || hi > 127),
+            bits: match (lo, hi) {
+                (-2..=1, -2..=1) => 2,
+                (-8..=7, -8..=7) => 4,
+                _ => 8,
+            },
+        }
+    }
 }
 
 /// A memory area that layers share through regions.
@@ -223,17 +261,6 @@ impl HwLayer {
             | LayerKind::Average { window, .. }
             | LayerKind::Copy(window, _) => *window,
             LayerKind::Softmax(_) | LayerKind::Lstm(_) => unit_window(),
-        }
-    }
-
-    /// How often the array walks a kernel position: twice where a weight needs more than the
-    /// multiplier takes at once (see [`crate::weights::part`]).
-    pub fn passes(&self) -> usize {
-        let beyond = |least: i16, weights: &[i16]| weights.iter().any(|&w| w < least || w > 127);
-        match &self.kind {
-            LayerKind::Dot { weights, .. } => 1 + usize::from(beyond(-127, weights)),
-            LayerKind::Depthwise { weights, .. } => 1 + usize::from(beyond(-128, weights)),
-            _ => 1,
         }
     }
 

@@ -34,7 +34,7 @@ impl Loops {
             tiles: channels.div_ceil(shape.tile(layer)),
             groups: (rows * view.enum_cols).div_ceil(shape.p),
             kernel: view.window.kernel,
-            passes: layer.passes(),
+            passes: layer.form.passes,
             chunks: if dot {
                 view.channels[1].div_ceil(shape.ic)
             } else {

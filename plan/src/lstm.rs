@@ -262,6 +262,7 @@ impl LstmLayer {
         LayerCycles {
             busy: ((self.length - 1) * step.max(load) + step) as u64,
             overhead: (load + 1 + latency::SEQUENCER + 2) as u64,
+            stall: 0,
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::params::lane_bits;
 use crate::resources::{self, Budget, Estimate, Features, LstmSize, Memory, Place};
 use crate::shape::Shape;
+use crate::stream::WeightStream;
 
 /// Parameter memories up to this many words cost less in LUTs than in block RAM.
 const DISTRIBUTED_WORDS: usize = 64;
@@ -14,6 +15,9 @@ const LUT_RAM_WORDS: usize = 64;
 /// Depth of a block RAM in its widest form; the weights are split at a multiple of it.
 const BLOCK_WORDS: usize = 512;
 
+/// A ring grows where that saves more than this part of all cycles.
+const WORTH: u64 = 1000;
+
 /// Where the memories lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memories {
@@ -23,14 +27,8 @@ pub struct Memories {
     pub weight_tail: usize,
 }
 
-/// The memories of a design with `[activation words per bank, weight words, parameter words]`.
-fn list(
-    shape: &Shape,
-    words: [usize; 3],
-    product_constants: bool,
-    choice: &Memories,
-) -> Vec<Memory> {
-    let [activations, weights, params] = words;
+/// The weight memories of a design that holds all `words` on chip.
+fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory> {
     let weight = |depth: usize, place: Place| Memory {
         width: shape.oc * shape.ic * 8,
         depth,
@@ -39,8 +37,31 @@ fn list(
         shifted: true,
     };
     vec![
-        weight(weights - choice.weight_tail, Place::Block),
+        weight(words - choice.weight_tail, Place::Block),
         weight(choice.weight_tail, Place::LutRom),
+    ]
+}
+
+/// The rings of a design that reads them from memory.
+fn rings(stream: &WeightStream, depth: usize) -> Vec<Memory> {
+    let ring = |beats: &usize| Memory {
+        width: beats * stream.bus,
+        depth,
+        count: 1,
+        place: Place::Block,
+        shifted: true,
+    };
+    stream.slices.iter().map(ring).collect()
+}
+
+/// The other memories, with `[activation words per bank, parameter words]`.
+fn others(
+    shape: &Shape,
+    [activations, params]: [usize; 2],
+    product_constants: bool,
+    choice: &Memories,
+) -> Vec<Memory> {
+    vec![
         Memory {
             width: shape.word * 8,
             depth: activations,
@@ -74,7 +95,7 @@ pub fn choose(
     words: [usize; 3],
     budget: &Budget,
 ) -> (Memories, Estimate) {
-    let [_, weights, params] = words;
+    let [activations, weights, params] = words;
     let small = params <= DISTRIBUTED_WORDS;
     let tail = if weights > BLOCK_WORDS {
         weights % BLOCK_WORDS
@@ -86,11 +107,17 @@ pub fn choose(
             params_distributed,
             weight_tail,
         };
-        let mut memories = list(shape, words, features.product_constants, &choice);
+        let mut memories = weights_on_chip(shape, weights, &choice);
+        memories.extend(others(
+            shape,
+            [activations, params],
+            features.product_constants,
+            &choice,
+        ));
         memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
         (
             choice,
-            resources::estimate(shape, features, program_bits, &memories),
+            resources::estimate(shape, features, program_bits, &memories, None),
         )
     };
     let choices = [
@@ -103,4 +130,42 @@ pub fn choose(
         .iter()
         .find(|(_, e)| e.fits(budget))
         .unwrap_or(&choices[0])
+}
+
+/// The same where the weights come from memory: the parameters, and the depth of the rings. `compute`
+/// are the layers' cycles without waiting; a deeper ring has to be worth its block RAM.
+pub fn choose_streamed(
+    shape: &Shape,
+    features: Features,
+    program_bits: usize,
+    words: [usize; 2],
+    (stream, compute): (&WeightStream, &[u64]),
+    budget: &Budget,
+) -> (Memories, Estimate, usize) {
+    let judge = |depth: usize, params_distributed: bool| {
+        let choice = Memories {
+            params_distributed,
+            weight_tail: 0,
+        };
+        let mut memories = rings(stream, depth);
+        memories.extend(others(shape, words, features.product_constants, &choice));
+        memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
+        let estimate = resources::estimate(shape, features, program_bits, &memories, Some(stream));
+        (choice, estimate, depth)
+    };
+    let fitting = |depth: usize| {
+        let small = words[1] <= DISTRIBUTED_WORDS;
+        let choices = [judge(depth, small), judge(depth, true)];
+        choices.into_iter().find(|(_, e, _)| e.fits(budget))
+    };
+    let stalls = |depth: usize| stream.stalls(depth, compute).iter().sum::<u64>();
+    // the deeper, the fewer stalls and the more block RAM
+    let depths: Vec<usize> = stream.depths().collect();
+    let fit = depths.partition_point(|&depth| fitting(depth).is_some());
+    let Some(&deepest) = depths[..fit].last() else {
+        return judge(depths[0], words[1] <= DISTRIBUTED_WORDS);
+    };
+    let most = stalls(deepest) + compute.iter().sum::<u64>() / WORTH;
+    let enough = depths[..fit].partition_point(|&depth| stalls(depth) > most);
+    fitting(depths[enough.min(fit - 1)]).expect("a depth that fits")
 }

@@ -1,6 +1,7 @@
 //! The resource model: an estimate, shown beside what Yosys measures.
 
 use crate::shape::Shape;
+use crate::stream::WeightStream;
 
 /// What a device offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +223,9 @@ mod cost {
     pub const FP16_LSTM_FF: usize = 2310;
     pub const FP16_LSTM_PARAM_BITS: usize = 56;
     pub const LANE_AGU_LUT: usize = 90;
+    /// A read port, besides its registers of a word's part.
+    pub const READ_PORT_LUT: usize = 700;
+    pub const READ_PORT_FF: usize = 420;
     pub const BASE_LUT: usize = 1300;
     pub const BASE_FF: usize = 800;
 }
@@ -261,12 +265,24 @@ fn dot_array(shape: &Shape) -> (usize, usize) {
     )
 }
 
+/// LUTs and flip-flops of the read ports: each bit of a word's part takes its beat as it comes or
+/// one of the widened ones.
+fn read_ports(stream: &WeightStream) -> (usize, usize) {
+    let bits: usize = stream.slices.iter().map(|beats| beats * stream.bus).sum();
+    let ports = stream.slices.len();
+    (
+        ports * cost::READ_PORT_LUT + bits,
+        ports * cost::READ_PORT_FF + bits,
+    )
+}
+
 /// Everything that the estimate depends on.
 pub fn estimate(
     shape: &Shape,
     features: Features,
     program_bits: usize,
     memories: &[Memory],
+    stream: Option<&WeightStream>,
 ) -> Estimate {
     let Shape {
         p,
@@ -282,6 +298,7 @@ pub fn estimate(
     let lane_bits = p * ic * 8;
     // rotator: P banks x 2 buffers x chunks per word onto each lane bit, three inputs per LUT
     let rotator = p * word * 8 * (2 * p).div_ceil(3) + lane_bits * (word / ic - 1).div_ceil(2);
+    let (stream_lut, stream_ff) = stream.map_or((0, 0), read_ports);
     let phases = p / drained;
     let phase_mux = if phases > 1 { phases.div_ceil(2) } else { 0 };
     let drain_mux = drained * ACC * (acc * phase_mux + lanes * (acc / lanes).div_ceil(2));
@@ -298,6 +315,7 @@ pub fn estimate(
         + all_lanes * cost::LANE_LUT
         + crossbar
         + rotator
+        + stream_lut
         + drain_mux
         + p * cost::LANE_AGU_LUT
         + program_bits / 2
@@ -317,6 +335,7 @@ pub fn estimate(
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
         + dot_ff
+        + stream_ff
         + all_lanes * cost::LANE_FF
         + 2 * lane_bits
         + (p + if phases > 1 { drained } else { 0 }) * acc * ACC

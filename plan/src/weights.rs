@@ -19,7 +19,7 @@ pub struct StoredKernel<'a> {
     pub before: usize,
     /// Output channels.
     pub out_channels: usize,
-    /// See [`crate::layers::HwLayer::passes`].
+    /// See [`crate::layers::WeightForm::passes`].
     pub passes: usize,
 }
 
@@ -78,7 +78,7 @@ pub fn kernel<'a>(
         dims: [kh, kw, channels],
         before,
         out_channels: bias.len(),
-        passes: layer.passes(),
+        passes: layer.form.passes,
     })
 }
 
@@ -98,7 +98,7 @@ pub fn pack(
         } = &layers.layers[index].kind
         {
             let [kh, kw] = window.kernel;
-            let passes = layers.layers[index].passes();
+            let passes = layers.layers[index].form.passes;
             words.extend(depthwise_words(weights, [kh * kw, passes], shape.word));
         }
         let Some(kernel) = kernel(layers, layout, mode, index) else {

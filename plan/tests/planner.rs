@@ -1,7 +1,10 @@
 //! Properties of the planner on small graphs that are built here.
 
 use macforge_numeric::{AffineParams, Clamp, RequantRule, Requantizer, Semantics};
-use macforge_plan::{BlockLatencies, Budget, HwPlan, Options, PlanError, Shape, build};
+use macforge_plan::{
+    BlockLatencies, Budget, HwPlan, MemoryRates, Options, PlanError, Shape, WeightOptions,
+    WeightPlace, build,
+};
 use macforge_quant::{Conv2d, DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
 use proptest::prelude::*;
 
@@ -16,6 +19,15 @@ fn options(shape: Shape) -> Options {
     Options {
         budget: ROOMY,
         shape: Some(shape),
+        weights: WeightOptions {
+            place: WeightPlace::Auto,
+            ports: None,
+            bus: 64,
+            rates: MemoryRates {
+                total: 19_000,
+                port: 14_200,
+            },
+        },
         latencies: BlockLatencies {
             requant: 10,
             add: 9,

@@ -38,19 +38,66 @@ const OUTPUTS: [(&str, u32); 14] = [
     ("irq", 1),
 ];
 
-/// Checks that `ports` are exactly those of a macforge system.
+/// Signals of a memory port, `m_axi_hp<i>_<name>`, besides `rdata`: width, driven by the design.
+const READ_PORT: [(&str, u32, bool); 12] = [
+    ("araddr", 32, true),
+    ("arlen", 8, true),
+    ("arsize", 3, true),
+    ("arburst", 2, true),
+    ("arcache", 4, true),
+    ("arprot", 3, true),
+    ("arvalid", 1, true),
+    ("arready", 1, false),
+    ("rresp", 2, false),
+    ("rlast", 1, false),
+    ("rvalid", 1, false),
+    ("rready", 1, true),
+];
+
+/// Most memory ports that a system may have.
+const MAX_READ_PORTS: usize = 4;
+
+/// Number of memory ports and their data bits.
+pub(crate) fn read_ports(ports: &[Port]) -> (usize, u32) {
+    let data = |i: usize| {
+        let name = format!("m_axi_hp{i}_rdata");
+        ports.iter().find(|p| p.name == name)
+    };
+    let count = (0..MAX_READ_PORTS)
+        .take_while(|&i| data(i).is_some())
+        .count();
+    (count, data(0).map_or(64, |port| port.width))
+}
+
+/// Checks that `ports` are exactly those of a macforge system, with none to four memory ports.
 pub(crate) fn check(top: &str, ports: &[Port]) -> Result<(), SimError> {
-    let inputs = INPUTS.iter().map(|port| (port, Direction::Input));
-    let outputs = OUTPUTS.iter().map(|port| (port, Direction::Output));
-    let wanted: Vec<_> = inputs.chain(outputs).collect();
+    let named = |&(name, width): &(&str, u32)| (name.to_owned(), width);
+    let inputs = INPUTS.iter().map(|port| (named(port), Direction::Input));
+    let outputs = OUTPUTS.iter().map(|port| (named(port), Direction::Output));
+    let (count, bits) = read_ports(ports);
+    let memory = (0..count).flat_map(|i| {
+        let signals = READ_PORT.iter().copied().chain([("rdata", bits, false)]);
+        signals.map(move |(name, width, driven)| {
+            let direction = if driven {
+                Direction::Output
+            } else {
+                Direction::Input
+            };
+            ((format!("m_axi_hp{i}_{name}"), width), direction)
+        })
+    });
+    let wanted: Vec<_> = inputs.chain(outputs).chain(memory).collect();
     let mut problems = Vec::new();
-    for &(&(name, width), direction) in &wanted {
-        match ports.iter().find(|port| port.name == name) {
+    if ![32, 64].contains(&bits) {
+        problems.push(format!("memory ports of {bits} bits instead of 32 or 64"));
+    }
+    for ((name, width), direction) in &wanted {
+        match ports.iter().find(|port| port.name == *name) {
             None => problems.push(format!("`{name}` is missing")),
-            Some(port) if port.direction != direction => {
-                problems.push(format!("`{name}` should be an {}", word(direction)));
+            Some(port) if port.direction != *direction => {
+                problems.push(format!("`{name}` should be an {}", word(*direction)));
             }
-            Some(port) if port.width != width => {
+            Some(port) if port.width != *width => {
                 problems.push(format!(
                     "`{name}` is {} bits wide instead of {width}",
                     port.width

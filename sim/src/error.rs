@@ -92,6 +92,24 @@ pub enum SimError {
         /// Cycle, words taken and given so far.
         message: String,
     },
+    /// The design stopped itself and says why in its error register.
+    #[error(
+        "`{top}` stopped with error code {code} ({meaning}) at block {block} of memory port {port}, cycle {cycle}"
+    )]
+    Stopped {
+        /// Module.
+        top: String,
+        /// Code in the register.
+        code: u32,
+        /// What it stands for.
+        meaning: &'static str,
+        /// Memory port.
+        port: u32,
+        /// Block of the port's stream.
+        block: u32,
+        /// Cycle in which it was seen.
+        cycle: u64,
+    },
     /// The model itself stopped: `$fatal`, `$finish`, a missing memory file, no convergence.
     #[error("simulation of `{top}` stopped: {message}")]
     Fatal {

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // dlopen and foreign calls cannot be expressed safely
 
 use crate::error::SimError;
+use crate::memory::{MemoryModel, RawMemory};
 use libloading::Library;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -206,6 +207,7 @@ pub(crate) struct Counters {
     pub last_output_cycle: u64,
     pub finished_layer: u32,
     pub last_keep: u32,
+    pub memory_bytes: u64,
 }
 
 /// Why [`SystemModel::run`] came back.
@@ -217,6 +219,8 @@ pub(crate) enum RunState {
     Done,
     /// A watched layer finished in the cycle before.
     LayerFinished,
+    /// The design stopped for an error.
+    Stopped,
 }
 
 /// A memory found in the model.
@@ -231,6 +235,7 @@ pub(crate) struct SystemModel {
     read: unsafe extern "C" fn(Handle, u32, *mut u32) -> c_int,
     write: unsafe extern "C" fn(Handle, u32, u32) -> c_int,
     stall: unsafe extern "C" fn(Handle, c_int, u64),
+    memory: unsafe extern "C" fn(Handle, *const RawMemory, *const u8, u64),
     begin:
         unsafe extern "C" fn(Handle, *const u32, *const u64, u64, *mut u32, *const u64, u64, u64),
     run: unsafe extern "C" fn(Handle, u64) -> c_int,
@@ -266,6 +271,7 @@ impl SystemModel {
                 read: instance.symbol("mf_read")?,
                 write: instance.symbol("mf_write")?,
                 stall: instance.symbol("mf_stall")?,
+                memory: instance.symbol("mf_memory")?,
                 begin: instance.symbol("mf_begin")?,
                 run: instance.symbol("mf_run")?,
                 trace: instance.symbol("mf_trace")?,
@@ -311,6 +317,20 @@ impl SystemModel {
         unsafe { (self.stall)(self.instance.handle, active, seed.unwrap_or(0)) }
     }
 
+    /// Puts the memory behind the read ports.
+    pub fn memory(&mut self, memory: &MemoryModel) {
+        let (raw, image) = (memory.raw(), &memory.image);
+        // SAFETY: the handle is live; the model copies both before it returns.
+        unsafe {
+            (self.memory)(
+                self.instance.handle,
+                &raw const raw,
+                image.as_ptr(),
+                image.len() as u64,
+            );
+        }
+    }
+
     /// Neither list may be empty, nor any tensor.
     pub fn begin(&mut self, inputs: &[&[u32]], output_words: &[usize], max_idle: u64) {
         self.input = inputs.concat();
@@ -341,7 +361,8 @@ impl SystemModel {
         Ok(match self.instance.check(status)? {
             0 => RunState::Running,
             1 => RunState::Done,
-            _ => RunState::LayerFinished,
+            2 => RunState::LayerFinished,
+            _ => RunState::Stopped,
         })
     }
 

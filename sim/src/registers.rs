@@ -17,9 +17,15 @@ pub(crate) const INPUT_STALL: u32 = 0x014;
 pub(crate) const OUTPUT_STALL: u32 = 0x018;
 /// Number of layers.
 pub(crate) const LAYERS: u32 = 0x01C;
+/// Address of the weight image (designs that read their weights from memory).
+pub(crate) const WEIGHT_BASE: u32 = 0x020;
+/// Code, port and block of the error that stopped the design.
+pub(crate) const ERROR: u32 = 0x024;
 /// Cycles of layer `i` at `LAYER_CYCLES + 4 * i`.
 pub(crate) const LAYER_CYCLES: u32 = 0x400;
 /// Saturated results of layer `i` at `LAYER_SATURATIONS + 4 * i`.
 pub(crate) const LAYER_SATURATIONS: u32 = 0x800;
+/// Cycles in which layer `i` waited for weights at `LAYER_STALLS + 4 * i`.
+pub(crate) const LAYER_STALLS: u32 = 0xC00;
 /// Layers that the map has room for.
 pub(crate) const MAX_LAYERS: u32 = (LAYER_SATURATIONS - LAYER_CYCLES) / 4;

@@ -4,6 +4,7 @@ use crate::builder::Builder;
 use crate::contract;
 use crate::error::SimError;
 use crate::ffi::{RunState, SystemModel};
+use crate::memory::MemoryModel;
 use crate::probe::{LayerProbes, ProbedMemory, Snapshot};
 use crate::registers as reg;
 use crate::verilate::{BuildInfo, BuildSpec, Shim, SourceFile, build};
@@ -25,6 +26,8 @@ pub struct BuildRequest {
     pub layers: Option<LayerProbes>,
     /// Build the variant that can write waveforms (slower).
     pub trace: bool,
+    /// Memory behind the read ports, for designs that have some.
+    pub memory: Option<MemoryModel>,
 }
 
 /// How one inference is run.
@@ -80,6 +83,10 @@ pub struct Inference {
     pub layer_cycles: Vec<u32>,
     /// The LAYER_SATURATIONS registers.
     pub layer_saturations: Vec<u32>,
+    /// The LAYER_STALLS registers; empty without a memory.
+    pub layer_stalls: Vec<u32>,
+    /// Bytes read through the memory ports since the model was loaded.
+    pub memory_bytes: u64,
     /// Cycles simulated, register accesses included.
     pub sim_cycles: u64,
     /// Wall-clock time of the simulation.
@@ -99,6 +106,8 @@ pub struct System {
     model: SystemModel,
     info: BuildInfo,
     probes: Option<LayerProbes>,
+    /// Address of the memory's image.
+    base: Option<u32>,
     layers: u32,
     inferences: u32,
     needs_reset: bool,
@@ -131,12 +140,16 @@ impl System {
         if let Some(probes) = &request.layers {
             probes.attach(&mut model)?;
         }
+        if let Some(memory) = &request.memory {
+            model.memory(memory);
+        }
         // Reads the memory files, so that a missing one shows here.
         model.reset()?;
         Ok(Self {
             model,
             info: built.info,
             probes: request.layers.clone(),
+            base: request.memory.as_ref().map(|memory| memory.base),
             layers: 0,
             inferences: 0,
             needs_reset: true,
@@ -190,6 +203,9 @@ impl System {
                 self.layers,
                 reg::MAX_LAYERS
             )));
+        }
+        if let Some(base) = self.base {
+            self.model.write(reg::WEIGHT_BASE, base)?;
         }
         self.model.write(reg::CONTROL, 1)?;
         self.inferences = 0;
@@ -269,6 +285,9 @@ impl System {
             }
             let mut state = self.model.run(SLICE)?;
             let counters = self.model.counters();
+            if state == RunState::Stopped {
+                return Err(self.stopped(counters.cycle));
+            }
             if state == RunState::LayerFinished {
                 finished_layers += 1;
                 snapshots.push(self.snapshot(counters.finished_layer));
@@ -286,6 +305,28 @@ impl System {
             if state == RunState::Done {
                 return Ok(snapshots);
             }
+        }
+    }
+
+    /// What the error register says.
+    fn stopped(&mut self, cycle: u64) -> SimError {
+        let error = match self.model.read(reg::ERROR) {
+            Ok(error) => error,
+            Err(failed) => return failed,
+        };
+        let code = error & 15;
+        SimError::Stopped {
+            top: self.model.top().to_owned(),
+            code,
+            meaning: match code {
+                1 => "the memory answered with an error",
+                2 => "the CRC-32 of a weight block does not match",
+                3 => "no weights came for 65536 cycles",
+                _ => "unknown",
+            },
+            port: error >> 4 & 15,
+            block: error >> 8,
+            cycle,
         }
     }
 
@@ -325,6 +366,10 @@ impl System {
         };
         let layer_cycles = each(reg::LAYER_CYCLES)?;
         let layer_saturations = each(reg::LAYER_SATURATIONS)?;
+        let layer_stalls = match self.base {
+            Some(_) => each(reg::LAYER_STALLS)?,
+            None => Vec::new(),
+        };
         let counters = self.model.counters();
         Ok(Inference {
             output_words: self.model.output().to_vec(),
@@ -335,6 +380,8 @@ impl System {
             output_stall: self.model.read(reg::OUTPUT_STALL)?,
             layer_cycles,
             layer_saturations,
+            layer_stalls,
+            memory_bytes: counters.memory_bytes,
             sim_cycles: 0,
             sim_seconds: 0.0,
             snapshots: Vec::new(),

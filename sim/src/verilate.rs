@@ -3,6 +3,7 @@
 use crate::builder::Builder;
 use crate::cache::Key;
 use crate::compile;
+use crate::contract;
 use crate::error::SimError;
 use crate::ports::{self, Port};
 use crate::process::{Job, JobError, run_jobs};
@@ -68,6 +69,12 @@ impl Shim {
 }
 
 pub(crate) const COMMON_H: &str = include_str!("shim/common.h");
+/// Headers of the shims, by file name.
+const HEADERS: [(&str, &str); 3] = [
+    ("common.h", COMMON_H),
+    ("stall.h", include_str!("shim/stall.h")),
+    ("memory.h", include_str!("shim/memory.h")),
+];
 pub(crate) const COMMON_CPP: &str = include_str!("shim/common.cpp");
 const LIBRARY: &str = "model.so";
 const PORTS: &str = "ports.txt";
@@ -178,9 +185,10 @@ fn key(spec: &BuildSpec, builder: &Builder) -> Key {
     for option in VERILATOR_OPTIONS {
         key.add(option);
     }
-    for text in [COMMON_H, COMMON_CPP, spec.shim.text()] {
+    for text in HEADERS.iter().map(|(_, text)| *text) {
         key.add(text);
     }
+    key.add(COMMON_CPP).add(spec.shim.text());
     key.add(&spec.top)
         .add(&spec.control)
         .add([u8::from(spec.trace)]);
@@ -234,13 +242,36 @@ fn verilate(
         .map(|port| format!("MF_PORT({})\n", port.name))
         .collect();
     write(&obj.join("mf_ports.inc"), &table)?;
-    write(
-        &obj.join("mf_top.h"),
-        &format!("#define MF_TOP \"{}\"\n", spec.top),
-    )?;
-    write(&obj.join("common.h"), COMMON_H)?;
+    write(&obj.join("mf_top.h"), &top_header(&spec.top, &ports))?;
+    for (name, text) in HEADERS {
+        write(&obj.join(name), text)?;
+    }
     write(&obj.join("mf_shim.cpp"), spec.shim.text())?;
     Ok(ports)
+}
+
+/// What the system shim has to know of the top module: its name and its memory ports.
+fn top_header(top: &str, ports: &[Port]) -> String {
+    let (count, bits) = contract::read_ports(ports);
+    let pins = (0..count).map(|i| {
+        let pin = |signal: &str| format!("d.m_axi_hp{i}_{signal}");
+        let before = ["araddr", "arlen", "arsize", "arburst", "arvalid", "arready"];
+        let after = ["rresp", "rlast", "rvalid", "rready"];
+        let before: Vec<String> = before.iter().map(|s| pin(s)).collect();
+        let after: Vec<String> = after.iter().map(|s| pin(s)).collect();
+        format!(
+            "        {{{}, &{}, {}}},\n",
+            before.join(", "),
+            pin("rdata"),
+            after.join(", ")
+        )
+    });
+    format!(
+        "#define MF_TOP \"{top}\"\n#define MF_HP_PORTS {count}\n#define MF_HP_BITS {bits}\n\
+         #ifdef MF_HP_MEMORY\n\
+         inline std::vector<HpPort> mf_hp_ports(Vdut& d) {{\n    (void)d;\n    return {{\n{}    }};\n}}\n#endif\n",
+        pins.collect::<String>()
+    )
 }
 
 fn run_verilator(

@@ -2,13 +2,13 @@
 
 use crate::Outcome;
 use crate::host;
-use crate::project::{self, Io, ModelFile};
+use crate::project::{self, Io, ModelFile, ReadPorts, Target};
 use crate::sayln;
 use clap::Args as ClapArgs;
 use macforge_codegen::{Bundle, Design, generate};
 use macforge_constraints::{Board, board};
 use macforge_numeric::Semantics;
-use macforge_plan::{HwPlan, Shape};
+use macforge_plan::{HwPlan, Shape, WeightPlace};
 use macforge_quant::QGraph;
 use miette::{IntoDiagnostic, Result};
 use std::path::PathBuf;
@@ -28,6 +28,12 @@ pub struct Args {
     /// Array shape: pixels x output channels x input channels [default: explored]
     #[arg(long, value_name = "PxOCxIC")]
     pub shape: Option<Shape>,
+    /// Where the weights lie
+    #[arg(long, value_enum, default_value = "auto")]
+    pub weights: Weights,
+    /// AXI4 read ports for weights in DDR memory, 1 to 4, of 64 or 32 bits [default: as few as suffice]
+    #[arg(long, value_name = "N[xBITS]")]
+    pub hp_ports: Option<ReadPorts>,
     /// What the streams carry
     #[arg(long, value_enum, default_value = "int8")]
     pub io: Io,
@@ -39,6 +45,27 @@ pub struct Args {
     pub output: PathBuf,
 }
 
+/// Where the weights may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Weights {
+    /// On chip where they fit, otherwise in DDR memory.
+    Auto,
+    /// On chip.
+    Chip,
+    /// In DDR memory.
+    Ddr,
+}
+
+impl From<Weights> for WeightPlace {
+    fn from(weights: Weights) -> Self {
+        match weights {
+            Weights::Auto => WeightPlace::Auto,
+            Weights::Chip => WeightPlace::Chip,
+            Weights::Ddr => WeightPlace::Memory,
+        }
+    }
+}
+
 /// Compiles a model into a design folder.
 pub fn run(args: &Args) -> Result<Outcome> {
     let started = Instant::now();
@@ -46,7 +73,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let board = board(&args.board).into_diagnostic()?;
     let clock_mhz = args.clock.unwrap_or(board.default_clock_mhz);
     let divided = file.divided(args.semantics, args.io)?;
-    let plan = project::plan(&divided.lanes, board, args.shape)?;
+    let target = Target {
+        board,
+        clock_mhz,
+        shape: args.shape,
+        weights: args.weights.into(),
+        ports: args.hp_ports,
+    };
+    let plan = project::plan(&divided.lanes, &target)?;
     let bundle = bundle(&file, board, clock_mhz, args.io, &divided.graph, &plan)?;
     bundle.write(&args.output).into_diagnostic()?;
     let channels: usize = plan.proofs.iter().map(|p| p.channels.len()).sum();
@@ -67,6 +101,15 @@ pub fn run(args: &Args) -> Result<Outcome> {
         plan.estimate.lut,
         plan.estimate.ff
     );
+    if let Some(stream) = &plan.stream {
+        sayln!(
+            "  weights from DDR: {} bytes per inference through {} ports of {} bits, {} words on chip",
+            stream.layers.iter().map(|l| l.bytes).sum::<u64>(),
+            stream.slices.len(),
+            stream.bus,
+            stream.depth
+        );
+    }
     sayln!("  proved requantizer, accumulator and packed lanes of {channels} channels");
     host::say(divided.head.as_ref(), divided.tail.as_ref());
     sayln!(

@@ -31,6 +31,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         board: args.board.clone(),
         clock: None,
         shape: None,
+        weights: compile::Weights::Auto,
+        hp_ports: None,
         io: Io::Int8,
         semantics: None,
         output: args.output.clone(),

@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::commands::report;
-use crate::project::{self, Io, ModelFile};
+use crate::project::{self, Io, ModelFile, Target};
 use crate::table::Table;
 use crate::{say, sayln};
 use clap::Args as ClapArgs;
@@ -56,9 +56,11 @@ impl From<&Candidate> for Entry {
 pub fn run(args: &Args) -> Result<Outcome> {
     let graph = ModelFile::open(&args.model)?.divided(None, Io::Int8)?.lanes;
     let board = macforge_constraints::board(&args.board).into_diagnostic()?;
-    let candidates =
-        macforge_plan::candidates(&graph, &project::options(graph.semantics, board, None))
-            .into_diagnostic()?;
+    let candidates = macforge_plan::candidates(
+        &graph,
+        &project::options(graph.semantics, &Target::new(board)),
+    )
+    .into_diagnostic()?;
     let entries: Vec<Entry> = candidates.iter().map(Entry::from).collect();
     let mut table = Table::new(&[
         "shape",

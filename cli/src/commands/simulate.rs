@@ -40,9 +40,15 @@ pub struct Args {
     /// Writes a waveform (FST)
     #[arg(long, value_name = "W.fst")]
     pub trace: Option<PathBuf>,
-    /// Stalls both streams at random
+    /// Stalls streams and memory ports at random
     #[arg(long, value_name = "SEED")]
     pub stall: Option<u64>,
+    /// Cycles from a request to the DDR memory to its first data [default: 250 ns]
+    #[arg(long, value_name = "CYCLES")]
+    pub ddr_latency: Option<u64>,
+    /// Percent of the bandwidth that the board's DDR memory has
+    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub ddr_bandwidth: u64,
     /// Writes the result as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -72,6 +78,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
         layers: args.layers,
         stall: args.stall,
         trace: args.trace.clone(),
+        ddr_latency: args.ddr_latency,
+        ddr_bandwidth: args.ddr_bandwidth,
     };
     let verified = verify(&args.dir, &project, &inputs, &request)?;
     let simulation = &verified.simulation;
@@ -148,23 +156,30 @@ pub fn outcome_of(simulation: &Simulation) -> Outcome {
 }
 
 fn layer_table(simulation: &Simulation) -> Table {
-    let mut table = Table::new(&[
+    let mut columns = vec![
         "layer",
         "op",
         "MACs",
         "cycles",
         "utilization",
         "saturations",
-    ]);
+    ];
+    let streamed = simulation.layers.iter().any(|l| l.stalls.is_some());
+    if streamed {
+        columns.push("stalls");
+    }
+    let mut table = Table::new(&columns);
     for layer in &simulation.layers {
-        table.row(vec![
+        let mut row = vec![
             layer.name.clone(),
             layer.op.clone(),
             layer.macs.to_string(),
             layer.cycles.to_string(),
             format!("{:.1} %", 100.0 * layer.utilization),
             layer.saturations.to_string(),
-        ]);
+        ];
+        row.extend(layer.stalls.map(|stalls| stalls.to_string()));
+        table.row(row);
     }
     table
 }

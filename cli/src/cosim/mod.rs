@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod layout;
+pub mod memory;
 pub mod result;
 pub mod run;
 pub mod samples;

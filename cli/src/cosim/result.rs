@@ -46,6 +46,9 @@ pub struct Layer {
     pub utilization: f64,
     /// Outputs that saturated, summed over the samples; from the design's own counter.
     pub saturations: u64,
+    /// Cycles in which it waited for weights from memory, from the design's own counter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stalls: Option<u64>,
 }
 
 /// macs / (cycles * peak), 0 for layers without products.

@@ -1,6 +1,7 @@
 //! Builds the Verilated design of a folder, runs the samples and scores every integer.
 
 use crate::cosim::decode;
+use crate::cosim::memory;
 use crate::cosim::result::{Layer, Simulation, utilization};
 use crate::cosim::samples;
 use crate::project::Project;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 /// How the simulation is run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Compare every stored tensor as well.
     pub layers: bool,
@@ -25,6 +26,22 @@ pub struct Request {
     pub stall: Option<u64>,
     /// Write an FST trace.
     pub trace: Option<PathBuf>,
+    /// Cycles from a request to the memory to its first data; 250 ns when absent.
+    pub ddr_latency: Option<u64>,
+    /// Percent of the board's memory bandwidth, at least 1.
+    pub ddr_bandwidth: u64,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Request {
+            layers: false,
+            stall: None,
+            trace: None,
+            ddr_latency: None,
+            ddr_bandwidth: 100,
+        }
+    }
 }
 
 /// Scores and outputs of all samples.
@@ -54,7 +71,8 @@ pub fn verify(
     let options = RunOptions {
         stall_seed: request.stall,
         // no handshake for many times what the whole inference should take
-        max_idle_cycles: 100_000 + 20 * project.plan.estimated_cycles(),
+        max_idle_cycles: 100_000
+            + 20 * project.plan.estimated_cycles() * 100 / request.ddr_bandwidth,
     };
     let beats = decode::output_beats(&project.graph);
     let mut session = Session::new(&project.graph).into_diagnostic()?;
@@ -93,6 +111,7 @@ fn build(dir: &Path, project: &Project, request: &Request, cancel: &AtomicBool) 
         layers: (request.layers || !project.graph.states.is_empty())
             .then(|| probes(&project.plan, &manifest.top)),
         trace: request.trace.is_some(),
+        memory: memory::model(dir, manifest, request)?,
     };
     System::build(&build, &Builder::from_env().into_diagnostic()?, cancel).into_diagnostic()
 }
@@ -149,6 +168,7 @@ struct Score<'a> {
     cycles: u64,
     layer_cycles: Vec<u64>,
     saturations: Vec<u64>,
+    stalls: Vec<u64>,
     simulated: (u64, f64),
     outputs: Vec<Vec<Value>>,
 }
@@ -166,6 +186,7 @@ impl<'a> Score<'a> {
             cycles: 0,
             layer_cycles: vec![0; layers],
             saturations: vec![0; layers],
+            stalls: Vec::new(),
             simulated: (0, 0.0),
             outputs: Vec::new(),
         }
@@ -182,6 +203,10 @@ impl<'a> Score<'a> {
         self.cycles = self.cycles.max(found.cycles.into());
         self.simulated.0 += found.sim_cycles;
         self.simulated.1 += found.sim_seconds;
+        self.stalls.resize(found.layer_stalls.len(), 0);
+        for (most, &stalls) in self.stalls.iter_mut().zip(&found.layer_stalls) {
+            *most = (*most).max(stalls.into());
+        }
         for (layer, (&cycles, &count)) in found
             .layer_cycles
             .iter()
@@ -326,6 +351,7 @@ impl<'a> Score<'a> {
                 macs: self.plan.macs[i],
                 utilization: utilization(self.plan.macs[i], self.layer_cycles[i], peak),
                 saturations: self.saturations[i],
+                stalls: self.stalls.get(i).copied(),
             })
             .collect();
         let (cycles, seconds) = self.simulated;

@@ -4,7 +4,7 @@
 use crate::cosim::run::{Request, verify};
 use crate::cosim::samples;
 use crate::layers_support::Rng;
-use crate::project::{self, Project};
+use crate::project::{self, Project, Target};
 use macforge_codegen::{Design, generate};
 use macforge_numeric::pool::Mean;
 use macforge_numeric::{
@@ -369,7 +369,11 @@ pub fn run(graph: &QGraph, shape: &str, samples: usize, stall: Option<u64>) -> R
     let text = |e: miette::Report| format!("{e:?}");
     let board = macforge_constraints::board("pynq-z2").expect("a known board");
     let shape = shape.parse().expect("an array shape");
-    let plan = project::plan(graph, board, Some(shape)).map_err(text)?;
+    let target = Target {
+        shape: Some(shape),
+        ..Target::new(board)
+    };
+    let plan = project::plan(graph, &target).map_err(text)?;
     let design = Design {
         graph,
         plan: &plan,
@@ -395,7 +399,7 @@ pub fn run(graph: &QGraph, shape: &str, samples: usize, stall: Option<u64>) -> R
     let request = Request {
         layers: true,
         stall,
-        trace: None,
+        ..Request::default()
     };
     let go = AtomicBool::new(false);
     let verified = verify(&out, &project, &inputs, &request, &go, &mut |_, _| {});

@@ -54,6 +54,7 @@ pub struct Tensor {
 }
 
 /// How weights are drawn.
+#[allow(dead_code, reason = "every test file has its own of these")]
 #[derive(Clone, Copy, Debug)]
 pub enum Weights {
     /// -127..=127
@@ -62,6 +63,10 @@ pub enum Weights {
     Extremes,
     /// -1, 0, 1
     Units,
+    /// -8..=7
+    FourBits,
+    /// Small ones often, as training leaves them.
+    Bell,
     /// -128..=127, -128 often
     Full,
 }
@@ -329,6 +334,8 @@ impl Net {
             Weights::Any | Weights::Full => 5400.0,
             Weights::Extremes => 9400.0,
             Weights::Units => 60.0,
+            Weights::FourBits => 340.0,
+            Weights::Bell => 2250.0,
         } * (fan_in as f64).sqrt();
         let multiplier = w.multiplier.unwrap_or(60.0 / spread);
         let scale = multiplier * f64::from(y.scale) / f64::from(x.scale);
@@ -370,6 +377,8 @@ impl Net {
             Weights::Extremes if channels > 2 && channel == 1 => -127,
             Weights::Extremes => self.rng.pick(&[-127, 127]),
             Weights::Units => self.rng.within(-1, 1),
+            Weights::FourBits => self.rng.within(-8, 7),
+            Weights::Bell => (0..3).map(|_| self.rng.within(-30, 30)).sum(),
             Weights::Full if self.rng.chance(30) => -128,
             Weights::Full => self.rng.within(-127, 127),
         };

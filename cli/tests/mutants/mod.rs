@@ -17,6 +17,8 @@ pub enum Base {
     Fp16Lstm,
     /// Lanes with constants at product scale.
     Staircase,
+    /// Weights from memory through three ports.
+    Memory,
 }
 
 /// One change of one file.
@@ -97,6 +99,24 @@ const fn depthwise(
     Mutant {
         name,
         base: Base::Depthwise,
+        change: Change::Text {
+            file,
+            times: 1,
+            old,
+            new,
+        },
+    }
+}
+
+const fn memory(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    Mutant {
+        name,
+        base: Base::Memory,
         change: Change::Text {
             file,
             times: 1,
@@ -376,6 +396,40 @@ pub const MUTANTS: &[Mutant] = &[
         base: Base::Fp16Lstm,
         change: Change::Bit { image: "lstm_params", line: 3, bit: 50 },
     },
+
+    // weights from memory
+    memory("a burst is left out", "axi_reader",
+        ": araddr_q + BURST_BYTES;", ": araddr_q + 2 * BURST_BYTES;"),
+    memory("bursts cross pages", "axi_reader",
+        "araddr_q <= {first_page, 12'd0};", "araddr_q <= {first_page, 12'd64};"),
+    memory("the stream does not begin again", "axi_reader",
+        "araddr_q <= final_burst ? {first_page, 12'd0} :", "araddr_q <="),
+    memory("beats are taken without valid", "axi_reader",
+        "beat_valid = rvalid && !stop;", "beat_valid = !stop;"),
+    memory("a beat is dropped while a word waits", "weight_unpack",
+        "assign beat_ready = !word_valid_q || word_ready;", "assign beat_ready = 1'b1;"),
+    memory("four-bit weights without sign", "weight_unpack",
+        "{{4{beat[w*4+3]}}, beat[w*4 +: 4]}", "{4'd0, beat[w*4 +: 4]}"),
+    memory("a word ends one beat late", "weight_unpack",
+        "reach >= BEATS[PW-1:0]", "reach > BEATS[PW-1:0]"),
+    memory("CRC without its last beat", "weight_unpack",
+        "data_last_q  <= block_last;", "data_last_q  <= body_q && count_q == 24'd1;"),
+    memory("a place is given back before it is read", "weight_stream",
+        "#(.WIDTH(1), .STAGES(5)) u_give_back", "#(.WIDTH(1), .STAGES(0)) u_give_back"),
+    memory("words are given back in every pixel group", "weight_stream",
+        ".in(step && group_last && !rst)", ".in(step && !rst)"),
+    memory("one port's word counts for all", "weight_stream",
+        "&port_ready && !stopped_q", "port_ready[0] && !stopped_q"),
+    memory("a tile begins again at its second word", "weight_stream",
+        "addr_q   <= rewind ? tile_addr_q : addr_next;", "addr_q   <= rewind ? tile_addr_q + 1'b1 : addr_next;"),
+    memory("the ring takes a word more", "weight_ring",
+        "full_q   <= stored == DEPTH[CW-1:0];", "full_q   <= stored > DEPTH[CW-1:0];"),
+    memory("a tile's words are counted once", "weight_ring",
+        "(rewind ? walked : {CW{1'b0}})", "(rewind && !full_q ? walked : {CW{1'b0}})"),
+    memory("a step does not wait for its weights", "feeder",
+        "wire issue       = running_q && !holding_q && weights_ready;", "wire issue       = running_q && !holding_q;"),
+    memory("pooling takes weights", "macforge_top",
+        "uses_weights = !f_channel_mode || f_weighted;", "uses_weights = 1'b1;"),
 
     // drain and buffers
     int8("the last pixel of a tile is not written", "drain",

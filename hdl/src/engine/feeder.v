@@ -4,7 +4,8 @@
 //           The dot array takes IC channels of a word per step, the channel array whole words.
 // Latency   READ_LATENCY = 6 cycles from issue to `act`, the flags travel along.
 // Initiation interval 1. `hold` bubbles follow a pixel group whose steps are fewer than the cycles
-// that the Drain needs for it, so nothing downstream can be overrun and no stall exists.
+// that the Drain needs for it, so nothing downstream can be overrun. The only stall is in front: a step
+// waits for its weights (`weights_ready`, always high where they are on chip).
 module feeder #(
     parameter P   = 3,
     parameter RW  = 2,
@@ -53,6 +54,12 @@ module feeder #(
     input  wire [XW-1:0]     in_height,
     input  wire [XW-1:0]     in_width,
     input  wire [WAW-1:0]    weight_base,
+    // the step that is issued, for weights that are streamed
+    input  wire              weights_ready,
+    output wire              issue_step,
+    output wire              issue_last,    // of a pixel group
+    output wire              issue_tile,    // in the last group of the tile
+    output wire              waiting,
     // activation buffers: address 3 cycles after issue (registered here), data back 2 later
     output reg  [P*AW-1:0]   bank_addr_q,
     input  wire [2*P*WB*8-1:0] bank_data,
@@ -82,7 +89,7 @@ module feeder #(
     reg [SUBW-1:0] sub_q;
     reg [WAW-1:0]  weight_addr_q, weight_tile_q;
 
-    wire issue       = running_q && !holding_q;
+    wire issue       = running_q && !holding_q && weights_ready;
     wire chunk_last  = chunk_q == chunks_m1;
     wire kx_last     = kx_q == kernel_w_m1;
     wire ky_last     = ky_q == kernel_h_m1;
@@ -94,6 +101,11 @@ module feeder #(
     wire group_end   = (issue && last_step && hold == 0) || (holding_q && hold_q == 1);
     wire lanes_load  = start || (group_end && group_last);
     wire lanes_step  = group_end && !group_last;
+
+    assign issue_step = issue;
+    assign issue_last = last_step;
+    assign issue_tile = group_last;
+    assign waiting    = running_q && !holding_q && !weights_ready;
 
     wire [RW-1:0] rem_next;
     wire          rem_carry;

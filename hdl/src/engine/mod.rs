@@ -18,6 +18,7 @@
 //! | `pair_exceptions` | pairs on which the residual add is off by one |
 //! | [`lstm`] | LSTM unit |
 //! | `softmax_port` | softmax unit on the buffers |
+//! | `weight_stream`, `axi_reader`, `weight_unpack`, `crc32_step`, `weight_ring` | weights from memory |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
 pub mod lstm;
@@ -87,6 +88,39 @@ pub struct PortBlock {
     pub params: Vec<(String, i64)>,
 }
 
+/// Modules of a design whose weights come from memory, with their text.
+const STREAM: [(&str, &str); 5] = [
+    ("axi_reader", include_str!("axi_reader.v")),
+    ("crc32_step", include_str!("crc32_step.v")),
+    ("weight_unpack", include_str!("weight_unpack.v")),
+    ("weight_ring", include_str!("weight_ring.v")),
+    ("weight_stream", include_str!("weight_stream.v")),
+];
+
+/// A read port of the weight stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReadPort {
+    /// Its number.
+    pub index: usize,
+    /// Bursts of 16 beats per inference.
+    pub bursts: usize,
+    /// First page of its region in the weight image.
+    pub page: usize,
+}
+
+/// Weights from memory.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stream {
+    /// Data bits of a port: 32 or 64.
+    pub bus: usize,
+    /// Beats of a weight word, all ports.
+    pub beats: usize,
+    /// Words of the ring.
+    pub depth: usize,
+    /// One to four ports.
+    pub ports: Vec<ReadPort>,
+}
+
 /// Everything that the top module depends on; widths in bits, counts in their own units.
 #[derive(Clone, Debug, Serialize)]
 pub struct Engine {
@@ -136,6 +170,8 @@ pub struct Engine {
     pub weight_depth: usize,
     /// Of these, words in LUTs at the end (the rest is then a multiple of 512).
     pub weight_tail: usize,
+    /// The weights come from memory.
+    pub stream: Option<Stream>,
     /// Parameter words.
     pub param_depth: usize,
     /// Parameter memory in LUTs.
@@ -223,11 +259,13 @@ impl Engine {
         } else {
             module("output_pack", include_str!("output_pack.v"))
         });
-        modules.push(if self.weight_tail > 0 {
-            module("weight_rom", include_str!("weight_rom_split.v"))
+        if self.stream.is_some() {
+            modules.extend(STREAM.iter().map(|(name, text)| module(name, text)));
+        } else if self.weight_tail > 0 {
+            modules.push(module("weight_rom", include_str!("weight_rom_split.v")));
         } else {
-            rom("weight_rom", "weights.mem", "block")?
-        });
+            modules.push(rom("weight_rom", "weights.mem", "block")?);
+        }
         let style = if self.params_distributed {
             "distributed"
         } else {
@@ -271,6 +309,9 @@ impl Engine {
         context.insert("table_index_width", &index_bits(self.tables));
         context.insert("softmax_lane_width", &index_bits(self.wb));
         context.insert("has_lstm", &self.lstm.is_some());
+        let depth = self.stream.as_ref().map_or(2, |s| s.depth);
+        context.insert("ring_index_width", &index_bits(depth));
+        context.insert("ring_count_width", &index_bits(depth + 1));
         Ok(context)
     }
 }

@@ -14,7 +14,7 @@ mod transpose_conv;
 
 use crate::buffers;
 use crate::error::PlanError;
-use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy, unit_window};
+use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
 use crate::{constant_channels, convolution, staircases};
@@ -41,6 +41,7 @@ fn lower(graph: &QGraph, grain: usize) -> Result<Layers, PlanError> {
     let mut layers = pass.finish()?;
     for layer in &mut layers.layers {
         constant_channels::replace(layer, layer.input_zero_point);
+        layer.form = WeightForm::new(&layer.kind);
     }
     buffers::separate(&mut layers);
     compact(&mut layers);
@@ -340,6 +341,7 @@ impl<'a> Pass<'a> {
             table: None,
             residual: None,
             completes: Vec::new(),
+            form: WeightForm::default(),
         });
     }
 

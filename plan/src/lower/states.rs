@@ -3,7 +3,7 @@
 
 use super::{MAX_PIECES, Pass, select, unsupported};
 use crate::error::PlanError;
-use crate::layers::{HwLayer, LayerKind, Layers, Stored, copy, unit_window};
+use crate::layers::{HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
 use crate::region::Region;
 use macforge_quant::{QState, TensorId, Window};
 
@@ -115,6 +115,7 @@ impl Pass<'_> {
                 tensor,
                 region: output,
             }],
+            form: WeightForm::default(),
         }
     }
 

@@ -15,7 +15,7 @@
 
 #define MF_EXPORT extern "C" __attribute__((visibility("default")))
 
-enum MfStatus { MF_PROTOCOL = -3, MF_HANG = -2, MF_FATAL = -1, MF_OK = 0, MF_DONE = 1, MF_SNAPSHOT = 2 };
+enum MfStatus { MF_PROTOCOL = -3, MF_HANG = -2, MF_FATAL = -1, MF_OK = 0, MF_DONE = 1, MF_SNAPSHOT = 2, MF_STOPPED = 3 };
 
 struct MfFailure {
     MfStatus status;

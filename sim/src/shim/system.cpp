@@ -1,56 +1,15 @@
 // Runs whole inferences of a macforge design: resets it, feeds AXI4-Stream words, collects AXI4-Stream
 // words, reads AXI4-Lite registers, and checks the handshake rules in every cycle.
 #include "common.h"
+#include "memory.h"
 #include "mf_top.h"
+#include "stall.h"
 #include "verilated_sym_props.h"
 #include <vector>
 
 namespace {
 
 constexpr uint64_t AXIL_TIMEOUT = 1000;  // cycles that a register access may take
-
-// Random stalls in phases of 64 to 319 cycles, each with its own rate, so that long bursts, long gaps
-// and single-cycle patterns all occur.
-struct StallSource {
-    uint64_t state = 0;
-    bool active = false;
-    uint32_t left = 0, rate = 0;
-
-    uint64_t next() {  // splitmix64
-        uint64_t z = (state += 0x9E3779B97F4A7C15ull);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-        return z ^ (z >> 31);
-    }
-    bool stall() {
-        if (!active) return false;
-        if (left == 0) {
-            static const uint32_t rates[] = {0, 32, 128, 224, 250};  // of 256
-            const uint64_t r = next();
-            left = 64 + (r & 255);
-            rate = rates[(r >> 8) % 5];
-        }
-        --left;
-        return (next() & 255) < rate;
-    }
-};
-
-// A valid/ready channel seen from its receiver: valid must stay, and the payload with it, until ready.
-struct HeldCheck {
-    const char* name;
-    bool held = false;
-    uint64_t payload = 0;
-
-    void sample(bool valid, bool ready, uint64_t now, uint64_t cycle) {
-        if (held && !valid)
-            mf_fail(MF_PROTOCOL, "cycle %llu: %s valid dropped before ready", (unsigned long long)cycle, name);
-        if (held && now != payload)
-            mf_fail(MF_PROTOCOL, "cycle %llu: %s payload changed from 0x%llx to 0x%llx while stalled",
-                    (unsigned long long)cycle, name, (unsigned long long)payload, (unsigned long long)now);
-        held = valid && !ready;
-        payload = now;
-    }
-};
 
 struct Memory {
     const uint8_t* data;
@@ -70,13 +29,14 @@ struct System : MfModel {
     bool running = false, offering = false;
     StallSource in_stall, out_stall, axil_stall;
     HeldCheck out_held{"m_axis"}, read_held{"s_axil r"}, write_held{"s_axil b"};
+    HpMemory memory;
     // layers
     const CData* layer_done = nullptr;
     Memory layer_index{};
     uint32_t finished_layer = 0;
     std::vector<Memory> probes;
 
-    explicit System(const char* dir) : MfModel(dir) {}
+    explicit System(const char* dir) : MfModel(dir), memory(mf_hp_ports(*top), MF_HP_BITS) {}
 
     // Drives the streams and settles the logic with the clock low; checks what the design shows.
     void settle() {
@@ -93,8 +53,10 @@ struct System : MfModel {
         }
         d.s_axis_tvalid = offering;
         d.m_axis_tready = running && output_got < output_count && !out_stall.stall();
+        if (MF_HP_PORTS && !d.rst) memory.drive(cycle);
         half_cycle(d.clk, 0);
         if (d.rst) return;
+        if (MF_HP_PORTS) memory.sample(cycle);
         if (d.m_axis_tvalid | out_held.held) receive();
         if (offering && d.s_axis_tready) {
             offering = false;
@@ -138,6 +100,7 @@ struct System : MfModel {
     void reset() {
         Vdut& d = *top;
         running = offering = false;
+        memory.reset();
         out_held.held = read_held.held = write_held.held = false;
         d.s_axis_tlast = d.s_axil_awvalid = d.s_axil_wvalid = d.s_axil_bready = 0;
         d.s_axil_arvalid = d.s_axil_rready = 0;
@@ -218,7 +181,10 @@ struct System : MfModel {
                 finished_layer = 0;
                 memcpy(&finished_layer, layer_index.data, layer_index.entry_bytes);
             }
+            // the request comes with the last word, or when the design stopped for an error
+            const bool stopped = top->irq && output_got < output_count;
             edge();
+            if (stopped) return MF_STOPPED;
             if (output_got == output_count) running = false;
             if (layer_finished) return MF_SNAPSHOT;
             if (!running) return MF_DONE;
@@ -297,6 +263,18 @@ MF_EXPORT void mf_stall(System* system, int active, uint64_t seed) {
         source->state = seed * 3 + stream++;
         source->left = 0;
     }
+    for (HpMemory::Side& side : system->memory.sides)
+        for (StallSource* source : {&side.ar_stall, &side.r_stall}) {
+            source->active = active;
+            source->state = seed * 3 + 0x1000 * ++stream;
+            source->left = 0;
+        }
+}
+
+// Puts the memory's image and properties; before the reset.
+MF_EXPORT void mf_memory(System* system, const MfMemory* memory, const uint8_t* image, uint64_t bytes) {
+    system->memory.image.assign(image, image + bytes);
+    system->memory.configure(*memory);
 }
 
 // The ends are words up to the end of each tensor, the last one the number of words.
@@ -349,9 +327,11 @@ MF_EXPORT void mf_copy_probe(System* system, uint32_t probe, uint8_t* dst) {
 struct MfCounters {
     uint64_t cycle, input_sent, output_got, last_input_cycle, last_output_cycle;
     uint32_t finished_layer, last_keep;
+    uint64_t memory_bytes;
 };
 
 MF_EXPORT void mf_counters(System* system, MfCounters* out) {
     *out = {system->cycle,           system->input_sent,        system->output_got,    system->last_input_cycle,
-            system->last_output_cycle, system->finished_layer, system->last_keep};
+            system->last_output_cycle, system->finished_layer, system->last_keep,
+            system->memory.bytes_read};
 }

@@ -1,0 +1,196 @@
+//! Weights from DDR memory: the hardware's integers do not depend on the memory, and what the memory
+//! does wrong stops the run with a code.
+
+#[allow(dead_code, reason = "two networks are all that is needed of it")]
+mod layers_support;
+mod stream_support;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use stream_support::{resnet34, stream_model};
+use support::{Run, compile, read_json, simulate, tree};
+
+const SHAPE: &str = "3x8x4";
+
+/// Compiles the test network with weights in memory; `more` are further options.
+fn design(dir: &Path, more: &[&str]) -> PathBuf {
+    let model = dir.join("model.tflite");
+    fs::write(&model, stream_model()).expect("a new file");
+    let out = dir.join("out");
+    let mut options = vec!["--shape", SHAPE, "--weights", "ddr"];
+    options.extend(more);
+    compile(&model, "pynq-z2", &options, &out);
+    out
+}
+
+/// Simulates and gives the JSON result; every integer has to be equal.
+#[track_caller]
+fn exact(out: &Path, options: &[&str]) -> serde_json::Value {
+    let json = out.join("../result.json");
+    let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"--layers", &"--samples", &"4"];
+    all.extend(options.iter().map(|o| o as &dyn AsRef<std::ffi::OsStr>));
+    all.extend([&"--json" as &dyn AsRef<std::ffi::OsStr>, &json]);
+    simulate(out, &all).passed();
+    read_json(&json)
+}
+
+fn stalls(result: &serde_json::Value) -> u64 {
+    let layers = result["layers"].as_array().expect("layers");
+    let of_layers = layers.iter().map(|l| l["stalls"].as_u64().expect("stalls"));
+    of_layers.sum()
+}
+
+#[test]
+fn outputs_do_not_depend_on_ports_latency_bandwidth_and_stalls() {
+    for ports in ["1", "2x32", "3", "4"] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = design(dir.path(), &["--hp-ports", ports]);
+        let manifest = read_json(&out.join("manifest.json"));
+        let stream = &manifest["weight_stream"];
+        // the ring, of at most half of the weight words, is written over again and again
+        assert_eq!(stream["ring_words"], 512);
+        for memory in [
+            &["--ddr-latency", "20"][..],
+            &["--ddr-latency", "100", "--stall", "3"],
+            &["--ddr-latency", "400"],
+            &["--ddr-bandwidth", "10"],
+            &[
+                "--ddr-latency",
+                "400",
+                "--ddr-bandwidth",
+                "10",
+                "--stall",
+                "4",
+            ],
+        ] {
+            let result = exact(&out, memory);
+            let slow = memory.contains(&"--ddr-bandwidth");
+            assert!(
+                !slow || stalls(&result) > 1000,
+                "{ports} {memory:?}: {result}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_fast_memory_costs_no_cycle() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = design(dir.path(), &["--hp-ports", "4"]);
+    let streamed = exact(&out, &[]);
+    assert_eq!(stalls(&streamed), 0);
+    let model = dir.path().join("model.tflite");
+    let chip = dir.path().join("chip");
+    compile(&model, "pynq-z2", &["--shape", SHAPE], &chip);
+    let on_chip = exact(&chip, &[]);
+    assert_eq!(
+        streamed["cycles_per_inference"],
+        on_chip["cycles_per_inference"]
+    );
+}
+
+/// Runs a design whose memory is at fault.
+fn stopped(out: &Path, options: &[&str], parts: &[&str]) {
+    let options: Vec<&dyn AsRef<std::ffi::OsStr>> = options
+        .iter()
+        .map(|o| o as &dyn AsRef<std::ffi::OsStr>)
+        .collect();
+    let run: Run = simulate(out, &options);
+    run.refused(parts);
+}
+
+#[test]
+fn faults_of_the_memory_stop_the_run_with_a_code() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = design(dir.path(), &["--hp-ports", "2"]);
+    let image = out.join("mem/ddr.bin");
+    let good = fs::read(&image).expect("the image");
+    let manifest = read_json(&out.join("manifest.json"));
+    let second = manifest["weight_stream"]["regions"][1]
+        .as_u64()
+        .expect("a region") as usize;
+    let crc = "error code 2 (the CRC-32 of a weight block does not match)";
+    // a weight, a stored CRC, a count, a kind
+    for (byte, bit, place) in [
+        (100, 3, "at block 0 of memory port 0"),
+        (1, 0, "at block 0 of memory port 0"),
+        (second + 4, 0, "of memory port 1"),
+        (second + 7, 1, "at block 0 of memory port 1"),
+        (second + 5000, 7, "of memory port 1"),
+    ] {
+        let mut bad = good.clone();
+        bad[byte] ^= 1 << bit;
+        fs::write(&image, bad).expect("the image");
+        stopped(&out, &[], &[crc, place]);
+    }
+    // beyond the end of the image the memory answers with an error
+    fs::write(&image, &good[..second + 6000]).expect("the image");
+    stopped(
+        &out,
+        &["--stall", "2"],
+        &["error code 1 (the memory answered", "of memory port 1"],
+    );
+    fs::write(&image, &good).expect("the image");
+    stopped(
+        &out,
+        &["--ddr-latency", "100000000"],
+        &["error code 3 (no weights came for 65536 cycles)"],
+    );
+    exact(&out, &[]);
+}
+
+#[test]
+fn narrow_weights_are_narrow_in_memory() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = design(dir.path(), &["--hp-ports", "1"]);
+    let manifest = read_json(&out.join("manifest.json"));
+    let layers = manifest["layers"].as_array().expect("layers");
+    let bits: Vec<u64> = layers
+        .iter()
+        .filter_map(|l| l["stream"]["weight_bits"].as_u64())
+        .collect();
+    assert_eq!(bits, [8, 8, 4, 2, 8, 8, 8]);
+    // 12 tiles of 9 * 6 words of 32 weights and a header of 8 bytes
+    assert_eq!(layers[2]["stream"]["bytes"], 12 * (9 * 6 * 16 + 8));
+}
+
+#[test]
+fn icarus_takes_the_text() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let out = design(dir.path(), &["--hp-ports", "3"]);
+    let sources = tree(&out).into_keys().filter(|f| f.starts_with("rtl/"));
+    let checked = Command::new("iverilog")
+        .args(["-g2005", "-Wall", "-t", "null", "-s", "macforge_top"])
+        .args(sources.map(|f| out.join(f)))
+        .current_dir(out.join("mem"))
+        .output()
+        .expect("Icarus is installed");
+    let messages = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{messages}");
+}
+
+#[test]
+#[ignore = "a whole ResNet-34: minutes"]
+fn resnet34_runs_on_a_zc706_with_weights_from_memory() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let model = dir.path().join("resnet34.tflite");
+    fs::write(&model, resnet34(4)).expect("a new file");
+    let out = dir.path().join("out");
+    compile(
+        &model,
+        "zc706",
+        &["--clock", "200", "--shape", "13x16x8"],
+        &out,
+    );
+    let json = dir.path().join("result.json");
+    let options: [&dyn AsRef<std::ffi::OsStr>; 5] =
+        [&"--layers", &"--samples", &"1", &"--json", &json];
+    let run = simulate(&out, &options).passed();
+    println!("{}", run.stdout);
+    let cycles = read_json(&json)["cycles_per_inference"]
+        .as_u64()
+        .expect("cycles");
+    assert!(cycles <= 2_610_000, "{cycles} cycles");
+}

@@ -1,0 +1,56 @@
+//! Networks whose weights are streamed from memory.
+
+use crate::layers_support::{Net, Tensor, Weighted, Weights, k, pool};
+use macforge_model::tflite::writer::Fused;
+
+fn with(weights: Weights) -> Weighted {
+    Weighted {
+        weights,
+        ..Weighted::default()
+    }
+}
+
+/// A network whose weights are streamed in tests: weights of 8, 4 and 2 bits, a depthwise layer, tiles
+/// that are walked once and more often, and tiles of few words.
+pub fn stream_model() -> Vec<u8> {
+    let (mut net, x) = Net::with_zero_points(21, [9, 7, 5], &[-3, 5, -20]);
+    let x = net.conv(x, 24, k(3, 3));
+    let x = net.depthwise(x, 1, k(3, 3));
+    let x = net.conv(x, 96, k(3, 3).with(with(Weights::FourBits)));
+    let x = net.conv(x, 33, k(1, 1).with(with(Weights::Units)));
+    let x = net.max_pool(x, pool(4, 4), Fused::None);
+    let x = net.fully_connected(x, 8, Weighted::default());
+    let x = net.fully_connected(x, 7, Weighted::default());
+    let y = net.fully_connected(x, 40, Weighted::default());
+    net.finish(y)
+}
+
+/// A ResNet-34 for images of 224 x 224 x 4: 7x7 convolution and pooling, 3, 4, 6 and 3 residual blocks
+/// of 64, 128, 256 and 512 channels, global average, `classes` outputs. The weights of its convolutions
+/// are bell-shaped, 8 bits wide.
+pub fn resnet34(classes: usize) -> Vec<u8> {
+    let bell = Weighted {
+        fused: Fused::Relu,
+        ..with(Weights::Bell)
+    };
+    let linear = with(Weights::Bell);
+    let (mut net, x) = Net::new(34, [224, 224, 4]);
+    let x = net.conv(x, 64, k(7, 7).stride(2, 2).with(bell));
+    let mut x = net.max_pool(x, pool(3, 2).same(), Fused::None);
+    for (blocks, channels) in [(3, 64), (4, 128), (6, 256), (3, 512)] {
+        for block in 0..blocks {
+            let stride = if block == 0 && channels > 64 { 2 } else { 1 };
+            let skip: Tensor = if stride == 2 {
+                net.conv(x, channels, k(1, 1).stride(2, 2).with(linear))
+            } else {
+                x
+            };
+            let y = net.conv(x, channels, k(3, 3).stride(stride, stride).with(bell));
+            let y = net.conv(y, channels, k(3, 3).with(linear));
+            x = net.add(y, skip, Fused::Relu);
+        }
+    }
+    let x = net.global_average(x);
+    let y = net.fully_connected(x, classes, linear);
+    net.finish(y)
+}

@@ -1,0 +1,83 @@
+//! The weight image of a design that reads its weights from memory: `mem/ddr.bin`, as it lies from
+//! WEIGHT_BASE on. The regions of the ports follow one another, each from a page of 4,096 bytes on:
+//! blocks as `weight_unpack` reads them, all little endian.
+
+use macforge_plan::{HwPlan, WeightStream};
+
+/// The kind of the last block, which is skipped.
+const SKIP: u64 = 3;
+
+/// All regions.
+pub fn image(plan: &HwPlan, stream: &WeightStream) -> Vec<u8> {
+    let mut image = Vec::with_capacity(stream.image_bytes());
+    let mut first = 0;
+    for (port, own) in stream.slices.iter().enumerate() {
+        image.resize(stream.first_page(port) * 4096, 0);
+        let bytes = stream.bus / 8;
+        region(
+            plan,
+            stream,
+            port,
+            first * bytes..(first + own) * bytes,
+            &mut image,
+        );
+        first += own;
+    }
+    image.resize(stream.image_bytes(), 0);
+    image
+}
+
+/// One port's region; `part` are its bytes of a weight word.
+fn region(
+    plan: &HwPlan,
+    stream: &WeightStream,
+    port: usize,
+    part: std::ops::Range<usize>,
+    image: &mut Vec<u8>,
+) {
+    let mut words = plan.weights.iter();
+    for layer in &stream.layers {
+        let kind = match layer.bits {
+            2 => 2,
+            4 => 1,
+            _ => 0,
+        };
+        let part_bytes = stream.part_beats(port, layer.bits) * stream.bus / 8;
+        for _ in 0..layer.tiles {
+            let mut body = Vec::with_capacity(layer.words * part_bytes);
+            for word in words.by_ref().take(layer.words) {
+                let bytes = part
+                    .clone()
+                    .map(|b| word.bytes().get(b).copied().unwrap_or(0));
+                let end = body.len() + part_bytes;
+                narrow(bytes, layer.bits, &mut body);
+                body.resize(end, 0);
+            }
+            block(kind, layer.words, &body, image);
+        }
+    }
+    let beats = stream.filling(port) - stream.header_beats();
+    block(SKIP, beats, &vec![0; beats * stream.bus / 8], image);
+}
+
+/// The low `bits` of each weight, one after the other.
+fn narrow(weights: impl Iterator<Item = u8>, bits: usize, body: &mut Vec<u8>) {
+    let each = 8 / bits;
+    for (at, weight) in weights.enumerate() {
+        let low = (weight & (0xff >> (8 - bits))) << (at % each * bits);
+        match body.last_mut() {
+            Some(last) if at % each > 0 => *last |= low,
+            _ => body.push(low),
+        }
+    }
+}
+
+/// A header with its CRC-32, and the body.
+fn block(kind: u64, count: usize, body: &[u8], image: &mut Vec<u8>) {
+    let header = (kind << 24 | count as u64) << 32;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&header.to_le_bytes());
+    crc.update(body);
+    image.extend((header | u64::from(crc.finalize())).to_le_bytes());
+    image.extend(body);
+}

@@ -1,0 +1,257 @@
+//! Weights in memory: they are read once per inference, in the order of the program, through one to
+//! four ports, into a ring on chip. Every port brings its own part of each weight word and has its
+//! own region of the image: per tile a block of a header and the tile's parts (`weight_unpack` states
+//! the format), at the end a block to be skipped that fills the last burst.
+
+use crate::layers::HwLayer;
+use crate::loops::Loops;
+use crate::shape::Shape;
+
+/// Where the weights may lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightPlace {
+    /// On chip where they fit, otherwise in memory.
+    #[default]
+    Auto,
+    /// On chip.
+    Chip,
+    /// In memory.
+    Memory,
+}
+
+/// What the memory behind the read ports gives, in bytes per 1,000 cycles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRates {
+    /// All ports together.
+    pub total: u64,
+    /// One port.
+    pub port: u64,
+}
+
+/// What is asked of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeightOptions {
+    /// Where they may lie.
+    pub place: WeightPlace,
+    /// Read ports; as few as suffice when absent.
+    pub ports: Option<usize>,
+    /// Data bits of a port: 32 or 64.
+    pub bus: usize,
+    /// What the memory gives.
+    pub rates: MemoryRates,
+}
+
+/// Most read ports: a Zynq-7000 has four.
+pub const MAX_PORTS: usize = 4;
+
+/// Beats of a burst.
+const BURST: usize = 16;
+
+/// Bytes of a page, which no burst may cross; the regions begin at one.
+const PAGE: usize = 4096;
+
+/// Words in front of a tile that has to lie in the ring as a whole.
+const HEADROOM: usize = 64;
+
+/// Rings grow by the depth of a block RAM in its widest form.
+const RING_STEP: usize = 512;
+
+/// A layer's part of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamedLayer {
+    /// Bits of a weight in memory: 2, 4 or 8.
+    pub bits: usize,
+    /// Blocks: output-channel tiles, 0 in layers without weights.
+    pub tiles: usize,
+    /// Weight words of a tile.
+    pub words: usize,
+    /// The tile is walked more than once.
+    pub repeats: bool,
+    /// Bytes, all ports and headers.
+    pub bytes: u64,
+    /// Cycles that the memory needs for them.
+    pub floor: u64,
+}
+
+/// How the weights come from memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightStream {
+    /// Data bits of a port.
+    pub bus: usize,
+    /// Beats (of 8-bit weights) of a word that each port brings.
+    pub slices: Vec<usize>,
+    /// Words of the ring.
+    pub depth: usize,
+    /// By layer of the program.
+    pub layers: Vec<StreamedLayer>,
+}
+
+impl WeightStream {
+    /// The stream of a program. Without a wish for a number of ports, as few as are fastest, with equal
+    /// parts if that is possible. The ring has its least depth.
+    pub fn new(
+        shape: &Shape,
+        layers: &[HwLayer],
+        loops: &[Loops],
+        options: &WeightOptions,
+    ) -> Self {
+        let with = |ports: usize| {
+            let mut stream = WeightStream {
+                bus: options.bus,
+                slices: slices(shape.oc * shape.ic, options.bus, ports),
+                depth: 0,
+                layers: Vec::new(),
+            };
+            stream.layers = (layers.iter().zip(loops))
+                .map(|(layer, loops)| stream.layer(layer, loops, &options.rates))
+                .collect();
+            stream.depth = stream.least_depth();
+            stream
+        };
+        let beats = (shape.oc * shape.ic * 8).div_ceil(options.bus);
+        let choices = match options.ports {
+            Some(ports) => ports..=ports,
+            None => 1..=MAX_PORTS,
+        };
+        let streams: Vec<Self> = choices.map(|ports| with(ports.min(beats))).collect();
+        let least = streams.iter().map(Self::floor).min().unwrap_or(0);
+        let fastest = streams.into_iter();
+        fastest
+            .filter(|stream| stream.floor() <= least + least / 100)
+            // ports with unequal parts wait for one another
+            .min_by_key(|s| (s.slices.first() != s.slices.last(), s.slices.len()))
+            .expect("at least one port")
+    }
+
+    /// Cycles that the memory needs for all layers.
+    fn floor(&self) -> u64 {
+        self.layers.iter().map(|l| l.floor).sum()
+    }
+
+    fn layer(&self, layer: &HwLayer, loops: &Loops, rates: &MemoryRates) -> StreamedLayer {
+        let mut streamed = StreamedLayer {
+            bits: layer.form.bits,
+            tiles: 0,
+            words: 0,
+            repeats: loops.groups > 1,
+            bytes: 0,
+            floor: 0,
+        };
+        if layer.weighted().is_none() {
+            return streamed;
+        }
+        (streamed.tiles, streamed.words) = (loops.tiles, loops.steps());
+        let beat = self.bus / 8;
+        let of_ports = (0..self.slices.len()).map(|p| self.layer_beats(&streamed, p) * beat);
+        let of_ports: Vec<u64> = of_ports.map(|bytes| bytes as u64).collect();
+        let slowest = of_ports.iter().copied().max().unwrap_or(0);
+        let port = rates.port.min(1000 * beat as u64).max(1);
+        streamed.bytes = of_ports.iter().sum();
+        streamed.floor = (1000 * streamed.bytes)
+            .div_ceil(rates.total.max(1))
+            .max((1000 * slowest).div_ceil(port));
+        streamed
+    }
+
+    /// Beats of a block's header.
+    pub fn header_beats(&self) -> usize {
+        64 / self.bus
+    }
+
+    /// Beats of one word's part in memory.
+    pub fn part_beats(&self, port: usize, bits: usize) -> usize {
+        self.slices[port].div_ceil(8 / bits)
+    }
+
+    /// Beats of a layer in a port's region.
+    fn layer_beats(&self, layer: &StreamedLayer, port: usize) -> usize {
+        layer.tiles * (self.header_beats() + layer.words * self.part_beats(port, layer.bits))
+    }
+
+    /// Beats of the block that fills a port's last burst, its header included.
+    pub fn filling(&self, port: usize) -> usize {
+        let rest = (BURST - self.used_beats(port) % BURST) % BURST;
+        if rest > self.header_beats() {
+            rest
+        } else {
+            rest + BURST
+        }
+    }
+
+    fn used_beats(&self, port: usize) -> usize {
+        let each = self.layers.iter().map(|l| self.layer_beats(l, port));
+        each.sum()
+    }
+
+    /// Bursts of a port per inference.
+    pub fn bursts(&self, port: usize) -> usize {
+        (self.used_beats(port) + self.filling(port)) / BURST
+    }
+
+    /// First page of a port's region in the image; of the port behind the last, the pages of all.
+    pub fn first_page(&self, port: usize) -> usize {
+        let bytes = |p| self.bursts(p) * BURST * self.bus / 8;
+        (0..port).map(|p| bytes(p).div_ceil(PAGE)).sum()
+    }
+
+    /// Bytes of the image.
+    pub fn image_bytes(&self) -> usize {
+        self.first_page(self.slices.len()) * PAGE
+    }
+
+    /// Weight words per inference.
+    fn words(&self) -> usize {
+        self.layers.iter().map(|l| l.tiles * l.words).sum()
+    }
+
+    /// A tile that is walked more than once lies in the ring as a whole.
+    fn least_depth(&self) -> usize {
+        let tiles = self.layers.iter().filter(|l| l.repeats).map(|l| l.words);
+        (tiles.max().unwrap_or(0) + HEADROOM).next_multiple_of(RING_STEP)
+    }
+
+    /// Depths worth looking at: from the least to all words of an inference.
+    pub fn depths(&self) -> impl Iterator<Item = usize> {
+        let most = self.words().next_multiple_of(RING_STEP);
+        (self.least_depth()..=most.max(self.least_depth())).step_by(RING_STEP)
+    }
+
+    /// Cycles that each layer waits for weights when the ring has `depth` words: `compute` are the
+    /// layers' cycles without waiting. While one layer computes, the next ones' words come.
+    pub fn stalls(&self, depth: usize, compute: &[u64]) -> Vec<u64> {
+        let (words, floor) = self
+            .layers
+            .iter()
+            .fold((0, 0), |(w, f), l| (w + l.tiles * l.words, f + l.floor));
+        let mean = words as f64 / floor.max(1) as f64;
+        let mut ahead = depth as f64;
+        let mut stalls = Vec::with_capacity(compute.len());
+        for (layer, &cycles) in self.layers.iter().zip(compute) {
+            let own = layer.tiles * layer.words;
+            let rate = if own == 0 {
+                mean
+            } else {
+                own as f64 / layer.floor.max(1) as f64
+            };
+            let left = ahead + rate * cycles as f64 - own as f64;
+            // where two tiles have no room, the second one's words wait for places
+            let late = if layer.repeats {
+                layer.tiles * (2 * layer.words).saturating_sub(depth)
+            } else {
+                0
+            };
+            let late = (late as f64 / rate - left.max(0.0) / rate).max(0.0);
+            stalls.push(((-left).max(0.0) / rate + late) as u64);
+            ahead = left.clamp(0.0, depth as f64);
+        }
+        stalls
+    }
+}
+
+/// Beats of a word of `bytes` bytes over the ports, the first ones one more where they do not divide.
+fn slices(bytes: usize, bus: usize, ports: usize) -> Vec<usize> {
+    let beats = (8 * bytes).div_ceil(bus);
+    (0..ports)
+        .map(|p| beats / ports + usize::from(p < beats % ports))
+        .collect()
+}
