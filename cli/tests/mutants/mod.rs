@@ -268,8 +268,8 @@ pub const MUTANTS: &[Mutant] = &[
         "$signed({w1_q, 17'd0})", "$signed({w1_q[7], w1_q, 16'd0})"),
     int8("lane split without the carry of the low lane", "lane_split",
         "one = 19'b1", "one = 19'b0"),
-    int8("accumulator is not cleared at the first step", "mac_column",
-        "base0 = acc_first ?", "base0 = (acc_first & 1'b0) ?"),
+    int8("accumulator is not cleared after the last step", "mac_column",
+        "clear || (acc_valid && acc_last)", "clear"),
     int8("weights of a chain are skewed by one too many", "dot_array",
         ".STAGES(SKEW)) u_weight", ".STAGES(SKEW+1)) u_weight"),
     int8("accumulator flags one cycle late", "dot_array",
@@ -315,7 +315,7 @@ pub const MUTANTS: &[Mutant] = &[
 
     // depthwise convolution
     depthwise("first product added to the window before", "channel_array",
-        "base = acc_first ?", "base = (acc_first & 1'b0) ?"),
+        "clear || (acc_valid && last_before)", "clear"),
     depthwise("carry of the product is dropped", "channel_array",
         "assign carry = carries[C-1:0];", "assign carry = carries[C-1:0] & {C{reduce}};"),
     depthwise("weight bit 6 is dropped", "channel_array",

@@ -19,6 +19,7 @@ module channel_array #(
     input  wire                 reduce,
     input  wire [P*C*8-1:0]     act,
     input  wire [C*8-1:0]       weight,
+    input  wire                 clear,       // forgets a sum that was left unfinished
     input  wire                 step_valid,
     input  wire                 step_first,
     input  wire                 step_last,
@@ -79,21 +80,24 @@ module channel_array #(
         for (p = 0; p < P; p = p + 1) begin : gen_pixel
             for (c = 0; c < C; c = c + 1) begin : gen_channel
                 wire signed [15:0]   y = product[(p*C+c)*16 +: 16];
-                reg  signed [CW-1:0] acc_q;
-                wire signed [CW-1:0] base = acc_first ? {CW{1'b0}} : acc_q;
-                wire signed [CW:0]   sum = {{{(CW-16){y[15]}}, y, carry[c]}} + {base, 1'b1};
+                // the last step resets the running value: no gate in front of the adder
+                reg  signed [CW-1:0] run_q, acc_q;
+                wire signed [CW-1:0] next;
+                wire signed [CW:0]   sum = {{{(CW-16){y[15]}}, y, carry[c]}} + {run_q, 1'b1};
                 wire                 unused_sum = &{1'b0, sum[0]};
                 if (HAS_MAX) begin : gen_max
                     wire signed [7:0] largest;
-                    pool_max u_max (.a(acc_q[7:0]), .b(y[7:0]), .y(largest));
-                    always @(posedge clk) begin
-                        if (acc_valid)
-                            acc_q <= (max_mode && !acc_first) ? {{(CW-8){largest[7]}}, largest}
-                                                              : sum[CW:1];
-                    end
+                    pool_max u_max (.a(run_q[7:0]), .b(y[7:0]), .y(largest));
+                    assign next = (max_mode && !acc_first) ? {{(CW-8){largest[7]}}, largest}
+                                                           : sum[CW:1];
                 end else begin : gen_no_max
-                    wire unused_max = &{1'b0, max_mode};
-                    always @(posedge clk) if (acc_valid) acc_q <= sum[CW:1];
+                    wire unused_max = &{1'b0, max_mode, acc_first};
+                    assign next = sum[CW:1];
+                end
+                always @(posedge clk) begin
+                    if (clear || (acc_valid && last_before)) run_q <= {CW{1'b0}};
+                    else if (acc_valid) run_q <= next;
+                    if (acc_valid && last_before) acc_q <= next;
                 end
                 assign lane_acc[(p*C+c)*CW +: CW] = acc_q;
                 assign acc[(p*C+c)*CW +: CW] =

@@ -12,8 +12,8 @@ module dot_array #(
     input  wire                  clk,
     input  wire [P*IC*8-1:0]     act,
     input  wire [OC*IC*8-1:0]    weight,      // [oc][ic]
+    input  wire                  clear,       // forgets a sum that was left unfinished
     input  wire                  step_valid,
-    input  wire                  step_first,
     input  wire                  step_last,
     input  wire                  tile_last,
     input  wire                  layer_last,
@@ -50,12 +50,12 @@ module dot_array #(
         end
     endgenerate
 
-    wire acc_valid, acc_first, last_before;
+    wire acc_valid, last_before;
     wire tile_last_before, layer_last_before;
-    delay_line #(.WIDTH(5), .STAGES(BEFORE_ACC)) u_flags (
+    delay_line #(.WIDTH(4), .STAGES(BEFORE_ACC)) u_flags (
         .clk(clk),
-        .in({step_valid, step_first, step_valid && step_last, tile_last, layer_last}),
-        .out({acc_valid, acc_first, last_before, tile_last_before, layer_last_before})
+        .in({step_valid, step_valid && step_last, tile_last, layer_last}),
+        .out({acc_valid, last_before, tile_last_before, layer_last_before})
     );
     delay_line #(.WIDTH(3), .STAGES(1)) u_done (
         .clk(clk),
@@ -71,8 +71,9 @@ module dot_array #(
                     .w1(weight_skewed[(o+1)*IC*8 +: IC*8]),
                     .w0(weight_skewed[o*IC*8 +: IC*8]),
                     .act(act_skewed[p*IC*8 +: IC*8]),
+                    .clear(clear),
                     .acc_valid(acc_valid),
-                    .acc_first(acc_first),
+                    .acc_last(last_before),
                     .acc1_q(acc[(p*OC+o+1)*ACCW +: ACCW]),
                     .acc0_q(acc[(p*OC+o)*ACCW +: ACCW])
                 );

@@ -1,6 +1,6 @@
 // Purpose   mac_column: dot product of one pixel with a pair of output channels over IC input
 //           channels, two INT8 products per DSP, DSPs chained in groups of at most CHAIN.
-// Equation  acc0 = sum_t sum_ic w0*a, acc1 = sum_t sum_ic w1*a over the steps from first to last
+// Equation  acc0 = sum_t sum_ic w0*a, acc1 = sum_t sum_ic w1*a over the steps up to and with the last
 // Latency   MAC 4 + (CHAIN-1) + split 1 + tree LEVELS + accumulator 1; initiation interval 1.
 // The operands of input channel ic arrive `skew(ic)` cycles late (the dot_array delays them), so
 // that each product meets the partial sum of its chain.
@@ -14,9 +14,10 @@ module mac_column #(
     input  wire [IC*8-1:0]        w1,
     input  wire [IC*8-1:0]        w0,
     input  wire [IC*8-1:0]        act,
+    input  wire                   clear,       // forgets a sum that was left unfinished
     input  wire                   acc_valid,
-    input  wire                   acc_first,
-    output reg  signed [ACCW-1:0] acc1_q,
+    input  wire                   acc_last,
+    output reg  signed [ACCW-1:0] acc1_q,      // finished sums, until the next ones
     output reg  signed [ACCW-1:0] acc0_q
 );
     localparam NCHAIN = (IC + CHAIN - 1) / CHAIN;
@@ -57,12 +58,21 @@ module mac_column #(
     sum_tree #(.N(NCHAIN), .WI(17), .WO(SUMW), .LEVELS(LEVELS)) u_sum0 (.clk(clk), .in(lo), .sum(sum0));
     sum_tree #(.N(NCHAIN), .WI(18), .WO(SUMW), .LEVELS(LEVELS)) u_sum1 (.clk(clk), .in(hi), .sum(sum1));
 
-    wire signed [ACCW-1:0] base0 = acc_first ? {ACCW{1'b0}} : acc0_q;
-    wire signed [ACCW-1:0] base1 = acc_first ? {ACCW{1'b0}} : acc1_q;
+    // the last step resets the running sums: no gate in front of the adders
+    reg  signed [ACCW-1:0] run0_q, run1_q;
+    wire signed [ACCW-1:0] next0 = run0_q + {{(ACCW-SUMW){sum0[SUMW-1]}}, sum0};
+    wire signed [ACCW-1:0] next1 = run1_q + {{(ACCW-SUMW){sum1[SUMW-1]}}, sum1};
     always @(posedge clk) begin
-        if (acc_valid) begin
-            acc0_q <= base0 + {{(ACCW-SUMW){sum0[SUMW-1]}}, sum0};
-            acc1_q <= base1 + {{(ACCW-SUMW){sum1[SUMW-1]}}, sum1};
+        if (clear || (acc_valid && acc_last)) begin
+            run0_q <= {ACCW{1'b0}};
+            run1_q <= {ACCW{1'b0}};
+        end else if (acc_valid) begin
+            run0_q <= next0;
+            run1_q <= next1;
+        end
+        if (acc_valid && acc_last) begin
+            acc0_q <= next0;
+            acc1_q <= next1;
         end
     end
 endmodule
