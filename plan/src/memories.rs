@@ -31,6 +31,7 @@ pub struct Memories {
 fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory> {
     let weight = |depth: usize, place: Place| Memory {
         width: shape.oc * shape.ic * 8,
+        segment: shape.oc * shape.ic * 8,
         depth,
         count: 1,
         place,
@@ -46,6 +47,7 @@ fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory
 fn rings(stream: &WeightStream, depth: usize) -> Vec<Memory> {
     let ring = |beats: &usize| Memory {
         width: beats * stream.bus,
+        segment: beats * stream.bus,
         depth,
         count: 1,
         place: Place::Block,
@@ -64,6 +66,7 @@ fn others(
     vec![
         Memory {
             width: shape.word * 8,
+            segment: shape.lanes * 8,
             depth: activations,
             count: 2 * shape.p,
             place: if activations <= LUT_RAM_WORDS {
@@ -75,6 +78,7 @@ fn others(
         },
         Memory {
             width: shape.lanes * lane_bits(product_constants),
+            segment: shape.lanes * lane_bits(product_constants),
             depth: params,
             count: 1,
             place: if choice.params_distributed {

@@ -45,6 +45,8 @@ pub enum Place {
 pub struct Memory {
     /// Bits per word.
     pub width: usize,
+    /// Bits with a write enable of their own; the width where a word is written as a whole.
+    pub segment: usize,
     /// Words.
     pub depth: usize,
     /// How many of them.
@@ -71,9 +73,17 @@ impl Memory {
             (18, 1024, 1),
             (9, 2048, 1),
         ];
+        // write enables are per nine bits, of which segments of whole bytes use eight
+        let usable = |w: usize| {
+            if self.segment < self.width {
+                w / 9 * 8
+            } else {
+                w
+            }
+        };
         let best = aspect
             .iter()
-            .map(|&(w, d, cost)| self.width.div_ceil(w) * self.depth.div_ceil(d) * cost)
+            .map(|&(w, d, cost)| self.width.div_ceil(usable(w)) * self.depth.div_ceil(d) * cost)
             .min()
             .expect("a constant list");
         best * self.count
@@ -161,6 +171,7 @@ impl LstmSize {
         let [weights, params] = self.words();
         let memory = |width: usize, depth: usize| Memory {
             width,
+            segment: width,
             depth,
             count: 1,
             place: Place::Block,
@@ -252,9 +263,10 @@ fn dot_array(shape: &Shape) -> (usize, usize) {
     let Shape { p, oc, ic, .. } = *shape;
     let pairs = p * oc / 2;
     let (chains, chain) = (ic.div_ceil(shape.chain()), shape.chain());
-    // per chain the carry of the high lane; per tree node two adders; two gated accumulators
-    let pair_lut = chains * 18 + (chains - 1) * 2 * 19 + 2 * 2 * ACC;
-    let pair_ff = chains * 35 + (chains - 1) * 2 * 19 + 2 * ACC;
+    // per chain the carry of the high lane; per tree node two adders; two accumulators, each with a
+    // register for the finished sum
+    let pair_lut = chains * 18 + (chains - 1) * 2 * 19 + 2 * ACC;
+    let pair_ff = chains * 35 + (chains - 1) * 2 * 19 + 2 * 2 * ACC;
     // memory output, skew and DSP input form one chain of registers: an SRL from three stages on,
     // two flip-flops at the first chain position; the pixels share those of the weights
     let operands = (oc + p) * ic * 8;
@@ -262,6 +274,18 @@ fn dot_array(shape: &Shape) -> (usize, usize) {
     (
         pairs * pair_lut + operands - first,
         pairs * pair_ff + 2 * first,
+    )
+}
+
+/// LUTs and flip-flops of the channel array without its multipliers: accumulators, the sum over the
+/// pixel lanes, padding of its operands, and the choice between both arrays in front of the drain.
+fn channel_array(shape: &Shape) -> (usize, usize) {
+    let Shape { p, oc, word, .. } = *shape;
+    let values = p * word;
+    let sums = word * (p - 1);
+    (
+        values * 30 + sums * 18 + values * 8 + p * oc.min(word) * ACC,
+        values * 38 + sums * 32,
     )
 }
 
@@ -295,6 +319,7 @@ pub fn estimate(
     let all_lanes = shape.all_lanes();
     let acc = shape.accumulators(features);
     let (dot_lut, dot_ff) = dot_array(shape);
+    let (channel_lut, channel_ff) = channel_array(shape);
     let lane_bits = p * ic * 8;
     // rotator: P banks x 2 buffers x chunks per word onto each lane bit, three inputs per LUT
     let rotator = p * word * 8 * (2 * p).div_ceil(3) + lane_bits * (word / ic - 1).div_ceil(2);
@@ -326,7 +351,7 @@ pub fn estimate(
             entries > 0,
             lanes * (cost::PAIR_LUT + entries * cost::PAIR_ENTRY_LUT),
         )
-        + pick(features.channel, p * word * 30)
+        + pick(features.channel, channel_lut)
         + pick(features.depthwise, p * word * 55)
         + pick(features.softmax, cost::SOFTMAX_LUT)
         + features
@@ -343,7 +368,7 @@ pub fn estimate(
         + 2 * program_bits
         + pick(features.add, lanes * cost::ADD_FF)
         + pick(entries > 0, lanes * cost::PAIR_FF)
-        + pick(features.channel, p * word * 20)
+        + pick(features.channel, channel_ff)
         + pick(features.depthwise, p * word * 50)
         + pick(features.softmax, cost::SOFTMAX_FF)
         + features
