@@ -1,21 +1,12 @@
 //! ONNX's own node tests through importer, lowering and reference model: a table of what passes,
 //! what is not applicable (and why) and what fails.
-//!
-//! Quantized operators run at their specification's values: scales, zero points and weights become
-//! constants, as in a model. Float operators run between DequantizeLinear and QuantizeLinear of
-//! scale 1 where their values are small whole numbers, so that the result must be equal. Operators
-//! that move values run on int8 codes of the values.
 
-#[path = "onnx_node/case.rs"]
-mod case;
-#[path = "onnx_node/quantized.rs"]
-mod quantized;
-#[path = "onnx_node/wrapped.rs"]
-mod wrapped;
+#[allow(dead_code)]
+mod conformance;
 
 use std::collections::BTreeMap;
 
-use case::{Case, Outcome};
+use conformance::{Outcome, onnx_node};
 
 /// Passed and not applicable cases per operator; an importer that starts to refuse shows here.
 const EXPECTED: &[(&str, usize, usize)] = &[
@@ -65,47 +56,16 @@ const EXPECTED: &[(&str, usize, usize)] = &[
     ("Unsqueeze", 7, 0),
 ];
 
-fn judge(case: &Case) -> Outcome {
-    if !case.is_complete() {
-        return Outcome::not_applicable("a type that is not taken (float8, float16, float4, ...)");
-    }
-    match case.op.as_str() {
-        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" => {
-            quantized::boundary(case)
-        }
-        "QLinearConv" | "ConvInteger" | "QLinearMatMul" | "MatMulInteger" => quantized::layer(case),
-        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Transpose" | "Slice" | "Split"
-        | "Concat" | "Identity" | "Resize" | "Pad" | "MaxPool" | "GlobalMaxPool" => {
-            wrapped::moved(case)
-        }
-        "Add" | "Sub" | "Mul" | "Relu" | "Clip" | "LeakyRelu" | "PRelu" | "Conv"
-        | "ConvTranspose" | "Gemm" | "MatMul" | "AveragePool" | "GlobalAveragePool"
-        | "ReduceMean" => wrapped::whole_numbers(case),
-        "Sigmoid" | "Tanh" | "HardSigmoid" | "HardSwish" => Outcome::not_applicable(
-            "a float32 function; onnxruntime's bits are compared in numeric",
-        ),
-        "Softmax" | "BatchNormalization" | "ArgMax" => {
-            Outcome::not_applicable("no quantized form in an integer graph")
-        }
-        "LSTM" => Outcome::not_applicable("float32; the quantized form has FP16 gates and states"),
-        "GRU" | "RNN" => Outcome::not_applicable("no importer for these recurrent operators"),
-        other => panic!(
-            "{}: operator {other} of the collection is not judged",
-            case.name
-        ),
-    }
-}
-
 #[test]
 #[ignore = "needs ../shared/models"]
 fn every_node_test_passes_or_is_not_applicable_for_a_stated_reason() {
     let mut table: BTreeMap<String, [usize; 3]> = BTreeMap::new();
     let mut failures = Vec::new();
     println!("{:<24} {:<52} reason", "operator", "not applicable");
-    for case in case::all() {
+    for case in onnx_node::judged() {
         let row = table.entry(case.op.clone()).or_default();
-        match judge(&case) {
-            Outcome::Passed => row[0] += 1,
+        match case.outcome {
+            Outcome::Passed(_) => row[0] += 1,
             Outcome::NotApplicable(reason) => {
                 println!("{:<24} {:<52} {reason}", case.op, case.name);
                 row[1] += 1;

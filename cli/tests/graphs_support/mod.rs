@@ -1,7 +1,7 @@
 //! Integer graphs that are built node by node, and their way through plan, Verilog and scoreboard
 //! without a model file.
 
-use crate::cosim::run::{Request, verify};
+use crate::cosim::run::{Request, Verified, verify};
 use crate::cosim::samples;
 use crate::layers_support::Rng;
 use crate::project::{self, Project, Target};
@@ -14,6 +14,7 @@ use macforge_numeric::{
 use macforge_quant::{
     Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
 };
+use macforge_reference::Value;
 use std::sync::atomic::AtomicBool;
 
 /// A graph under construction; weights and tables are drawn from a seed.
@@ -366,6 +367,29 @@ impl Graph {
 
 /// Builds a graph for an array shape and runs it; the first differences, if any.
 pub fn run(graph: &QGraph, shape: &str, samples: usize, stall: Option<u64>) -> Result<(), String> {
+    let inputs = samples::random(graph, samples).map_err(|e| format!("{e:?}"))?;
+    let request = Request {
+        layers: true,
+        stall,
+        ..Request::default()
+    };
+    let simulation = simulated(graph, shape, &inputs, &request)?.simulation;
+    match simulation.mismatches {
+        0 => Ok(()),
+        n => Err(format!(
+            "{n} mismatches\n{}",
+            simulation.differences.join("\n")
+        )),
+    }
+}
+
+/// Builds a graph for an array shape and runs samples.
+pub fn simulated(
+    graph: &QGraph,
+    shape: &str,
+    inputs: &[Vec<Value>],
+    request: &Request,
+) -> Result<Verified, String> {
     let text = |e: miette::Report| format!("{e:?}");
     let board = macforge_constraints::board("pynq-z2").expect("a known board");
     let shape = shape.parse().expect("an array shape");
@@ -395,20 +419,6 @@ pub fn run(graph: &QGraph, shape: &str, samples: usize, stall: Option<u64>) -> R
         tail: None,
         plan,
     };
-    let inputs = samples::random(graph, samples).map_err(text)?;
-    let request = Request {
-        layers: true,
-        stall,
-        ..Request::default()
-    };
     let go = AtomicBool::new(false);
-    let verified = verify(&out, &project, &inputs, &request, &go, &mut |_, _| {});
-    let simulation = verified.map_err(text)?.simulation;
-    match simulation.mismatches {
-        0 => Ok(()),
-        n => Err(format!(
-            "{n} mismatches\n{}",
-            simulation.differences.join("\n")
-        )),
-    }
+    verify(&out, &project, inputs, request, &go, &mut |_, _| {}).map_err(text)
 }

@@ -9,18 +9,7 @@ use macforge_quant::{QGraph, QTensor};
 use macforge_reference::{Value, run};
 use ndarray::{ArrayD, IxDyn};
 
-/// Result of a case.
-pub enum Outcome {
-    Passed,
-    NotApplicable(String),
-    Failed(String),
-}
-
-impl Outcome {
-    pub fn not_applicable(reason: impl Into<String>) -> Self {
-        Outcome::NotApplicable(reason.into())
-    }
-}
+use super::super::{Exact, Outcome};
 
 /// A node test.
 pub struct Case {
@@ -147,8 +136,16 @@ pub fn elements<T: Copy>(tensor: &QTensor, array: &ArrayD<T>) -> Vec<T> {
     }
 }
 
-/// Runs the graph on int8 inputs; every output as integers of the model's own type.
-pub fn integers(graph: &QGraph, inputs: &[Vec<i64>]) -> Result<Vec<Vec<i64>>, String> {
+/// What a graph gave.
+pub struct Ran {
+    /// Every output as integers of the model's own type.
+    pub outputs: Vec<Vec<i64>>,
+    /// The graph and its one sample.
+    pub exact: Exact,
+}
+
+/// Runs the graph on int8 inputs.
+pub fn integers(graph: QGraph, inputs: &[Vec<i64>]) -> Result<Ran, String> {
     let values = graph.inputs.iter().zip(inputs).map(|(&id, elements)| {
         let tensor = graph.tensor(id);
         let offset = if tensor.unsigned { 128 } else { 0 };
@@ -159,9 +156,10 @@ pub fn integers(graph: &QGraph, inputs: &[Vec<i64>]) -> Result<Vec<Vec<i64>>, St
         value(tensor, &int8, Value::I8)
     });
     let values: Vec<Value> = values.collect();
-    let run = run(graph, &values).map_err(|e| e.to_string())?;
-    let outputs = graph.outputs.iter().zip(run.outputs(graph));
-    Ok(outputs
+    let run = run(&graph, &values).map_err(|e| e.to_string())?;
+    let found: Vec<Value> = run.outputs(&graph).into_iter().cloned().collect();
+    let outputs = graph.outputs.iter().zip(&found);
+    let outputs = outputs
         .map(|(&id, found)| {
             let tensor = graph.tensor(id);
             let offset = if tensor.unsigned { 128 } else { 0 };
@@ -174,13 +172,18 @@ pub fn integers(graph: &QGraph, inputs: &[Vec<i64>]) -> Result<Vec<Vec<i64>>, St
                 _ => panic!("an integer output"),
             }
         })
-        .collect())
+        .collect();
+    let samples = vec![(values, found)];
+    Ok(Ran {
+        outputs,
+        exact: Exact { graph, samples },
+    })
 }
 
-/// Equal, or what differs.
-pub fn compare(found: &[Vec<i64>], wanted: &[Vec<i64>]) -> Outcome {
+/// Equal, with the graph that gave it, or what differs.
+pub fn compare(found: &[Vec<i64>], wanted: &[Vec<i64>], exact: Option<Exact>) -> Outcome {
     if found == wanted {
-        Outcome::Passed
+        Outcome::Passed(exact.into_iter().collect())
     } else {
         Outcome::Failed(format!("found {found:?}, wanted {wanted:?}"))
     }

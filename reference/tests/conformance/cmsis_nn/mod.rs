@@ -8,26 +8,91 @@ mod ops;
 use std::path::PathBuf;
 
 use macforge_quant::{DType, QGraph, QNode, QOp, QTensor, TensorId};
-use macforge_reference::Value;
+use macforge_reference::{Interpreter, Value};
 use ndarray::{ArrayD, IxDyn};
 
-pub use file::CaseFile;
+use super::{Exact, Judged, Outcome};
+use file::CaseFile;
 
 /// A graph with its inputs and the outputs that it must give.
-pub struct Case {
+struct Case {
     /// The graph, verified.
-    pub graph: QGraph,
+    graph: QGraph,
     /// Inputs of each sample, and its output, row-major.
-    pub samples: Vec<(Vec<Value>, Vec<i8>)>,
+    samples: Vec<(Vec<Value>, Vec<i8>)>,
 }
 
 /// The folder of the cases.
-pub fn folder() -> PathBuf {
+fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/models/conformance/cmsis_nn/A")
 }
 
+/// Every case of the collection.
+pub fn judged() -> Vec<Judged> {
+    let cases = names().into_iter().map(|name| Judged {
+        outcome: judge(&name),
+        op: operator(&name),
+        name,
+    });
+    cases.collect()
+}
+
+/// The operator that a case is about: its name up to the variant.
+fn operator(name: &str) -> String {
+    let known = [
+        "avgpooling",
+        "batch_matmul",
+        "depthwise",
+        "fully_connected",
+        "maximum",
+        "maxpooling",
+        "minimum",
+        "lstm",
+        "svdf",
+        "pad",
+    ];
+    let is = |part: &str| name.contains(part);
+    match name {
+        "add" | "mul" | "ds_cnn_l" => name,
+        _ if is("transpose_conv") => "transpose_conv",
+        _ if is("transpose") => "transpose",
+        _ if name.starts_with("fc_") => "fully_connected",
+        _ if name.starts_with("in_ch_one") => "depthwise",
+        _ if name.starts_with("requantize") => "requantize",
+        _ => known.into_iter().find(|k| is(k)).unwrap_or("convolve"),
+    }
+    .to_owned()
+}
+
+fn judge(name: &str) -> Outcome {
+    let case = match case(name) {
+        Ok(case) => case,
+        Err(reason) => return Outcome::not_applicable(reason),
+    };
+    let interpreter = Interpreter::new(&case.graph);
+    let mut samples = Vec::new();
+    for (index, (inputs, wanted)) in case.samples.into_iter().enumerate() {
+        let run = match interpreter.run(&inputs) {
+            Ok(run) => run,
+            Err(error) => return Outcome::Failed(error.to_string()),
+        };
+        let found = run.outputs(&case.graph)[0];
+        let elements = found.as_i8().expect("int8");
+        let differing = elements.iter().zip(&wanted).filter(|(a, b)| a != b).count();
+        if elements.len() != wanted.len() || differing > 0 {
+            let all = wanted.len();
+            return Outcome::Failed(format!("sample {index}: {differing} of {all} differ"));
+        }
+        samples.push((inputs, vec![found.clone()]));
+    }
+    Outcome::Passed(vec![Exact {
+        graph: case.graph.clone(),
+        samples,
+    }])
+}
+
 /// Names of all cases, sorted.
-pub fn names() -> Vec<String> {
+fn names() -> Vec<String> {
     let entries = std::fs::read_dir(folder())
         .unwrap_or_else(|e| panic!("{folder:?}: {e}", folder = folder()));
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -43,7 +108,7 @@ pub fn names() -> Vec<String> {
 ///
 /// # Errors
 /// Why there is no graph for it.
-pub fn case(name: &str) -> Result<Case, &'static str> {
+fn case(name: &str) -> Result<Case, &'static str> {
     if name.contains("int16") || name.contains("s16") || name == "requantize_s64" {
         return Err("int16 activations");
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use macforge_model::onnx::{OnnxGraph, OnnxNode, OnnxTensor, OnnxType, OnnxValue, TensorData};
 
-use super::case::{Case, Outcome, compare, integers, lowered};
+use super::super::Outcome;
+use super::case::{Case, compare, integers, lowered};
 
 /// Operands that are computed; the others are constants of a model.
 fn computed(case: &Case) -> Vec<usize> {
@@ -126,8 +127,8 @@ fn dequantize(from: &str, to: &str) -> OnnxNode {
 fn judged(graph: &OnnxGraph, inputs: &[Vec<i64>], wanted: &[Vec<i64>]) -> Outcome {
     match lowered(graph) {
         Err(reason) => Outcome::NotApplicable(reason),
-        Ok(graph) => match integers(&graph, inputs) {
-            Ok(found) => compare(&found, wanted),
+        Ok(graph) => match integers(graph, inputs) {
+            Ok(ran) => compare(&ran.outputs, wanted, Some(ran.exact)),
             Err(error) => Outcome::Failed(error),
         },
     }

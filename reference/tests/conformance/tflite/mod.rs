@@ -2,6 +2,7 @@
 //! are made anew every time, always the same; what TFLite computes for them lies in
 //! `testdata/tflite-operators/outputs.bin`.
 
+pub mod judge;
 mod layers;
 mod simple;
 

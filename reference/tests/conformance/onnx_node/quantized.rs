@@ -3,9 +3,11 @@
 use macforge_model::onnx::{OnnxTensor, OnnxType, TensorData};
 use macforge_numeric::dynamic::DynamicParams;
 use macforge_numeric::{AffineParams, Semantics};
+use macforge_quant::QGraph;
 use macforge_reference::{Value, run};
 
-use super::case::{Case, Outcome, compare, elements, integers, lowered, value};
+use super::super::{Exact, Outcome};
+use super::case::{Case, compare, elements, integers, lowered, value};
 
 /// The integers of a tensor.
 fn ints(tensor: &OnnxTensor) -> Vec<i64> {
@@ -26,26 +28,30 @@ pub fn layer(case: &Case) -> Outcome {
         .iter()
         .map(|graph| {
             let graph = lowered(graph)?;
-            integers(&graph, &inputs[..graph.inputs.len()])
+            let inputs = &inputs[..graph.inputs.len()];
+            integers(graph, inputs)
         })
         .collect();
     // once with all activations computed, once with a constant second operand
     for result in &results {
-        if let Ok(found) = result
-            && *found != wanted
+        if let Ok(ran) = result
+            && ran.outputs != wanted
         {
-            return compare(found, &wanted);
+            return compare(&ran.outputs, &wanted, None);
         }
     }
     // a form that is refused does not matter where the other one is equal
-    let mut reasons = Vec::new();
+    let (mut forms, mut reasons) = (Vec::new(), Vec::new());
     for result in results {
         match result {
-            Ok(_) => return Outcome::Passed,
+            Ok(ran) => forms.push(ran.exact),
             Err(reason) => reasons.push(reason),
         }
     }
-    Outcome::not_applicable(reasons.remove(0))
+    if forms.is_empty() {
+        return Outcome::not_applicable(reasons.remove(0));
+    }
+    Outcome::Passed(forms)
 }
 
 /// QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear.
@@ -83,22 +89,35 @@ pub fn boundary(case: &Case) -> Outcome {
     let x = &case.inputs[&node.inputs[0]];
     if quantizes {
         let x = value(input, x.data.as_f32().expect("float32"), Value::F32);
-        let run = run(&graph, &[x]).expect("a valid graph");
-        let found = elements(output, run.outputs(&graph)[0].as_i8().expect("int8"));
+        let exact = exact(&graph, x);
+        let found = exact.samples[0].1[0].as_i8().expect("int8");
+        let found = elements(output, found);
         let offset = if output.unsigned { 128 } else { 0 };
         let found = found.iter().map(|&v| i64::from(v) + offset).collect();
-        return compare(&[found], &[ints(&case.outputs[0])]);
+        return compare(&[found], &[ints(&case.outputs[0])], Some(exact));
     }
     let offset = if input.unsigned { 128 } else { 0 };
     let int8: Vec<i8> = ints(x).iter().map(|&v| (v - offset) as i8).collect();
-    let run = run(&graph, &[value(input, &int8, Value::I8)]).expect("a valid graph");
-    let found = elements(output, run.outputs(&graph)[0].as_f32().expect("float32"));
-    same_floats(&found, case)
+    let exact = exact(&graph, value(input, &int8, Value::I8));
+    let found = exact.samples[0].1[0].as_f32().expect("float32");
+    let found = elements(output, found);
+    same_floats(&found, case, Some(exact))
 }
 
-fn same_floats(found: &[f32], case: &Case) -> Outcome {
+/// What a graph of one input and one output gives.
+fn exact(graph: &QGraph, input: Value) -> Exact {
+    let inputs = vec![input];
+    let run = run(graph, &inputs).expect("a valid graph");
+    let output = run.outputs(graph)[0].clone();
+    Exact {
+        graph: graph.clone(),
+        samples: vec![(inputs, vec![output])],
+    }
+}
+
+fn same_floats(found: &[f32], case: &Case, exact: Option<Exact>) -> Outcome {
     if Some(found) == case.outputs[0].data.as_f32() {
-        return Outcome::Passed;
+        return Outcome::Passed(exact.into_iter().collect());
     }
     Outcome::Failed(format!(
         "found {found:?}, wanted {:?}",
@@ -135,13 +154,13 @@ fn per_axis(case: &Case) -> Outcome {
                 q.clamp(lowest, highest)
             };
             let found = values.iter().enumerate().map(quantize).collect();
-            compare(&[found], &[ints(&case.outputs[0])])
+            compare(&[found], &[ints(&case.outputs[0])], None)
         }
         _ => {
             let values = ints(x);
             let dequantize = |(i, &v): (usize, &i64)| params(i).dequantize((v - offset) as i8);
             let found: Vec<f32> = values.iter().enumerate().map(dequantize).collect();
-            same_floats(&found, case)
+            same_floats(&found, case, None)
         }
     }
 }
@@ -158,7 +177,7 @@ fn dynamic(case: &Case) -> Outcome {
         && case.outputs[1].data.as_f32() == Some(&[rule.scale])
         && ints(&case.outputs[2]) == [i64::from(rule.zero_point)];
     if same {
-        Outcome::Passed
+        Outcome::Passed(Vec::new())
     } else {
         Outcome::Failed(format!("found {found:?}, {rule:?}"))
     }
