@@ -11,7 +11,7 @@ use macforge_reference::Value;
 use ndarray::{ArrayD, IxDyn};
 use std::fs;
 use std::path::Path;
-use support::{Run, command, read_json, run, simulate, write_npz};
+use support::{Run, command, read_json, run, simulate_stalled, write_npz};
 use tempfile::TempDir;
 
 const SMALL: Network = Network {
@@ -40,24 +40,8 @@ fn assert_exact(network: Network, shape: &str, seed: u64) -> TempDir {
         "{network:?} on {shape}: {}",
         compiled.stderr
     );
-    let (out, json) = (dir.path().join("out"), dir.path().join("y.json"));
-    let options: [&dyn AsRef<std::ffi::OsStr>; 7] = [
-        &"--samples",
-        &"4",
-        &"--layers",
-        &"--stall",
-        &"7",
-        &"--json",
-        &json,
-    ];
-    let simulated = simulate(&out, &options);
-    assert!(
-        simulated.code == 0 && simulated.stdout.contains(" 0 mismatches"),
-        "{network:?} on {shape}:\n{}{}",
-        simulated.stdout,
-        simulated.stderr
-    );
-    let (result, manifest) = (read_json(&json), read_json(&out.join("manifest.json")));
+    let context = format!("{network:?} on {shape}");
+    let [result, manifest] = simulate_stalled(dir.path(), &context);
     let lstm = |value: &serde_json::Value| {
         let layers = value["layers"].as_array().expect("layers").clone();
         let mut layers = layers.into_iter();

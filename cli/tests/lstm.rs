@@ -5,10 +5,9 @@ mod lstm_support;
 mod support;
 
 use lstm_support::Recurrent;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use support::{Run, command, read_json, run, simulate};
+use support::{Run, command, read_json, run, simulate_stalled};
 use tempfile::TempDir;
 
 const SMALL: Recurrent = Recurrent {
@@ -44,24 +43,8 @@ fn assert_exact(model: Recurrent, shape: &str, seed: u64) -> TempDir {
         "{model:?} on {shape}: {}",
         compiled.stderr
     );
-    let (out, json) = (dir.path().join("out"), dir.path().join("y.json"));
-    let options: [&dyn AsRef<OsStr>; 7] = [
-        &"--samples",
-        &"4",
-        &"--layers",
-        &"--stall",
-        &"7",
-        &"--json",
-        &json,
-    ];
-    let simulated = simulate(&out, &options);
-    assert!(
-        simulated.code == 0 && simulated.stdout.contains(" 0 mismatches"),
-        "{model:?} on {shape}:\n{}{}",
-        simulated.stdout,
-        simulated.stderr
-    );
-    let (result, manifest) = (read_json(&json), read_json(&out.join("manifest.json")));
+    let context = format!("{model:?} on {shape}");
+    let [result, manifest] = simulate_stalled(dir.path(), &context);
     let measured = result["layers"][0]["cycles"].as_i64().expect("a number");
     let estimated = manifest["layers"][0]["estimated_cycles"]
         .as_i64()

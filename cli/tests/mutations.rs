@@ -196,12 +196,22 @@ fn depthwise_model() -> Vec<u8> {
 
 /// The designs that are mutated.
 fn bases(dir: &Path) -> BTreeMap<Base, Original> {
-    let input = dir.join("x.npz");
-    write_samples(&input);
-    let input = input.to_str().expect("a plain name");
-    let model = dir.join("depthwise.tflite");
-    fs::write(&model, depthwise_model()).expect("a new file");
-    let model = model.to_str().expect("a plain name");
+    let path = |name: &str| dir.join(name).to_str().expect("a plain name").to_string();
+    let input = path("x.npz");
+    write_samples(Path::new(&input));
+    let pairs_input = path("pairs.npz");
+    pairs_support::write_input(Path::new(&pairs_input));
+    let fire_risk = |io: &str| {
+        let options = ["--shape", SHAPE, "--io", io];
+        Original::new("fire-risk", &options, dir.join(io), &["--input", &input])
+    };
+    // a model of its own, on a small array
+    let own = |file: &str, model: Vec<u8>, more: &[&str], samples: &[&str]| {
+        fs::write(dir.join(file), model).expect("a new file");
+        let options = [&["--shape", "3x8x4"], more].concat();
+        let out = dir.join(file).with_extension("");
+        Original::new(&path(file), &options, out, samples)
+    };
     let recurrent = Recurrent {
         size: [7, 6, 5],
         cell_bits: 3,
@@ -209,73 +219,45 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         hidden_scale: 0.0065,
         classes: 0,
     };
-    let lstm_model = dir.join("lstm.tflite");
-    fs::write(&lstm_model, recurrent.file(3)).expect("a new file");
-    let lstm = Original::new(
-        lstm_model.to_str().expect("a plain name"),
-        &["--shape", "3x8x4"],
-        dir.join("lstm"),
-        &["--samples", "8"],
-    );
     let network = Network {
         size: [7, 6, 5],
         hidden: (0.006, 3),
         classes: 0,
     };
-    let fp16_model = dir.join("fp16_lstm.onnx");
-    let bytes = network.quantized(3).to_bytes().expect("a plain graph");
-    fs::write(&fp16_model, bytes).expect("a new file");
-    let fp16_lstm = Original::new(
-        fp16_model.to_str().expect("a plain name"),
-        &["--shape", "3x8x4"],
-        dir.join("fp16_lstm"),
-        &["--samples", "8"],
-    );
-    let fire_risk = |io: &str| {
-        let options = ["--shape", SHAPE, "--io", io];
-        Original::new("fire-risk", &options, dir.join(io), &["--input", input])
-    };
-    let depthwise = Original::new(
-        model,
-        &["--shape", "3x8x4"],
-        dir.join("depthwise"),
-        &["--samples", "4"],
-    );
-    let stream_file = dir.join("stream.tflite");
-    fs::write(&stream_file, stream_model()).expect("a new file");
-    let memory = Original::new(
-        stream_file.to_str().expect("a plain name"),
-        &["--shape", "3x8x4", "--weights", "ddr", "--hp-ports", "3"],
-        dir.join("memory"),
-        &["--samples", "3", "--ddr-bandwidth", "20"],
-    );
-    let pairs_model = dir.join("pairs.onnx");
-    fs::write(&pairs_model, pairs_support::model()).expect("a new file");
-    let pairs_input = dir.join("pairs.npz");
-    pairs_support::write_input(&pairs_input);
-    let pairs = Original::new(
-        pairs_model.to_str().expect("a plain name"),
-        &["--shape", "3x8x4"],
-        dir.join("pairs"),
-        &["--input", pairs_input.to_str().expect("a plain name")],
-    );
-    let staircase_model = dir.join("staircase.onnx");
-    fs::write(&staircase_model, staircase_support::model()).expect("a new file");
-    let staircase = Original::new(
-        staircase_model.to_str().expect("a plain name"),
-        &["--shape", "3x8x4"],
-        dir.join("staircase"),
-        &["--samples", "16"],
-    );
+    let network = network.quantized(3).to_bytes().expect("a plain graph");
+    let streamed = ["--weights", "ddr", "--hp-ports", "3"];
+    let slow = ["--samples", "3", "--ddr-bandwidth", "20"];
+    let eight = ["--samples", "8"];
+    let [pairs, staircase] = [pairs_support::model(), staircase_support::model()];
     BTreeMap::from([
-        (Base::Pairs, pairs),
-        (Base::Staircase, staircase),
         (Base::Int8, fire_risk("int8")),
         (Base::Float, fire_risk("float")),
-        (Base::Depthwise, depthwise),
-        (Base::Lstm, lstm),
-        (Base::Fp16Lstm, fp16_lstm),
-        (Base::Memory, memory),
+        (
+            Base::Depthwise,
+            own(
+                "depthwise.tflite",
+                depthwise_model(),
+                &[],
+                &["--samples", "4"],
+            ),
+        ),
+        (
+            Base::Lstm,
+            own("lstm.tflite", recurrent.file(3), &[], &eight),
+        ),
+        (Base::Fp16Lstm, own("fp16_lstm.onnx", network, &[], &eight)),
+        (
+            Base::Memory,
+            own("stream.tflite", stream_model(), &streamed, &slow),
+        ),
+        (
+            Base::Pairs,
+            own("pairs.onnx", pairs, &[], &["--input", &pairs_input]),
+        ),
+        (
+            Base::Staircase,
+            own("staircase.onnx", staircase, &[], &["--samples", "16"]),
+        ),
     ])
 }
 

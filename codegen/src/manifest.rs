@@ -77,7 +77,7 @@ impl StreamEntry {
             bytes: stream.image_bytes(),
             ports,
             bus_bits: stream.bus,
-            regions: (0..ports).map(|p| stream.first_page(p) * 4096).collect(),
+            regions: (0..ports).map(|p| stream.first_byte(p)).collect(),
             ring_words: stream.depth,
             word_bytes: stream.slices.iter().sum::<usize>() * stream.bus / 8,
         }

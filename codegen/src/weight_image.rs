@@ -12,7 +12,7 @@ pub fn image(plan: &HwPlan, stream: &WeightStream) -> Vec<u8> {
     let mut image = Vec::with_capacity(stream.image_bytes());
     let mut first = 0;
     for (port, own) in stream.slices.iter().enumerate() {
-        image.resize(stream.first_page(port) * 4096, 0);
+        image.resize(stream.first_byte(port), 0);
         let bytes = stream.bus / 8;
         region(
             plan,

@@ -2,6 +2,7 @@
 //! resource model of the whole network.
 
 use crate::allocate;
+use crate::cycles::LayerCycles;
 use crate::error::PlanError;
 use crate::hwplan::{self, Options};
 use crate::layers::{HwLayer, Layers};
@@ -12,7 +13,7 @@ use crate::params;
 use crate::resources::{self, Estimate, Features};
 use crate::shape::Shape;
 use crate::stream::{WeightPlace, WeightStream};
-use crate::{cycles, input, memories};
+use crate::{input, memories};
 use macforge_quant::QGraph;
 use std::rc::Rc;
 
@@ -293,10 +294,10 @@ impl<'a> Explorer<'a> {
         let loops: Vec<Loops> = (layers.layers.iter().enumerate())
             .map(|(index, layer)| Loops::new(&shape, layer, &layout, index))
             .collect();
+        let cycles = hwplan::layer_cycles(layers, &loops, &layout, &shape, &options.latencies);
+        let cycles: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
         let (mut weight_words, mut param_words) = (0, 0);
-        let mut cycles = Vec::with_capacity(loops.len());
-        for (index, (layer, l)) in layers.layers.iter().zip(&loops).enumerate() {
-            cycles.push(self.cycles(&shape, features, layer, l, layout.views[index].reduce));
+        for (layer, l) in layers.layers.iter().zip(&loops) {
             if layer.weighted().is_some() {
                 weight_words += l.tiles * l.steps();
             }
@@ -327,30 +328,5 @@ impl<'a> Explorer<'a> {
             estimate,
             streamed,
         })
-    }
-
-    /// Cycles of a layer that does not wait for weights.
-    fn cycles(
-        &self,
-        shape: &Shape,
-        features: Features,
-        layer: &HwLayer,
-        loops: &Loops,
-        reduce: bool,
-    ) -> u64 {
-        let latencies = &self.options.latencies;
-        let cycles = if layer.is_softmax() {
-            cycles::softmax_cycles(layer.output.hwc[2], latencies.softmax_fixed)
-        } else if let Some(lstm) = layer.lstm() {
-            lstm.cycles(shape.word, latencies)
-        } else {
-            let pipeline = cycles::Pipeline {
-                array: hwplan::array_latency(shape, layer, features),
-                lane_path: hwplan::lane_path(latencies, features, layer),
-                reduce,
-            };
-            cycles::estimate(shape, loops, pipeline)
-        };
-        cycles.total()
     }
 }

@@ -175,7 +175,7 @@ fn build_with_shape(
         .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
-    let mut cycles = layer_cycles(&layers, &program, &shape, features, &options.latencies);
+    let mut cycles = layer_cycles(&layers, &loops, &layout, &shape, &options.latencies);
     let macs = macs::of_layers(graph, &layers);
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
     let (memories, estimate, stream) = if streamed {
@@ -261,7 +261,7 @@ pub fn features(layers: &Layers) -> Features {
 }
 
 /// Cycles from the lanes' inputs to the write.
-pub fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer) -> usize {
+fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer) -> usize {
     latencies.requant
         + usize::from(features.tables > 0)
         + if layer.residual.is_some() {
@@ -272,7 +272,7 @@ pub fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer
 }
 
 /// Cycles from the arrays' operands to the accumulators.
-pub fn array_latency(shape: &Shape, layer: &HwLayer, features: Features) -> usize {
+fn array_latency(shape: &Shape, layer: &HwLayer, features: Features) -> usize {
     if layer.is_dot() {
         latency::DOT + shape.tree_levels()
     } else if features.depthwise {
@@ -282,31 +282,35 @@ pub fn array_latency(shape: &Shape, layer: &HwLayer, features: Features) -> usiz
     }
 }
 
-fn layer_cycles(
+/// Cycles of every layer that does not wait for weights.
+pub fn layer_cycles(
     layers: &Layers,
-    program: &[LayerProgram],
+    loops: &[Loops],
+    layout: &Layout,
     shape: &Shape,
-    features: Features,
     latencies: &BlockLatencies,
 ) -> Vec<LayerCycles> {
+    let features = features(layers);
+    let of_layer = |(index, (layer, loops)): (usize, (&HwLayer, &Loops))| {
+        if layer.is_softmax() {
+            return softmax_cycles(layer.output.hwc[2], latencies.softmax_fixed);
+        }
+        if let Some(lstm) = layer.lstm() {
+            return lstm.cycles(shape.word, latencies);
+        }
+        let pipeline = Pipeline {
+            array: array_latency(shape, layer, features),
+            lane_path: lane_path(latencies, features, layer),
+            reduce: layout.views[index].reduce,
+        };
+        cycles::estimate(shape, loops, pipeline)
+    };
     layers
         .layers
         .iter()
-        .zip(program)
-        .map(|(layer, p)| {
-            if layer.is_softmax() {
-                softmax_cycles(p.value("softmax_length") as usize, latencies.softmax_fixed)
-            } else if let Some(lstm) = layer.lstm() {
-                lstm.cycles(shape.word, latencies)
-            } else {
-                let pipeline = Pipeline {
-                    array: array_latency(shape, layer, features),
-                    lane_path: lane_path(latencies, features, layer),
-                    reduce: p.value("reduce") == 1,
-                };
-                cycles::estimate(shape, &p.loops, pipeline)
-            }
-        })
+        .zip(loops)
+        .enumerate()
+        .map(of_layer)
         .collect()
 }
 

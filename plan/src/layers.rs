@@ -225,7 +225,7 @@ pub fn copy() -> LayerKind {
 impl HwLayer {
     /// Computes a part of the node that `owner` completes.
     pub fn is_part_of(&self, owner: &HwLayer) -> bool {
-        self.nodes.is_empty() && self.source == owner.source
+        self.nodes.is_empty() && !owner.nodes.is_empty() && self.source == owner.source
     }
 
     /// The residual operand's region.

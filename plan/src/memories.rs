@@ -29,9 +29,10 @@ pub struct Memories {
 
 /// The weight memories of a design that holds all `words` on chip.
 fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory> {
+    let width = shape.oc * shape.ic * 8;
     let weight = |depth: usize, place: Place| Memory {
-        width: shape.oc * shape.ic * 8,
-        segment: shape.oc * shape.ic * 8,
+        width,
+        segment: width,
         depth,
         count: 1,
         place,
@@ -45,25 +46,29 @@ fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory
 
 /// The rings of a design that reads them from memory.
 fn rings(stream: &WeightStream, depth: usize) -> Vec<Memory> {
-    let ring = |beats: &usize| Memory {
-        width: beats * stream.bus,
-        segment: beats * stream.bus,
-        depth,
-        count: 1,
-        place: Place::Block,
-        shifted: true,
+    let ring = |beats: &usize| {
+        let width = beats * stream.bus;
+        Memory {
+            width,
+            segment: width,
+            depth,
+            count: 1,
+            place: Place::Block,
+            shifted: true,
+        }
     };
     stream.slices.iter().map(ring).collect()
 }
 
-/// The other memories, with `[activation words per bank, parameter words]`.
+/// The other memories, the LSTM unit's among them, with `[activation words per bank, parameter words]`.
 fn others(
     shape: &Shape,
     [activations, params]: [usize; 2],
-    product_constants: bool,
+    features: Features,
     choice: &Memories,
 ) -> Vec<Memory> {
-    vec![
+    let param_width = shape.lanes * lane_bits(features.product_constants);
+    let mut memories = vec![
         Memory {
             width: shape.word * 8,
             segment: shape.lanes * 8,
@@ -77,8 +82,8 @@ fn others(
             shifted: false,
         },
         Memory {
-            width: shape.lanes * lane_bits(product_constants),
-            segment: shape.lanes * lane_bits(product_constants),
+            width: param_width,
+            segment: param_width,
             depth: params,
             count: 1,
             place: if choice.params_distributed {
@@ -88,7 +93,9 @@ fn others(
             },
             shifted: false,
         },
-    ]
+    ];
+    memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
+    memories
 }
 
 /// The first choice that fits the budget, or the first of all.
@@ -112,13 +119,7 @@ pub fn choose(
             weight_tail,
         };
         let mut memories = weights_on_chip(shape, weights, &choice);
-        memories.extend(others(
-            shape,
-            [activations, params],
-            features.product_constants,
-            &choice,
-        ));
-        memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
+        memories.extend(others(shape, [activations, params], features, &choice));
         (
             choice,
             resources::estimate(shape, features, program_bits, &memories, None),
@@ -152,8 +153,7 @@ pub fn choose_streamed(
             weight_tail: 0,
         };
         let mut memories = rings(stream, depth);
-        memories.extend(others(shape, words, features.product_constants, &choice));
-        memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
+        memories.extend(others(shape, words, features, &choice));
         let estimate = resources::estimate(shape, features, program_bits, &memories, Some(stream));
         (choice, estimate, depth)
     };

@@ -194,9 +194,14 @@ impl WeightStream {
         (0..port).map(|p| bytes(p).div_ceil(PAGE)).sum()
     }
 
+    /// First byte of a port's region, as [`Self::first_page`].
+    pub fn first_byte(&self, port: usize) -> usize {
+        self.first_page(port) * PAGE
+    }
+
     /// Bytes of the image.
     pub fn image_bytes(&self) -> usize {
-        self.first_page(self.slices.len()) * PAGE
+        self.first_byte(self.slices.len())
     }
 
     /// Weight words per inference.

@@ -227,21 +227,13 @@ impl<'a> Score<'a> {
     fn saturation_count(&mut self, index: usize, expected: &Run, layer: usize, counts: &[u32]) {
         let layers = &self.plan.layers.layers;
         let hw = &layers[layer];
-        if layers
-            .iter()
-            .any(|l| !l.nodes.is_empty() && hw.is_part_of(l))
-        {
+        if layers.iter().any(|l| hw.is_part_of(l)) {
             // counted with the layer that completes the node
             return;
         }
         let parts = layers.iter().zip(counts).filter(|(l, _)| l.is_part_of(hw));
         let of_parts: u64 = parts.map(|(_, &count)| u64::from(count)).sum();
-        let own = u64::from(counts[layer]);
-        let found = if hw.nodes.is_empty() {
-            own
-        } else {
-            own + of_parts
-        };
+        let found = u64::from(counts[layer]) + of_parts;
         let wanted: u64 = hw.nodes.iter().map(|&n| expected.saturations[n]).sum();
         self.compared += 1;
         if wanted != found {

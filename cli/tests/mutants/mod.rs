@@ -54,15 +54,16 @@ pub struct Mutant {
     pub change: Change,
 }
 
-const fn int8(
+/// A text that stands once in a file of `base` becomes another one.
+const fn text(
+    base: Base,
     name: &'static str,
     file: &'static str,
-    old: &'static str,
-    new: &'static str,
+    [old, new]: [&'static str; 2],
 ) -> Mutant {
     Mutant {
         name,
-        base: Base::Int8,
+        base,
         change: Change::Text {
             file,
             times: 1,
@@ -70,6 +71,15 @@ const fn int8(
             new,
         },
     }
+}
+
+const fn int8(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    text(Base::Int8, name, file, [old, new])
 }
 
 const fn float(
@@ -78,16 +88,7 @@ const fn float(
     old: &'static str,
     new: &'static str,
 ) -> Mutant {
-    Mutant {
-        name,
-        base: Base::Float,
-        change: Change::Text {
-            file,
-            times: 1,
-            old,
-            new,
-        },
-    }
+    text(Base::Float, name, file, [old, new])
 }
 
 const fn depthwise(
@@ -96,16 +97,7 @@ const fn depthwise(
     old: &'static str,
     new: &'static str,
 ) -> Mutant {
-    Mutant {
-        name,
-        base: Base::Depthwise,
-        change: Change::Text {
-            file,
-            times: 1,
-            old,
-            new,
-        },
-    }
+    text(Base::Depthwise, name, file, [old, new])
 }
 
 const fn memory(
@@ -114,16 +106,7 @@ const fn memory(
     old: &'static str,
     new: &'static str,
 ) -> Mutant {
-    Mutant {
-        name,
-        base: Base::Memory,
-        change: Change::Text {
-            file,
-            times: 1,
-            old,
-            new,
-        },
-    }
+    text(Base::Memory, name, file, [old, new])
 }
 
 const fn lstm(
@@ -132,42 +115,15 @@ const fn lstm(
     old: &'static str,
     new: &'static str,
 ) -> Mutant {
-    Mutant {
-        name,
-        base: Base::Lstm,
-        change: Change::Text {
-            file,
-            times: 1,
-            old,
-            new,
-        },
-    }
+    text(Base::Lstm, name, file, [old, new])
 }
 
 const fn staircase(name: &'static str, old: &'static str, new: &'static str) -> Mutant {
-    Mutant {
-        name,
-        base: Base::Staircase,
-        change: Change::Text {
-            file: "requant_lane",
-            times: 1,
-            old,
-            new,
-        },
-    }
+    text(Base::Staircase, name, "requant_lane", [old, new])
 }
 
 const fn pairs(name: &'static str, old: &'static str, new: &'static str) -> Mutant {
-    Mutant {
-        name,
-        base: Base::Pairs,
-        change: Change::Text {
-            file: "pair_exceptions",
-            times: 1,
-            old,
-            new,
-        },
-    }
+    text(Base::Pairs, name, "pair_exceptions", [old, new])
 }
 
 const fn fp16_lstm(
@@ -176,16 +132,7 @@ const fn fp16_lstm(
     old: &'static str,
     new: &'static str,
 ) -> Mutant {
-    Mutant {
-        name,
-        base: Base::Fp16Lstm,
-        change: Change::Text {
-            file,
-            times: 1,
-            old,
-            new,
-        },
-    }
+    text(Base::Fp16Lstm, name, file, [old, new])
 }
 
 const fn lstm_bit(name: &'static str, image: &'static str, line: usize, bit: usize) -> Mutant {
@@ -269,7 +216,7 @@ pub const MUTANTS: &[Mutant] = &[
     int8("lane split without the carry of the low lane", "lane_split",
         "one = 19'b1", "one = 19'b0"),
     int8("accumulator is not cleared after the last step", "mac_column",
-        "clear || (acc_valid && acc_last)", "clear"),
+        "clear || acc_last", "clear"),
     int8("weights of a chain are skewed by one too many", "dot_array",
         ".STAGES(SKEW)) u_weight", ".STAGES(SKEW+1)) u_weight"),
     int8("accumulator flags one cycle late", "dot_array",
@@ -315,7 +262,7 @@ pub const MUTANTS: &[Mutant] = &[
 
     // depthwise convolution
     depthwise("first product added to the window before", "channel_array",
-        "clear || (acc_valid && last_before)", "clear"),
+        "clear || last_before", "clear"),
     depthwise("carry of the product is dropped", "channel_array",
         "assign carry = carries[C-1:0];", "assign carry = carries[C-1:0] & {C{reduce}};"),
     depthwise("weight bit 6 is dropped", "channel_array",

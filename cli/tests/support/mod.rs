@@ -136,6 +136,30 @@ pub fn simulate(dir: &Path, options: &[&dyn AsRef<OsStr>]) -> Run {
     run(command)
 }
 
+/// Simulates four samples of the design in `dir/out` with stalled streams; every integer has to be equal.
+/// Returns the result, which stays in `dir/y.json`, and the manifest.
+#[track_caller]
+pub fn simulate_stalled(dir: &Path, context: &str) -> [serde_json::Value; 2] {
+    let (out, json) = (dir.join("out"), dir.join("y.json"));
+    let options: [&dyn AsRef<OsStr>; 7] = [
+        &"--samples",
+        &"4",
+        &"--layers",
+        &"--stall",
+        &"7",
+        &"--json",
+        &json,
+    ];
+    let simulated = simulate(&out, &options);
+    assert!(
+        simulated.code == 0 && simulated.stdout.contains(" 0 mismatches"),
+        "{context}:\n{}{}",
+        simulated.stdout,
+        simulated.stderr
+    );
+    [read_json(&json), read_json(&out.join("manifest.json"))]
+}
+
 /// Reads an array of an `.npz` file.
 #[track_caller]
 pub fn read_npz<T: ReadableElement>(path: &Path, name: &str) -> ArrayD<T> {

@@ -95,9 +95,9 @@ module channel_array #(
                     assign next = sum[CW:1];
                 end
                 always @(posedge clk) begin
-                    if (clear || (acc_valid && last_before)) run_q <= {CW{1'b0}};
+                    if (clear || last_before) run_q <= {CW{1'b0}};
                     else if (acc_valid) run_q <= next;
-                    if (acc_valid && last_before) acc_q <= next;
+                    if (last_before) acc_q <= next;
                 end
                 assign lane_acc[(p*C+c)*CW +: CW] = acc_q;
                 assign acc[(p*C+c)*CW +: CW] =

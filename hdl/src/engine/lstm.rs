@@ -94,37 +94,36 @@ const INTEGER_PARTS: [(&str, &str); 2] = [
 pub const FP16_ACTIVATION_LATENCY: usize = 5 + add::LATENCY;
 
 impl LstmUnit {
-    /// A unit for TFLite's rule and its tables, with `parallel` and `interval`.
+    /// A unit for TFLite's rule and its tables; `sizes` are inputs, units and length, `shape` is `parallel`
+    /// and `interval`.
     pub fn integer(
-        [inputs, units, length]: [usize; 3],
-        [parallel, interval]: [usize; 2],
+        sizes: [usize; 3],
+        shape: [usize; 2],
         rule: &LstmRule,
         tables: &HalfTables,
     ) -> Self {
-        Self {
-            inputs,
-            units,
-            length,
-            parallel,
-            interval,
-            zero_point: rule.output_zero_point,
-            datapath: Datapath::Integer {
-                cell_integer_bits: rule.cell_integer_bits,
-                clip: rule.cell_clip.unwrap_or(0),
-                output_multiplier: rule.output.multiplier,
-                output_right: -rule.output.shift,
-                functions: tables.base.len(),
-                table_block: tables.block_bits,
-                delta_width: tables.delta_bits,
-            },
-        }
+        let datapath = Datapath::Integer {
+            cell_integer_bits: rule.cell_integer_bits,
+            clip: rule.cell_clip.unwrap_or(0),
+            output_multiplier: rule.output.multiplier,
+            output_right: -rule.output.shift,
+            functions: tables.base.len(),
+            table_block: tables.block_bits,
+            delta_width: tables.delta_bits,
+        };
+        Self::new(sizes, shape, rule.output_zero_point, datapath)
     }
 
     /// A unit with FP16 gates and cell state.
-    pub fn fp16(
+    pub fn fp16(sizes: [usize; 3], shape: [usize; 2], output: Fp16Quantizer) -> Self {
+        Self::new(sizes, shape, output.zero_point, Datapath::Fp16(output))
+    }
+
+    fn new(
         [inputs, units, length]: [usize; 3],
         [parallel, interval]: [usize; 2],
-        output: Fp16Quantizer,
+        zero_point: i32,
+        datapath: Datapath,
     ) -> Self {
         Self {
             inputs,
@@ -132,8 +131,8 @@ impl LstmUnit {
             length,
             parallel,
             interval,
-            zero_point: output.zero_point,
-            datapath: Datapath::Fp16(output),
+            zero_point,
+            datapath,
         }
     }
 

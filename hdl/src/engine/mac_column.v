@@ -16,7 +16,7 @@ module mac_column #(
     input  wire [IC*8-1:0]        act,
     input  wire                   clear,       // forgets a sum that was left unfinished
     input  wire                   acc_valid,
-    input  wire                   acc_last,
+    input  wire                   acc_last,    // a valid step, and the last one
     output reg  signed [ACCW-1:0] acc1_q,      // finished sums, until the next ones
     output reg  signed [ACCW-1:0] acc0_q
 );
@@ -63,14 +63,14 @@ module mac_column #(
     wire signed [ACCW-1:0] next0 = run0_q + {{(ACCW-SUMW){sum0[SUMW-1]}}, sum0};
     wire signed [ACCW-1:0] next1 = run1_q + {{(ACCW-SUMW){sum1[SUMW-1]}}, sum1};
     always @(posedge clk) begin
-        if (clear || (acc_valid && acc_last)) begin
+        if (clear || acc_last) begin
             run0_q <= {ACCW{1'b0}};
             run1_q <= {ACCW{1'b0}};
         end else if (acc_valid) begin
             run0_q <= next0;
             run1_q <= next1;
         end
-        if (acc_valid && acc_last) begin
+        if (acc_last) begin
             acc0_q <= next0;
             acc1_q <= next1;
         end

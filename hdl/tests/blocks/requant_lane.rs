@@ -182,24 +182,35 @@ fn co_simulate(semantics: Semantics, count: usize) {
     let mut random = Random(semantics as u64 + 1);
     let mut dut = block(&[lane(semantics).build().unwrap()]);
     let channels = channels(semantics, &mut random, count);
+    check_channels(&mut dut, (semantics, 0), &channels, &mut random, 200);
+}
+
+/// Every channel in every layer, at sums near its steps and at `others` random ones.
+fn check_channels(
+    dut: &mut Block,
+    (semantics, fraction_bits): (Semantics, u32),
+    channels: &[LaneConstants],
+    random: &mut Random,
+    others: usize,
+) {
     for layer in LAYERS {
         let mut vectors = Vec::new();
-        for constants in &channels {
+        for constants in channels {
             let constants = LaneConstants {
                 zero_point: layer.zero_point,
                 clamp: layer.clamp,
                 ..*constants
             };
             let mut sums = sums_near_steps(&constants);
-            sums.extend((0..200).map(|_| random.signed(ACC)));
+            sums.extend((0..others).map(|_| random.signed(ACC)));
             vectors.extend(sums.into_iter().map(|s| {
-                let (acc, bias) = split(&mut random, s);
+                let (acc, bias) = split(random, s);
                 (acc, bias, constants)
             }));
         }
         // another channel every cycle, as the drain does it
         vectors.sort_by_cached_key(|_| random.next());
-        check(&mut dut, semantics, &vectors, layer);
+        check_with_fraction(dut, semantics, fraction_bits, &vectors, layer);
     }
 }
 
@@ -225,22 +236,13 @@ fn lanes_with_a_constant_at_product_scale_equal_the_constants_at_every_step() {
         zero_point: 0,
         clamp: Clamp::INT8,
     }));
-    for layer in LAYERS {
-        let mut vectors = Vec::new();
-        for constants in &channels {
-            let constants = LaneConstants {
-                zero_point: layer.zero_point,
-                clamp: layer.clamp,
-                ..*constants
-            };
-            vectors.extend(sums_near_steps(&constants).into_iter().map(|s| {
-                let (acc, bias) = split(&mut random, s);
-                (acc, bias, constants)
-            }));
-        }
-        vectors.sort_by_cached_key(|_| random.next());
-        check_with_fraction(&mut dut, semantics, FRACTION_BITS, &vectors, layer);
-    }
+    check_channels(
+        &mut dut,
+        (semantics, FRACTION_BITS),
+        &channels,
+        &mut random,
+        0,
+    );
 }
 
 #[test]

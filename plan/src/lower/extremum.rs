@@ -26,8 +26,7 @@ impl Pass<'_> {
             }
             self.extremum_operand(index, which, target)?;
             if !identity {
-                self.tables.push(*table);
-                self.layers.last_mut().expect("just pushed").table = Some(self.tables.len() - 1);
+                self.set_table(self.layers.len() - 1, table);
             }
         }
         let window = Window {
@@ -37,9 +36,8 @@ impl Pass<'_> {
             pad: [0, 0],
         };
         self.push(index, both, LayerKind::Max(window, Clamp::INT8), true);
-        if let Some(table) = solved.result {
-            self.tables.push(table);
-            self.layers.last_mut().expect("just pushed").table = Some(self.tables.len() - 1);
+        if let Some(table) = &solved.result {
+            self.set_table(self.layers.len() - 1, table);
         }
         Ok(())
     }

@@ -49,24 +49,28 @@ impl Pass<'_> {
 
     pub(super) fn table(&mut self, index: usize, table: &[i8; 256]) -> Result<(), PlanError> {
         let node = &self.graph.nodes[index];
-        self.tables.push(*table);
-        let table_index = Some(self.tables.len() - 1);
         let input = node.inputs[0];
         match (self.fusable(input, index)).filter(|&l| self.layers[l].table.is_none()) {
             Some(layer) => {
                 self.fuse(layer, index, 0);
-                self.layers[layer].table = table_index;
+                self.set_table(layer, table);
             }
             None => {
                 // element by element, whatever the form
                 let from = self.aligned(index, self.home(input), self.zero_point(input));
                 let to = self.area(&self.graph.tensor(node.output).name, from.hwc);
                 self.copy_to(index, from, to.clone());
-                self.layers.last_mut().expect("just pushed").table = table_index;
+                self.set_table(self.layers.len() - 1, table);
                 self.complete(index, to);
             }
         }
         Ok(())
+    }
+
+    /// The results of `layer` go through a table.
+    pub(super) fn set_table(&mut self, layer: usize, table: &[i8; 256]) {
+        self.tables.push(*table);
+        self.layers[layer].table = Some(self.tables.len() - 1);
     }
 
     pub(super) fn add(&mut self, index: usize) -> Result<(), PlanError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use macforge_model::onnx::OnnxGraph;
+use macforge_model::onnx::{OnnxGraph, OnnxTensor};
 
 use super::weights_of;
 
@@ -22,10 +22,20 @@ pub(super) fn run(graph: &mut OnnxGraph) {
                 continue;
             }
             let tensor = tensor.clone();
-            let copy = graph.fresh_name(&name);
-            taken.insert(copy.clone());
-            graph.initializers.insert(copy.clone(), tensor);
-            graph.nodes[index].inputs[operand] = copy;
+            taken.insert(own_copy(graph, index, operand, tensor));
         }
     }
+}
+
+/// Makes an operand of a node a constant that nothing else reads; its name.
+pub(super) fn own_copy(
+    graph: &mut OnnxGraph,
+    index: usize,
+    operand: usize,
+    tensor: OnnxTensor,
+) -> String {
+    let copy = graph.fresh_name(&graph.nodes[index].inputs[operand]);
+    graph.initializers.insert(copy.clone(), tensor);
+    graph.nodes[index].inputs[operand].clone_from(&copy);
+    copy
 }

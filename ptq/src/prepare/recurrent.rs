@@ -4,6 +4,7 @@ use macforge_model::onnx::OnnxGraph;
 
 use super::identity::used;
 use super::is;
+use super::own_weights::own_copy;
 
 /// Exporters name all outputs of an LSTM; one that is not read needs no scale, and its cell state has
 /// none.
@@ -36,8 +37,6 @@ fn own(graph: &mut OnnxGraph, index: usize, operand: usize) {
     let operands = graph.nodes.iter().flat_map(|n| &n.inputs);
     let shared = operands.filter(|i| **i == name).count() > 1;
     if let (true, Some(tensor)) = (shared, graph.initializers.get(&name).cloned()) {
-        let copy = graph.fresh_name(&name);
-        graph.initializers.insert(copy.clone(), tensor);
-        graph.nodes[index].inputs[operand] = copy;
+        own_copy(graph, index, operand, tensor);
     }
 }
