@@ -1,5 +1,6 @@
 //! Generated C++ -> shared library. The files are grouped into a few translation units of equal size:
-//! each includes Verilator's headers once, and there are enough of them to keep every core busy.
+//! parsing Verilator's headers takes half a second in each, so there is one for a small model, and never
+//! more than there are cores.
 
 use crate::builder::Builder;
 use crate::cache::Key;
@@ -34,7 +35,13 @@ const LINK_OPTIONS: [&str; 4] = [
 /// Generated text per translation unit, bytes: below this, parsing the headers again costs more than
 /// a second core gains.
 const UNIT_BYTES: u64 = 200_000;
-const MAX_UNITS: u64 = 8;
+/// What follows in a translation unit runs only when the model is made, which is not worth the optimiser.
+const NOT_OPTIMISED: &str = "#ifdef __clang__
+#pragma clang optimize off
+#else
+#pragma GCC optimize(\"O0\")
+#endif
+";
 
 /// Adds what decides the machine code besides the sources.
 pub(crate) fn add_to_key(key: &mut Key, builder: &Builder) {
@@ -104,8 +111,7 @@ pub(crate) fn library(
 
 impl Compile<'_> {
     fn run(&self, jobs: &[Job]) -> Result<(), SimError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        run_jobs(jobs, cores, self.cancel).map_err(|error| match error {
+        run_jobs(jobs, cores(), self.cancel).map_err(|error| match error {
             JobError::Other(error) => error,
             JobError::Failed(mut log) => {
                 if log.contains("zlib.h") {
@@ -199,7 +205,7 @@ impl Compile<'_> {
             .map(sized)
             .collect::<Result<_, SimError>>()?;
         let total: u64 = fast.iter().map(|(size, _)| size).sum();
-        let count = total.div_ceil(UNIT_BYTES).clamp(1, MAX_UNITS) as usize;
+        let count = (total.div_ceil(UNIT_BYTES) as usize).clamp(1, cores());
         // Largest first, each into the unit that is smallest so far.
         fast.sort_unstable_by(|a, b| b.cmp(a));
         let mut units: Vec<(u64, Vec<String>)> = vec![(0, Vec::new()); count];
@@ -209,35 +215,35 @@ impl Compile<'_> {
             units[smallest].0 += size;
             units[smallest].1.push(name);
         }
-        let mut jobs = Vec::new();
-        for (i, (_, files)) in units.into_iter().enumerate() {
-            jobs.push(self.unit(obj, &format!("unit_{i}"), &files, &COMPILER_OPTIONS)?);
-        }
+        let hooks = "mf_hooks.cpp".to_owned();
+        write(&obj.join(&hooks), COMMON_CPP)?;
         let slow: Vec<String> = files_in(list, &["VM_CLASSES_SLOW", "VM_SUPPORT_SLOW"])
             .map(cpp)
+            .chain([hooks])
             .collect();
-        jobs.push(self.unit(obj, "unit_slow", &slow, &["-O0"])?);
-        let hooks = ["mf_hooks.cpp".to_owned()];
-        write(&obj.join(&hooks[0]), COMMON_CPP)?;
-        jobs.push(self.unit(obj, "unit_hooks", &hooks, &["-O1"])?);
-        Ok(jobs)
+        let slow = NOT_OPTIMISED.to_owned() + &includes(&slow);
+        let mut texts: Vec<String> = units.iter().map(|(_, files)| includes(files)).collect();
+        match texts.as_mut_slice() {
+            [only] => only.push_str(&slow),
+            _ => texts.push(slow),
+        }
+        let unit = |(i, text): (usize, &String)| {
+            let name = format!("unit_{i}");
+            let source = format!("{name}.cpp");
+            write(&obj.join(&source), text)?;
+            Ok(self.job(obj, &name, source.into(), &COMPILER_OPTIONS))
+        };
+        texts.iter().enumerate().map(unit).collect()
     }
+}
 
-    fn unit(
-        &self,
-        obj: &Path,
-        name: &str,
-        files: &[String],
-        optimise: &[&str],
-    ) -> Result<Job, SimError> {
-        let source = format!("{name}.cpp");
-        let text: String = files
-            .iter()
-            .map(|file| format!("#include \"{file}\"\n"))
-            .collect();
-        write(&obj.join(&source), &text)?;
-        Ok(self.job(obj, name, source.into(), optimise))
-    }
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn includes(files: &[String]) -> String {
+    let line = |file| format!("#include \"{file}\"\n");
+    files.iter().map(line).collect()
 }
 
 /// Runtime files that the model needs, from Verilator's own list.
