@@ -4,6 +4,7 @@ mod builtin;
 mod commands;
 mod cosim;
 mod host;
+mod keep;
 mod measure;
 mod project;
 mod say;

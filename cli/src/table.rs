@@ -18,6 +18,11 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Header and rows.
+    pub fn parts(&self) -> (&[String], &[Vec<String>]) {
+        (&self.rows[0], &self.rows[1..])
+    }
+
     /// The table, every line indented by two spaces.
     pub fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -57,6 +57,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     report::run(&report::Args {
         dir: args.output.clone(),
         measure: false,
+        html: None,
         json: None,
     })?;
     let dir = args.output.display();

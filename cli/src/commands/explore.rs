@@ -1,7 +1,7 @@
 //! `macforge explore`
 
 use crate::Outcome;
-use crate::commands::report;
+use crate::keep;
 use crate::project::{self, Io, ModelFile, Target};
 use crate::table::Table;
 use crate::{say, sayln};
@@ -89,7 +89,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         board.name
     );
     if let Some(path) = &args.json {
-        report::keep(path, &entries)?;
+        keep::json(path, &entries)?;
     }
     Ok(if entries.is_empty() {
         Outcome::Failed

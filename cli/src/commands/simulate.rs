@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::commands::report;
 pub use crate::cosim::run::{Request, Verified};
 use crate::cosim::{layout, result::Simulation, run as cosim, samples};
+use crate::keep;
 use crate::project::Project;
 use crate::table::Table;
 use crate::{host, say, sayln};
@@ -89,7 +90,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         write_outputs(path, back, &outputs)?;
     }
     if let Some(path) = &args.json {
-        report::keep(path, simulation)?;
+        keep::json(path, simulation)?;
     }
     say!("{}", layer_table(simulation).render());
     sayln!(
@@ -128,7 +129,7 @@ pub fn verify(
     );
     bar.finish_and_clear();
     let verified = verified?;
-    report::keep(&dir.join(report::SIMULATION), &verified.simulation)?;
+    keep::json(&dir.join(report::SIMULATION), &verified.simulation)?;
     Ok(verified)
 }
 

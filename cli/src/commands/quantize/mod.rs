@@ -5,7 +5,7 @@ mod print;
 mod progress;
 
 use crate::Outcome;
-use crate::commands::report;
+use crate::keep;
 use crate::project::ModelFile;
 use crate::{say, sayln};
 use clap::Args as ClapArgs;
@@ -98,11 +98,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     say!("{}", print::layers(&done.report).render());
     say!("{}", print::summary(&done.report, args.eval.is_some()));
     if let (Some(path), Some(suggestion)) = (&args.suggest, suggestion) {
-        report::keep_bytes(path, suggestion.policy.to_toml().as_bytes())?;
+        keep::bytes(path, suggestion.policy.to_toml().as_bytes())?;
         say!("{}", print::suggestion(&suggestion, path));
     }
     if let Some(path) = &args.json {
-        report::keep(path, &done.report)?;
+        keep::json(path, &done.report)?;
     }
     sayln!("  wrote {}", args.output.display());
     Ok(Outcome::Passed)
@@ -182,5 +182,5 @@ fn write(path: &Path, target: Target, done: &Quantization, semantics: Semantics)
         }
         .to_bytes(),
     };
-    report::keep_bytes(path, &bytes.into_diagnostic()?)
+    keep::bytes(path, &bytes.into_diagnostic()?)
 }

@@ -1,0 +1,101 @@
+//! What a report shows, from the files of a design folder.
+
+use super::{RESOURCES, SIMULATION};
+use crate::cosim::result::Simulation;
+use crate::measure::Measured;
+use crate::project::Project;
+use macforge_codegen::{EstimateEntry, LayerEntry};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// The device and what it has.
+#[derive(Serialize)]
+pub struct Device {
+    pub name: String,
+    pub dsp: u32,
+    pub bram36: u32,
+    pub lut: u32,
+    pub ff: u32,
+}
+
+/// Where a tensor lies, in bank words.
+#[derive(Serialize)]
+pub struct Place {
+    pub tensor: String,
+    pub shape: [usize; 3],
+    pub buffer: usize,
+    pub base: usize,
+    pub words: usize,
+    pub pitch: usize,
+}
+
+/// All that a report shows.
+#[derive(Serialize)]
+pub struct Report {
+    pub model: String,
+    pub board: String,
+    pub device: Device,
+    pub shape: String,
+    pub clock_mhz: f64,
+    pub semantics: String,
+    pub estimate: EstimateEntry,
+    pub measured: Option<Measured>,
+    pub simulation: Option<Simulation>,
+    pub layers: Vec<LayerEntry>,
+    pub memory_map: Vec<Place>,
+}
+
+/// Reads a design folder.
+pub fn gather(dir: &Path) -> Result<Report> {
+    let Project { manifest, plan, .. } = Project::open(dir)?;
+    let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
+    let r = board.resources();
+    let memory_map = plan
+        .placements
+        .iter()
+        .zip(&plan.layers.areas)
+        .map(|(p, area)| Place {
+            tensor: area.name.clone(),
+            shape: p.storage.hwc,
+            buffer: p.buffer,
+            base: p.base,
+            words: p.size(),
+            pitch: p.storage.pitch,
+        })
+        .collect();
+    Ok(Report {
+        model: manifest.model,
+        board: manifest.board,
+        device: Device {
+            name: board.device.clone(),
+            dsp: r.dsp,
+            bram36: r.bram36,
+            lut: r.lut,
+            ff: r.ff,
+        },
+        shape: manifest.shape,
+        clock_mhz: manifest.clock_mhz,
+        semantics: manifest.semantics,
+        estimate: manifest.estimate,
+        measured: optional(&dir.join(RESOURCES))?,
+        simulation: optional(&dir.join(SIMULATION))?,
+        layers: manifest.layers,
+        memory_map,
+    })
+}
+
+/// Reads an optional JSON file of the design folder.
+fn optional<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>> {
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("{} is damaged; remove it", path.display()))
+            .map(Some),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("{}", path.display())),
+    }
+}
