@@ -187,7 +187,7 @@ fn input(plan: &HwPlan, graph: &QGraph, port: &Port) -> PortBlock {
             block.params.extend(walk(plan, &port.region, columns));
         }
         InputMode::Folded {
-            kernel_w,
+            fold,
             stride,
             pad,
             columns: out_columns,
@@ -196,12 +196,12 @@ fn input(plan: &HwPlan, graph: &QGraph, port: &Port) -> PortBlock {
         } => {
             block.module = "input_folded".into();
             let (row, before) = (columns * channels, pad * channels);
-            let reach = ((out_columns - 1) * stride + kernel_w) * channels;
+            let reach = ((out_columns - 1) * stride + fold) * channels;
             block.params.extend([
                 number("OUT_COLS", out_columns),
                 number("ROW_BYTES", row),
                 number("PAD_BYTES", before),
-                number("WINDOW", kernel_w * channels),
+                number("WINDOW", fold * channels),
                 number("STEP", stride * channels),
                 number("SPAN", reach.max(before + row)),
                 ("PAD_VALUE".to_string(), i64::from(pad_value as u8)),

@@ -1,15 +1,28 @@
 //! Pass 4: buffer and address of every area. A layer reads its input from one buffer and its
 //! residual from the other (each bank has one read port); its output may lie in either. Addresses
-//! are first fit by lifetime; a result may overwrite its residual in place.
+//! are first fit by lifetime; a result may overwrite its residual in place. Where layers run in strips,
+//! each row of an area has a lifetime of its own.
 
 use crate::buffers::Sides;
 use crate::layers::Layers;
-use crate::layout::{Layout, Placement};
-use crate::region::{Region, StorageId};
+use crate::layout::{Layout, Placement, Storage};
+use crate::region::{Distance, Region, StorageId};
+use crate::shape::Shape;
 use std::collections::BTreeMap;
 
+/// A part of an area, and when it is needed.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// First bank word.
+    from: usize,
+    /// The one behind the last.
+    to: usize,
+    /// Layers (1-based; the input is written at 0) of its first and last use.
+    live: (usize, usize),
+}
+
 /// Runs the pass; one placement per area.
-pub fn place(layers: &Layers, layout: &Layout) -> Vec<Placement> {
+pub fn place(layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> {
     let mut sides = Sides::new(layers.areas.len());
     for layer in &layers.layers {
         if let Some(residual) = layer.residual() {
@@ -18,25 +31,163 @@ pub fn place(layers: &Layers, layout: &Layout) -> Vec<Placement> {
     }
     let lifetimes = lifetimes(layers);
     let mut order: Vec<StorageId> = (0..layers.areas.len()).map(StorageId).collect();
-    order.sort_by_key(|area| (lifetimes[area.0].0, area.0));
+    // strips last: they go where the areas at both of their ends have room
+    order.sort_by_key(|area| (layers.strips.contains(area), lifetimes[area.0].0, area.0));
     let mut placed: Vec<Option<Placement>> = vec![None; layers.areas.len()];
+    let mut taken: [Vec<Run>; 2] = Default::default();
     let mut group_buffer: BTreeMap<usize, usize> = BTreeMap::new();
     for area in order {
         let (group, side) = sides.find(area);
         let side = usize::from(side);
-        let candidates: Vec<usize> = match group_buffer.get(&group) {
+        let buffers: Vec<usize> = match group_buffer.get(&group) {
             Some(flip) => vec![side ^ flip],
             None => vec![0, 1],
         };
-        let best = candidates
-            .into_iter()
-            .map(|buffer| first_fit(layers, layout, &placed, lifetimes[area.0], area, buffer))
-            .min_by_key(|p| p.base + p.size())
+        let storage = layout.storage(area);
+        let rows = row_lives(layers, area, storage);
+        let live = lifetimes[area.0];
+        let candidates = buffers.into_iter().flat_map(|buffer| {
+            planes(layers, &placed, area, buffer, storage)
+                .into_iter()
+                .map(move |plane| (buffer, plane))
+        });
+        let fitted = candidates.map(|(buffer, plane)| {
+            let mut placement = Placement {
+                storage: storage.clone(),
+                buffer,
+                base: 0,
+                live,
+            };
+            placement.storage.plane = plane;
+            let own = runs(&placement.storage, &rows, live, shape.p);
+            placement.base = residual_place(layers, &placed, area, &placement)
+                .unwrap_or_else(|| first_fit(&taken[buffer], &own));
+            (placement, own)
+        });
+        let (best, own) = fitted
+            .min_by_key(|(p, _)| p.base + p.size())
             .expect("one or two candidates");
         group_buffer.entry(group).or_insert(best.buffer ^ side);
+        taken[best.buffer].extend(own.iter().map(|run| run.at(best.base)));
         placed[area.0] = Some(best);
     }
     placed.into_iter().flatten().collect()
+}
+
+impl Run {
+    fn at(&self, base: usize) -> Run {
+        Run {
+            from: self.from + base,
+            to: self.to + base,
+            live: self.live,
+        }
+    }
+
+    fn meets(&self, other: &Run) -> bool {
+        self.together(other) && self.from < other.to && other.from < self.to
+    }
+
+    /// Needed at the same time.
+    fn together(&self, other: &Run) -> bool {
+        self.live.0 <= other.live.1 && other.live.0 <= self.live.1
+    }
+}
+
+/// Distances of an area's channel words: as close as possible, for a strip also those of other areas,
+/// between whose words it may lie.
+fn planes(
+    layers: &Layers,
+    placed: &[Option<Placement>],
+    area: StorageId,
+    buffer: usize,
+    storage: &Storage,
+) -> Vec<usize> {
+    let mut planes = vec![storage.plane];
+    if layers.strips.contains(&area) {
+        let others = placed.iter().flatten().filter(|p| p.buffer == buffer);
+        planes.extend(others.map(|p| p.storage.plane));
+        planes.retain(|&plane| plane >= storage.span);
+        planes.sort_unstable();
+        planes.dedup();
+    }
+    planes
+}
+
+/// When each row of an area is needed, where layers run in strips.
+fn row_lives(layers: &Layers, area: StorageId, storage: &Storage) -> Vec<Option<(usize, usize)>> {
+    if layers.strips.is_empty() || layers.areas[area.0].keeps {
+        return Vec::new();
+    }
+    let height = storage.hwc[0];
+    let mut rows = vec![None; height];
+    let mut touch = |region: &Region, at: usize| {
+        if region.storage != area {
+            return;
+        }
+        let plain = region.row == Distance::ROW && region.column == Distance::PIXEL;
+        let width = layers.areas[area.0].hwc[1];
+        let touched = if plain && region.start.pixels + region.hwc[1] <= width {
+            region.start.rows..(region.start.rows + region.hwc[0]).min(height)
+        } else {
+            0..height
+        };
+        for row in &mut rows[touched] {
+            let (first, last) = row.unwrap_or((at, at));
+            *row = Some((first.min(at), last.max(at)));
+        }
+    };
+    uses(layers, &mut touch);
+    rows
+}
+
+/// The bank words of an area by time of need; as a whole where its rows are not told apart.
+fn runs(
+    storage: &Storage,
+    rows: &[Option<(usize, usize)>],
+    live: (usize, usize),
+    p: usize,
+) -> Vec<Run> {
+    if rows.is_empty() {
+        return vec![Run {
+            from: 0,
+            to: storage.size(),
+            live,
+        }];
+    }
+    let mut runs: Vec<Run> = Vec::new();
+    for word in 0..storage.words {
+        for at in 0..storage.span {
+            let last = ((at * p + p - 1) / storage.pitch).min(rows.len() - 1);
+            let of_rows = rows[(at * p / storage.pitch).min(last)..=last].iter();
+            let needed = of_rows.copied().flatten();
+            let Some(live) = needed.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
+                continue;
+            };
+            let from = word * storage.plane + at;
+            match runs.last_mut() {
+                Some(run) if run.to == from && run.live == live => run.to += 1,
+                _ => runs.push(Run {
+                    from,
+                    to: from + 1,
+                    live,
+                }),
+            }
+        }
+    }
+    runs
+}
+
+/// The lowest base at which none of the runs meets one that is taken.
+fn first_fit(taken: &[Run], own: &[Run]) -> usize {
+    let mut bases: Vec<usize> = taken.iter().map(|run| run.to).collect();
+    bases.push(0);
+    bases.sort_unstable();
+    bases.dedup();
+    let fits = |&base: &usize| {
+        let mut placed = own.iter().map(|run| run.at(base));
+        placed.all(|run| taken.iter().all(|t| !run.meets(t)))
+    };
+    bases.into_iter().find(fits).expect("behind all others")
 }
 
 /// First and last layer (1-based; the input is written at 0) at which an area is needed.
@@ -47,6 +198,19 @@ fn lifetimes(layers: &Layers) -> Vec<(usize, usize)> {
         let range = live[region.storage.0].get_or_insert((at, at));
         *range = (range.0.min(at), range.1.max(at));
     };
+    uses(layers, &mut touch);
+    let range = |(area, live): (usize, Option<(usize, usize)>)| {
+        if layers.areas[area].keeps {
+            (0, end)
+        } else {
+            live.unwrap_or((0, 0))
+        }
+    };
+    live.into_iter().enumerate().map(range).collect()
+}
+
+/// All uses of regions, with the layer (1-based; the input is written at 0).
+fn uses(layers: &Layers, touch: &mut impl FnMut(&Region, usize)) {
     for port in &layers.inputs {
         touch(&port.region, 0);
     }
@@ -59,50 +223,8 @@ fn lifetimes(layers: &Layers) -> Vec<(usize, usize)> {
             .for_each(|r| touch(r, index + 1));
     }
     for port in &layers.outputs {
-        touch(&port.region, end);
+        touch(&port.region, layers.layers.len() + 1);
     }
-    let range = |(area, live): (usize, Option<(usize, usize)>)| {
-        if layers.areas[area].keeps {
-            (0, end)
-        } else {
-            live.unwrap_or((0, 0))
-        }
-    };
-    live.into_iter().enumerate().map(range).collect()
-}
-
-fn first_fit(
-    layers: &Layers,
-    layout: &Layout,
-    placed: &[Option<Placement>],
-    live: (usize, usize),
-    area: StorageId,
-    buffer: usize,
-) -> Placement {
-    let mut placement = Placement {
-        storage: layout.storage(area).clone(),
-        buffer,
-        base: 0,
-        live,
-    };
-    if let Some(in_place) = residual_place(layers, placed, area, &placement) {
-        placement.base = in_place;
-        return placement;
-    }
-    let mut taken: Vec<(usize, usize)> = placed
-        .iter()
-        .flatten()
-        .filter(|p| p.buffer == buffer && p.live.1 >= live.0 && live.1 >= p.live.0)
-        .map(|p| (p.base, p.base + p.size()))
-        .collect();
-    taken.sort_unstable();
-    for (start, end) in taken {
-        if placement.base + placement.size() <= start {
-            break;
-        }
-        placement.base = placement.base.max(end);
-    }
-    placement
 }
 
 /// Base of the residual operand when the result can take its place.

@@ -85,5 +85,6 @@ fn operand_copy(layer: &HwLayer, from: Region, to: Region) -> HwLayer {
         residual: None,
         completes: Vec::new(),
         form: WeightForm::default(),
+        again: false,
     }
 }

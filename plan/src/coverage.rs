@@ -1,63 +1,167 @@
-//! What the layers write and read, area by area: the drain walks exactly the pixels of its region,
-//! no element is written twice in an inference, and nothing is read that was not written.
+//! What the layers write and read: the drain walks exactly the pixels of its region, no element is
+//! written twice in an inference, nothing is read that was not written or has been overwritten by
+//! another area, and no layer writes over what it still reads.
 
 use crate::error::PlanError;
 use crate::hwplan::HwPlan;
-use crate::input::InputMode;
 use crate::layers::HwLayer;
 use crate::program::LayerProgram;
-use crate::region::Region;
+use crate::region::{Region, StorageId};
 use crate::verify::fail;
 
-/// Which words of an area hold a value, by word and pixel.
-type Written = Vec<Vec<bool>>;
+/// What lies in the activation buffers.
+struct Memory<'a> {
+    plan: &'a HwPlan,
+    /// By area, word and pixel: it was written.
+    written: Vec<Vec<Vec<bool>>>,
+    /// By buffer, address and bank: the area whose value lies there, and the layer that read it last as
+    /// its input and as its residual.
+    cells: [Vec<Cell>; 2],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Cell {
+    area: Option<StorageId>,
+    input_of: Option<usize>,
+    residual_of: Option<usize>,
+}
 
 /// Checks all layers in order.
 pub fn check(plan: &HwPlan) -> Result<(), PlanError> {
-    let mut written: Vec<Written> = (plan.placements.iter())
+    let cells = vec![Cell::default(); plan.act_depth * plan.shape.p];
+    let written = (plan.placements.iter())
         .map(|p| vec![vec![false; p.storage.hwc[0] * p.storage.pitch]; p.storage.words])
         .collect();
+    let mut memory = Memory {
+        plan,
+        written,
+        cells: [cells.clone(), cells],
+    };
     for port in &plan.layers.inputs {
-        let whole = match plan.input_mode {
-            InputMode::Direct => port.region.clone(),
-            InputMode::Folded { .. } => stored_whole(plan, &port.region),
-        };
-        for (word, pixel) in places(plan, &whole) {
-            written[port.region.storage.0][word][pixel] = true;
-        }
+        memory.write(&port.region, None)?;
     }
     for (index, layer) in plan.layers.layers.iter().enumerate() {
         let fills = index < plan.layers.reset_layers;
         aligned(plan, index, layer)?;
-        for region in layer
-            .residual()
-            .into_iter()
-            .chain((!fills).then_some(&layer.input))
-        {
-            read(plan, &written, region, &layer.name)?;
+        if !fills {
+            memory.read(&layer.input, &layer.name, |cell| {
+                cell.input_of = Some(index);
+            })?;
+        }
+        if let Some(residual) = layer.residual() {
+            memory.read(residual, &layer.name, |cell| {
+                cell.residual_of = Some(index);
+            })?;
         }
         if !layer.is_unit() {
             walk(plan, index, layer)?;
         }
-        let keeps = plan.layers.areas[layer.output.storage.0].keeps;
-        for (word, pixel) in places(plan, &layer.output) {
-            let place = &mut written[layer.output.storage.0][word][pixel];
-            if *place && !keeps {
-                let name = &layer.name;
-                return fail(format!("{name} overwrites word {word} of pixel {pixel}"));
-            }
-            *place = true;
-        }
+        memory.write(&layer.output, Some((index, layer)))?;
     }
     for port in &plan.layers.outputs {
-        read(plan, &written, &port.region, "the output")?;
+        memory.read(&port.region, "the output", |_| ())?;
+    }
+    for (area, _) in (plan.layers.areas.iter().enumerate()).filter(|(_, a)| a.keeps) {
+        let area = StorageId(area);
+        memory.kept(area)?;
     }
     Ok(())
 }
 
-/// The whole folded input.
-fn stored_whole(plan: &HwPlan, region: &Region) -> Region {
-    Region::whole(region.storage, plan.layout.storage(region.storage).hwc)
+impl Memory<'_> {
+    /// Buffer and cell of a word of a pixel.
+    fn cell(&mut self, area: StorageId, (word, pixel): (usize, usize)) -> Option<&mut Cell> {
+        let placement = &self.plan.placements[area.0];
+        let p = self.plan.shape.p;
+        let address = placement.base + word * placement.storage.plane + pixel / p;
+        self.cells[placement.buffer].get_mut(address * p + pixel % p)
+    }
+
+    /// Every word of the region was written and has not been overwritten.
+    fn read(
+        &mut self,
+        region: &Region,
+        who: &str,
+        mark: impl Fn(&mut Cell),
+    ) -> Result<(), PlanError> {
+        let region = &self
+            .plan
+            .input_mode
+            .stored_region(&self.plan.layers, region);
+        let area = region.storage;
+        for (word, pixel) in places(self.plan, region) {
+            let place = self.written[area.0].get(word).and_then(|w| w.get(pixel));
+            let known = place.copied().unwrap_or(false);
+            let name = &self.plan.layers.areas[area.0].name;
+            match self.cell(area, (word, pixel)) {
+                Some(cell) if known && cell.area == Some(area) => mark(cell),
+                _ => {
+                    let what = if known {
+                        "has been overwritten"
+                    } else {
+                        "nothing has written"
+                    };
+                    return fail(format!(
+                        "{who} reads word {word} of pixel {pixel} of `{name}`, which {what}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// No word is written twice in an inference, or over what the same layer still reads.
+    fn write(&mut self, region: &Region, by: Option<(usize, &HwLayer)>) -> Result<(), PlanError> {
+        let region = &self
+            .plan
+            .input_mode
+            .stored_region(&self.plan.layers, region);
+        let area = region.storage;
+        let name = by.map_or("the input", |(_, layer)| &layer.name);
+        // a result may replace its residual, pixel by pixel
+        let replaces = by.and_then(|(_, layer)| layer.residual()).is_some_and(|r| {
+            let [from, to] = [r.storage, area].map(|a| &self.plan.placements[a.0]);
+            (from.base, &from.storage) == (to.base, &to.storage)
+        });
+        for (word, pixel) in places(self.plan, region) {
+            let keeps = self.plan.layers.areas[area.0].keeps;
+            let place = &mut self.written[area.0][word][pixel];
+            if *place && !keeps {
+                return fail(format!("{name} overwrites word {word} of pixel {pixel}"));
+            }
+            *place = true;
+            let Some(cell) = self.cell(area, (word, pixel)) else {
+                return fail(format!("{name} writes beyond the buffer"));
+            };
+            let index = by.map(|(index, _)| index);
+            let reads = (cell.input_of == index && index.is_some())
+                || (cell.residual_of == index && index.is_some() && !replaces);
+            if reads && cell.area != Some(area) {
+                return fail(format!("{name} writes over what it still reads"));
+            }
+            *cell = Cell {
+                area: Some(area),
+                ..Cell::default()
+            };
+        }
+        Ok(())
+    }
+
+    /// A state is still there when the next inference begins.
+    fn kept(&mut self, area: StorageId) -> Result<(), PlanError> {
+        let written = &self.written[area.0];
+        let places: Vec<(usize, usize)> = (written.iter().enumerate())
+            .flat_map(|(word, pixels)| (0..pixels.len()).map(move |pixel| (word, pixel)))
+            .filter(|&(word, pixel)| written[word][pixel])
+            .collect();
+        for place in places {
+            if self.cell(area, place).is_none_or(|c| c.area != Some(area)) {
+                let name = &self.plan.layers.areas[area.0].name;
+                return fail(format!("the state `{name}` does not outlive an inference"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Word and pixel of every word that holds a part of the region.
@@ -72,28 +176,6 @@ fn places(plan: &HwPlan, region: &Region) -> Vec<(usize, usize)> {
     words
         .flat_map(|word| pixels.iter().map(move |&pixel| (word, pixel)))
         .collect()
-}
-
-fn read(plan: &HwPlan, written: &[Written], region: &Region, who: &str) -> Result<(), PlanError> {
-    let area = region.storage.0;
-    let unknown = |&(word, pixel): &(usize, usize)| {
-        let place = written[area].get(word).and_then(|w| w.get(pixel));
-        !place.copied().unwrap_or(false)
-    };
-    let folded = matches!(plan.input_mode, InputMode::Folded { .. })
-        && plan.layers.inputs[0].region.storage == region.storage;
-    let region = if folded {
-        &stored_whole(plan, region)
-    } else {
-        region
-    };
-    match places(plan, region).iter().find(|p| unknown(p)) {
-        None => Ok(()),
-        Some((word, pixel)) => fail(format!(
-            "{who} reads word {word} of pixel {pixel} of `{}`, which nothing has written",
-            plan.layers.areas[area].name
-        )),
-    }
 }
 
 /// Only the dot array can begin within a word.

@@ -21,13 +21,10 @@ impl fmt::Display for HwPlan {
             self.weights.len(),
             self.params.len()
         )?;
-        if let InputMode::Folded {
-            kernel_w, columns, ..
-        } = self.input_mode
-        {
+        if let InputMode::Folded { fold, columns, .. } = self.input_mode {
             writeln!(
                 f,
-                "input folds {kernel_w} kernel columns, {columns} stored columns"
+                "input folds {fold} kernel columns, {columns} stored columns"
             )?;
         }
         for (index, layer) in self.layers.layers.iter().enumerate() {

@@ -8,12 +8,12 @@ use crate::hwplan::{self, Options};
 use crate::layers::{HwLayer, Layers};
 use crate::layout::{self, Layout, Placement, gcd};
 use crate::loops::Loops;
-use crate::lower::Lowered;
+use crate::lower::{Lowered, Saving};
 use crate::params;
 use crate::resources::{self, Estimate, Features};
 use crate::shape::Shape;
 use crate::stream::{WeightPlace, WeightStream};
-use crate::{input, memories};
+use crate::{input, memories, strips};
 use macforge_quant::QGraph;
 use std::rc::Rc;
 
@@ -28,6 +28,8 @@ pub struct Candidate {
     pub estimate: Estimate,
     /// The weights come from memory.
     pub streamed: bool,
+    /// How activation memory is saved.
+    pub saving: Saving,
 }
 
 const PIXELS: std::ops::RangeInclusive<usize> = 1..=16;
@@ -38,15 +40,25 @@ const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 /// Activation words in multiples of what the array and the lanes need.
 const WORD_MULTIPLES: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 
-/// The user's shape with the best lanes and word, or the best shape of all, and whether the weights
-/// come from memory.
-pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<(Shape, bool), PlanError> {
+/// What is built: a shape, and where its weights and activations lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// The shape.
+    pub shape: Shape,
+    /// The weights come from memory.
+    pub streamed: bool,
+    /// How activation memory is saved.
+    pub saving: Saving,
+}
+
+/// The user's shape with the best lanes and word, or the best shape of all.
+pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Choice, PlanError> {
     let explorer = Explorer::new(lowered, options)?;
     let Some(asked) = options.shape else {
         // one lane of everything; what has no place there has no place anywhere
         place(&explorer.layers, &simplest(1, 2, 1))?;
         let best = explorer.explore().into_iter().next();
-        return best.map(|c| (c.shape, c.streamed)).ok_or_else(|| {
+        return best.map(|c| c.choice()).ok_or_else(|| {
             PlanError::NoFit(format!(
                 "{} needs more than {:?}",
                 lowered.graph().name,
@@ -55,7 +67,7 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<(Shape, boo
         });
     };
     let single = simplest(asked.p, asked.oc, asked.ic);
-    let layers = lowered.layers(single.word)?;
+    let layers = lowered.layers(single.word, Saving::default())?;
     check_shape(&layers, &single)?;
     place(&layers, &single)?;
     let variants = explorer.variants([asked.p, asked.oc, asked.ic]);
@@ -73,7 +85,22 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<(Shape, boo
         Some(first) if !fits(&first) => of_places.find(fits).or(Some(first)),
         _ => first,
     };
-    Ok(judged.map_or((single, places[0]), |c| (c.shape, c.streamed)))
+    let unjudged = Choice {
+        shape: single,
+        streamed: places[0],
+        saving: Saving::default(),
+    };
+    Ok(judged.map_or(unjudged, |c| c.choice()))
+}
+
+impl Candidate {
+    fn choice(&self) -> Choice {
+        Choice {
+            shape: self.shape,
+            streamed: self.streamed,
+            saving: self.saving,
+        }
+    }
 }
 
 /// A shape with one lane.
@@ -92,7 +119,7 @@ fn simplest(p: usize, oc: usize, ic: usize) -> Shape {
 fn place(layers: &Layers, shape: &Shape) -> Result<(Layout, Vec<Placement>), PlanError> {
     let mode = input::choose(layers, shape);
     let layout = layout::arrange(layers, &mode, shape)?;
-    let placements = allocate::place(layers, &layout);
+    let placements = allocate::place(layers, &layout, shape);
     Ok((layout, placements))
 }
 
@@ -130,11 +157,13 @@ struct Explorer<'a> {
     features: Features,
     /// Most channels of a depthwise layer.
     widest: usize,
+    /// Ways to save activation memory.
+    savings: Vec<Saving>,
 }
 
 impl<'a> Explorer<'a> {
     fn new(lowered: &'a Lowered<'a>, options: &'a Options) -> Result<Self, PlanError> {
-        let layers = lowered.layers(1)?;
+        let layers = lowered.layers(1, Saving::default())?;
         let depthwise = layers.layers.iter().filter(|l| l.is_depthwise());
         let widest = depthwise.map(|l| l.output.hwc[2]).max();
         Ok(Explorer {
@@ -142,6 +171,12 @@ impl<'a> Explorer<'a> {
             options,
             features: hwplan::features(&layers),
             widest: widest.unwrap_or(0),
+            savings: (std::iter::once(0).chain(strips::choices(&layers)))
+                .map(|strip_rows| Saving {
+                    compact: true,
+                    strip_rows,
+                })
+                .collect(),
             layers,
         })
     }
@@ -283,10 +318,22 @@ impl<'a> Explorer<'a> {
             .sum()
     }
 
-    /// Estimates one shape; `None` if the layers cannot be laid out on it.
+    /// Estimates one shape; `None` if the layers cannot be laid out on it. Where the weights come from
+    /// memory, what the activations leave of the block RAM makes their ring deeper.
     fn judge(&self, shape: Shape, streamed: bool) -> Option<Candidate> {
+        let savings = if streamed { &self.savings[..] } else { &[] };
+        std::iter::once(&Saving::default())
+            .chain(savings)
+            .filter_map(|&saving| self.judge_saving(shape, streamed, saving))
+            .min_by_key(|c| {
+                let fits = c.estimate.fits(&self.options.budget);
+                (!fits, c.cycles, c.estimate.lut, c.saving)
+            })
+    }
+
+    fn judge_saving(&self, shape: Shape, streamed: bool, saving: Saving) -> Option<Candidate> {
         let options = self.options;
-        let layers = self.lowered.layers(shape.word).ok()?;
+        let layers = self.lowered.layers(shape.word, saving).ok()?;
         let features = hwplan::features(&layers);
         let (layout, placements) = place(&layers, &shape).ok()?;
         let act_depth = placements.iter().map(|p| p.base + p.size()).max()?;
@@ -301,7 +348,9 @@ impl<'a> Explorer<'a> {
             if layer.weighted().is_some() {
                 weight_words += l.tiles * l.steps();
             }
-            param_words += params::word_count(layer, l);
+            if !layer.again {
+                param_words += params::word_count(layer, l);
+            }
         }
         // the program word is close to this for all networks seen
         let program_bits = 420 + 45 * shape.p;
@@ -327,6 +376,7 @@ impl<'a> Explorer<'a> {
             cycles: total,
             estimate,
             streamed,
+            saving,
         })
     }
 }

@@ -108,9 +108,10 @@ pub struct HwPlan {
 /// Runs all passes.
 pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
     let lowered = Lowered::new(graph)?;
-    let (shape, streamed) = explore::resolve_shape(&lowered, options)?;
-    let layers = lowered.layers(shape.word)?.as_ref().clone();
-    let plan = build_with_shape(graph, layers, (shape, streamed), options)?;
+    let choice = explore::resolve_shape(&lowered, options)?;
+    let shape = choice.shape;
+    let layers = lowered.layers(shape.word, choice.saving)?.as_ref().clone();
+    let plan = build_with_shape(graph, layers, (shape, choice.streamed), options)?;
     if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
         return Err(PlanError::NoFit(format!(
             "the best shape is {shape}: {:?}",
@@ -131,7 +132,7 @@ fn build_with_shape(
     explore::check_shape(&layers, &shape)?;
     let input_mode = input::choose(&layers, &shape);
     let layout = layout::arrange(&layers, &input_mode, &shape)?;
-    let placements = allocate::place(&layers, &layout);
+    let placements = allocate::place(&layers, &layout, &shape);
     let act_depth = placements
         .iter()
         .map(|p| p.base + p.size())
@@ -147,8 +148,12 @@ fn build_with_shape(
         .map(params::constants)
         .collect::<Result<_, _>>()?;
     let mut param_words = Vec::new();
-    let mut param_bases = Vec::new();
+    let mut param_bases: Vec<usize> = Vec::new();
     for (index, layer) in layers.layers.iter().enumerate() {
+        if let Some(first) = layers.first_of(index) {
+            param_bases.push(param_bases[first]);
+            continue;
+        }
         param_bases.push(param_words.len());
         let words = params::words(
             layer,

@@ -1,9 +1,9 @@
 //! Pass 2: how the input tensor is written. A first convolution with few channels would leave most
-//! of the IC dimension idle, so its kernel columns are folded into the channels while the image
-//! streams in.
+//! of the IC dimension idle, so kernel columns are folded into the channels while the image streams
+//! in: all of them, or as many as fill the array, which stores each column fewer times.
 
-use crate::layers::{LayerKind, Layers};
-use crate::region::StorageId;
+use crate::layers::{HwLayer, Layers};
+use crate::region::{Region, StorageId};
 use crate::shape::Shape;
 use macforge_quant::Window;
 
@@ -15,66 +15,90 @@ const MAX_WINDOW: usize = 96;
 pub enum InputMode {
     /// As it comes: row, column, channel.
     Direct,
-    /// `F[y][ox][kx*C + c] = in[y][ox*sx + kx - pad][c]` for the layer `layer`.
+    /// `F[y][x][k*C + c] = in[y][x*sx + k - pad][c]` for the layers that read it.
     Folded {
-        /// Layer that reads it.
-        layer: usize,
-        /// Kernel columns.
-        kernel_w: usize,
-        /// Horizontal stride.
+        /// The input's area.
+        area: StorageId,
+        /// Columns of the image in a folded pixel.
+        fold: usize,
+        /// Folded pixels of a kernel row, `fold` image columns apart.
+        windows: usize,
+        /// Horizontal stride of the layers.
         stride: usize,
         /// Left padding.
         pad: usize,
-        /// Columns of the folded tensor: output columns of the layer.
+        /// Columns of the folded tensor.
         columns: usize,
         /// Value outside the image: the input's zero point.
         pad_value: i32,
     },
 }
 
-/// Decides for `shape`; folding must save steps and the image must have this one reader.
+/// Decides for `shape`; folding must save steps, and the image must only be read by convolutions
+/// with one geometry of columns. Of foldings with equally many steps the smaller one is taken.
 pub fn choose(layers: &Layers, shape: &Shape) -> InputMode {
     let [input] = layers.inputs.as_slice() else {
         return InputMode::Direct;
     };
     let area = input.region.storage;
-    let reads = |l: &usize| {
-        let layer = &layers.layers[*l];
-        layer.input.storage == area || layer.residual().is_some_and(|r| r.storage == area)
-    };
-    let readers: Vec<usize> = (0..layers.layers.len()).filter(reads).collect();
-    let &[reader] = readers.as_slice() else {
+    let readers = || layers.layers.iter().filter(|l| reads(l, area));
+    let (Some(first), [_, _, channels]) = (readers().next(), input.region.hwc) else {
         return InputMode::Direct;
     };
-    let layer = &layers.layers[reader];
-    let LayerKind::Dot { window, .. } = &layer.kind else {
-        return InputMode::Direct;
-    };
-    let [_, _, channels] = input.region.hwc;
-    let whole = input.region == layer.input
-        && input.region.covers(layers.areas[area.0].hwc)
-        && !layers.areas[area.0].dense;
-    let [_, columns, _] = layer.output.hwc;
-    let kernel_w = window.kernel[1];
-    let folded_steps = (kernel_w * channels).div_ceil(shape.ic);
+    let (window, columns) = (first.window(), first.output.hwc[1]);
+    let columns_of = |w: Window| [w.kernel[1], w.stride[1], w.pad[1], w.dilation[1]];
+    let alike = readers().all(|l| {
+        l.is_dot()
+            && l.residual().is_none_or(|r| r.storage != area)
+            && columns_of(l.window()) == columns_of(window)
+            && l.output.hwc[1] == columns
+            && l.input_zero_point == first.input_zero_point
+            && l.input == whole_rows(&l.input, &input.region)
+    });
+    let [kernel_w, stride] = [window.kernel[1], window.stride[1]];
     let plain_steps = kernel_w * channels.div_ceil(shape.ic);
-    let useful = folded_steps < plain_steps
-        && whole
+    let foldable = alike
+        && input.region.covers(layers.areas[area.0].hwc)
+        && !layers.areas[area.0].dense
         && layers.outputs.iter().all(|o| o.region.storage != area)
         && window.dilation[1] == 1
-        && kernel_w * channels <= MAX_WINDOW
         && columns > 1;
-    if !useful {
-        return InputMode::Direct;
+    let folded = |fold: usize| {
+        let windows = kernel_w.div_ceil(fold);
+        let stored = columns + (windows - 1) * fold / stride;
+        let steps = windows * (fold * channels).div_ceil(shape.ic);
+        let words = stored * (fold * channels).div_ceil(shape.word);
+        (steps, words, fold, stored)
+    };
+    // the whole kernel row in one pixel, or pixels that begin a multiple of the stride apart
+    let parts = (stride..kernel_w).step_by(stride);
+    let best = std::iter::once(kernel_w)
+        .chain(parts)
+        .filter(|fold| fold * channels <= MAX_WINDOW)
+        .map(folded)
+        .min_by_key(|&(steps, words, ..)| (steps, words));
+    match best {
+        Some((steps, _, fold, columns)) if foldable && steps < plain_steps => InputMode::Folded {
+            area,
+            fold,
+            windows: kernel_w.div_ceil(fold),
+            stride,
+            pad: window.pad[1],
+            columns,
+            pad_value: first.input_zero_point,
+        },
+        _ => InputMode::Direct,
     }
-    InputMode::Folded {
-        layer: reader,
-        kernel_w,
-        stride: window.stride[1],
-        pad: window.pad[1],
-        columns,
-        pad_value: layer.input_zero_point,
-    }
+}
+
+fn reads(layer: &HwLayer, area: StorageId) -> bool {
+    layer.input.storage == area || layer.residual().is_some_and(|r| r.storage == area)
+}
+
+/// The rows of `region` in whole width.
+fn whole_rows(region: &Region, whole: &Region) -> Region {
+    let [rows, columns, channels] = [region.hwc[0], whole.hwc[1], whole.hwc[2]];
+    whole.part([region.start.rows, 0, 0], [1, 1], [rows, columns, channels])
 }
 
 impl InputMode {
@@ -83,30 +107,48 @@ impl InputMode {
         let [h, w, c] = layers.areas[area.0].hwc;
         match *self {
             InputMode::Folded {
-                columns, kernel_w, ..
-            } if area == layers.inputs[0].region.storage => [h, columns, c * kernel_w],
+                area: folded,
+                columns,
+                fold,
+                ..
+            } if area == folded => [h, columns, c * fold],
             _ => [h, w, c],
         }
     }
 
-    /// Shape in which layer `index` reads its input.
-    pub fn input_hwc(&self, layers: &Layers, index: usize) -> [usize; 3] {
-        let input = &layers.layers[index].input;
+    /// A region of an area as it is stored: of the folded input the same rows.
+    pub fn stored_region(&self, layers: &Layers, region: &Region) -> Region {
         match self {
-            InputMode::Folded { layer, .. } if *layer == index => {
-                self.stored_hwc(layers, input.storage)
+            InputMode::Folded { area, .. } if *area == region.storage => {
+                let whole = Region::whole(*area, self.stored_hwc(layers, *area));
+                whole_rows(region, &whole)
             }
-            _ => input.hwc,
+            _ => region.clone(),
         }
     }
 
-    /// Window of layer `index` over the stored tensor.
-    pub fn stored_window(&self, index: usize, window: Window) -> Window {
+    /// Shape in which a layer reads its input.
+    pub fn input_hwc(&self, layers: &Layers, layer: &HwLayer) -> [usize; 3] {
+        self.stored_region(layers, &layer.input).hwc
+    }
+
+    /// Window of a layer over the stored tensor.
+    pub fn stored_window(&self, layer: &HwLayer) -> Window {
+        let window = layer.window();
         match *self {
-            InputMode::Folded { layer, .. } if layer == index => Window {
-                kernel: [window.kernel[0], 1],
+            InputMode::Folded {
+                area,
+                fold,
+                windows,
+                stride,
+                ..
+            } if layer.input.storage == area => Window {
+                kernel: [window.kernel[0], windows],
                 stride: [window.stride[0], 1],
-                dilation: window.dilation,
+                dilation: [
+                    window.dilation[0],
+                    if windows > 1 { fold / stride } else { 1 },
+                ],
                 pad: [window.pad[0], 0],
             },
             _ => window,

@@ -1,7 +1,7 @@
 //! Hardware layers: what the lowering of the graph gives to all later passes.
 
 use crate::lstm::LstmLayer;
-use crate::region::Region;
+use crate::region::{Region, StorageId};
 use macforge_numeric::{AveragePoolRule, Clamp, PairSum, Requantizer, SoftmaxRule};
 use macforge_quant::{TensorId, Window};
 
@@ -119,6 +119,8 @@ pub struct HwLayer {
     pub completes: Vec<Stored>,
     /// How its weights are multiplied and stored.
     pub form: WeightForm,
+    /// A further strip of the layer of its source before it: the same weights and parameters.
+    pub again: bool,
 }
 
 /// What the values of a layer's weights ask for.
@@ -194,6 +196,10 @@ pub struct Layers {
     pub tables: Vec<[i8; 256]>,
     /// Memory areas by [`StorageId`](crate::StorageId).
     pub areas: Vec<Area>,
+    /// Activation memory is scarce: pitches are short, and shortcuts are computed late.
+    pub compact: bool,
+    /// Areas that hold a strip of a layer's result.
+    pub strips: Vec<StorageId>,
     /// Graph inputs, in the model's order.
     pub inputs: Vec<Port>,
     /// Graph outputs, in the model's order.
@@ -201,6 +207,14 @@ pub struct Layers {
 }
 
 impl Layers {
+    /// The layer whose weights and parameters a further strip shares.
+    pub fn first_of(&self, index: usize) -> Option<usize> {
+        let layer = &self.layers[index];
+        let same = |l: &HwLayer| l.source == layer.source && !l.again;
+        let before = &self.layers[..index];
+        before.iter().rposition(same).filter(|_| layer.again)
+    }
+
     /// The layers' regions: input, residual, output.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         (self.layers.iter()).flat_map(|l| [&l.input, &l.output].into_iter().chain(l.residual()))

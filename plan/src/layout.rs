@@ -10,6 +10,7 @@
 use crate::error::PlanError;
 use crate::input::InputMode;
 use crate::layers::{LayerKind, Layers};
+use crate::pitches;
 use crate::region::{Region, StorageId};
 use crate::shape::Shape;
 use macforge_quant::Window;
@@ -24,7 +25,28 @@ pub struct Storage {
     /// Channel words (of the shape's `word` channels each).
     pub words: usize,
     /// Bank words of one channel word: ceil(H * pitch / P).
+    pub span: usize,
+    /// Bank words from one channel word to the next, at least `span`.
     pub plane: usize,
+}
+
+impl Storage {
+    /// The densest storage of this pitch.
+    pub fn new(hwc: [usize; 3], pitch: usize, shape: &Shape) -> Self {
+        let span = (hwc[0] * pitch).div_ceil(shape.p);
+        Storage {
+            hwc,
+            pitch,
+            words: hwc[2].div_ceil(shape.word),
+            span,
+            plane: span,
+        }
+    }
+
+    /// Bank words from the first to the last one.
+    pub fn size(&self) -> usize {
+        (self.words - 1) * self.plane + self.span
+    }
 }
 
 /// A storage with its address.
@@ -58,7 +80,7 @@ impl Placement {
 
     /// Bank words in use.
     pub fn size(&self) -> usize {
-        self.storage.words * self.storage.plane
+        self.storage.size()
     }
 }
 
@@ -107,7 +129,7 @@ pub fn gcd(a: usize, b: usize) -> usize {
 /// Smallest `We >= columns` with `row = column * We (mod p)`, for the distances of two output rows
 /// and columns in the input; always below `columns + p`. `None` where the column distance shares a
 /// factor with `p`.
-fn enumerated(p: usize, [row, column]: [usize; 2], columns: usize) -> Option<usize> {
+pub fn enumerated(p: usize, [row, column]: [usize; 2], columns: usize) -> Option<usize> {
     if gcd(column, p) != 1 {
         return None;
     }
@@ -116,23 +138,11 @@ fn enumerated(p: usize, [row, column]: [usize; 2], columns: usize) -> Option<usi
 
 /// Runs the pass.
 pub fn arrange(layers: &Layers, mode: &InputMode, shape: &Shape) -> Result<Layout, PlanError> {
-    let areas = layers.areas.iter().enumerate();
-    let storages: Vec<Storage> = areas
-        .map(|(id, area)| {
-            let hwc = mode.stored_hwc(layers, StorageId(id));
-            let pitch = if area.dense {
-                hwc[1]
-            } else {
-                choose_pitch(layers, mode, shape, StorageId(id), hwc)
-            };
-            Storage {
-                hwc,
-                pitch,
-                words: hwc[2].div_ceil(shape.word),
-                plane: (hwc[0] * pitch).div_ceil(shape.p),
-            }
-        })
-        .collect();
+    let storages = if layers.compact {
+        pitches::short(layers, mode, shape)
+    } else {
+        pitches::fast(layers, mode, shape)
+    };
     let views = (0..layers.layers.len())
         .map(|index| view(layers, mode, shape, &storages, index))
         .collect::<Result<_, _>>()?;
@@ -148,10 +158,10 @@ fn view(
 ) -> Result<View, PlanError> {
     let layer = &layers.layers[index];
     let storage = &storages[layer.input.storage.0];
-    let [h, w, c] = mode.input_hwc(layers, index);
+    let [h, w, c] = mode.input_hwc(layers, layer);
     let [rows, columns, _] = layer.output.hwc;
     let before = layer.input.channel % shape.word;
-    let window = mode.stored_window(index, layer.window());
+    let window = mode.stored_window(layer);
     let distance = [layer.input.row, layer.input.column].map(|d| d.flat(storage.pitch));
     let mut view = View {
         window,
@@ -192,7 +202,7 @@ fn view(
 
 /// Pixels from one output row, and from one output column, to the next in the input. Where there
 /// is one column, its distance may be anything that keeps the lanes in different banks.
-fn steps(window: &Window, distance: [usize; 2], out: [usize; 2], p: usize) -> [usize; 2] {
+pub fn steps(window: &Window, distance: [usize; 2], out: [usize; 2], p: usize) -> [usize; 2] {
     let [row, column] = [0, 1].map(|i| window.stride[i] * distance[i]);
     match out {
         [1, 1] => [1, 1],
@@ -217,36 +227,4 @@ fn global_average(view: View, positions: usize, p: usize) -> View {
         reduce: true,
         ..view
     }
-}
-
-/// The pitch in `W..W+P` for which the readers of the area compute the fewest unused columns.
-fn choose_pitch(
-    layers: &Layers,
-    mode: &InputMode,
-    shape: &Shape,
-    area: StorageId,
-    hwc: [usize; 3],
-) -> usize {
-    let readers: Vec<usize> = (0..layers.layers.len())
-        .filter(|&l| layers.layers[l].input.storage == area && !layers.layers[l].is_unit())
-        .collect();
-    let wasted = |pitch: usize| -> usize {
-        let of_reader = |&index: &usize| {
-            let layer = &layers.layers[index];
-            let window = mode.stored_window(index, layer.window());
-            let distance = [layer.input.row, layer.input.column].map(|d| d.flat(pitch));
-            let [rows, columns, _] = layer.output.hwc;
-            let steps = steps(&window, distance, [rows, columns], shape.p);
-            match enumerated(shape.p, steps, columns) {
-                // better a reader that is refused later than none that can run
-                None => 1 << 20,
-                Some(we) if rows > 1 => rows * (we - columns),
-                Some(_) => 0,
-            }
-        };
-        readers.iter().map(of_reader).sum()
-    };
-    (hwc[1]..hwc[1] + shape.p)
-        .min_by_key(|&pitch| wasted(pitch))
-        .expect("P is at least 1")
 }

@@ -9,7 +9,11 @@ pub fn of_layers(graph: &QGraph, layers: &Layers) -> Vec<u64> {
     let mut macs = vec![0; all.len()];
     for (owner, layer) in all.iter().enumerate().filter(|(_, l)| !l.nodes.is_empty()) {
         let total: u64 = layer.nodes.iter().map(|&n| graph.macs(n)).sum();
-        let part = |l: &HwLayer| l.is_part_of(layer) && l.output.storage == layer.output.storage;
+        // strips have areas of their own; what else has one is a copy
+        let part = |l: &HwLayer| {
+            let strip = layer.again && l.is_dot() == layer.is_dot();
+            l.is_part_of(layer) && (strip || l.output.storage == layer.output.storage)
+        };
         let parts: Vec<usize> = (0..all.len()).filter(|&i| part(&all[i])).collect();
         let work: u64 = parts.iter().chain([&owner]).map(|&i| work(&all[i])).sum();
         macs[owner] = total;

@@ -19,6 +19,8 @@ pub struct StoredKernel<'a> {
     pub before: usize,
     /// Output channels.
     pub out_channels: usize,
+    /// Weights of a kernel row; the stored one may end with places beyond it.
+    pub row: usize,
     /// See [`crate::layers::WeightForm::passes`].
     pub passes: usize,
 }
@@ -41,16 +43,16 @@ impl StoredKernel<'_> {
     /// What pass `pass` multiplies at a place of the kernel, or 0 outside. Folding keeps the element
     /// order: `kx*C + c` is the folded channel.
     pub fn at(&self, pass: usize, oc: usize, [ky, kx]: [usize; 2], channel: usize) -> i8 {
-        let [kh, kw, channels] = self.dims;
+        let [kh, _, channels] = self.dims;
         if oc >= self.out_channels || channel < self.before || channel >= channels {
             return 0;
         }
-        let own = channels - self.before;
-        part(
-            self.values[((oc * kh + ky) * kw + kx) * own + channel - self.before],
-            pass,
-            self.passes,
-        )
+        let at = kx * (channels - self.before) + channel - self.before;
+        if at >= self.row {
+            return 0;
+        }
+        let weight = self.values[(oc * kh + ky) * self.row + at];
+        part(weight, pass, self.passes)
     }
 }
 
@@ -62,22 +64,17 @@ pub fn kernel<'a>(
     index: usize,
 ) -> Option<StoredKernel<'a>> {
     let layer = &layers.layers[index];
-    let LayerKind::Dot {
-        window,
-        weights,
-        bias,
-        ..
-    } = &layer.kind
-    else {
+    let LayerKind::Dot { weights, bias, .. } = &layer.kind else {
         return None;
     };
-    let [kh, kw] = mode.stored_window(index, *window).kernel;
+    let [kh, kw] = mode.stored_window(layer).kernel;
     let [before, channels] = layout.views[index].channels;
     Some(StoredKernel {
         values: weights,
         dims: [kh, kw, channels],
         before,
         out_channels: bias.len(),
+        row: weights.len() / (bias.len() * kh),
         passes: layer.form.passes,
     })
 }

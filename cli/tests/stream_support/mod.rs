@@ -25,6 +25,21 @@ pub fn stream_model() -> Vec<u8> {
     net.finish(y)
 }
 
+/// A network whose first result does not fit a small device: 7x7 convolution to 64x64x64, pooling, and a
+/// residual block with a convolution on its shortcut.
+pub fn strip_model() -> Vec<u8> {
+    let (mut net, x) = Net::new(77, [128, 128, 4]);
+    let x = net.conv(x, 64, k(7, 7).stride(2, 2));
+    let x = net.max_pool(x, pool(3, 2).same(), Fused::None);
+    let skip = net.conv(x, 32, k(1, 1).stride(2, 2));
+    let y = net.conv(x, 32, k(3, 3).stride(2, 2));
+    let y = net.conv(y, 32, k(3, 3));
+    let x = net.add(y, skip, Fused::Relu);
+    let x = net.global_average(x);
+    let y = net.fully_connected(x, 4, Weighted::default());
+    net.finish(y)
+}
+
 /// A ResNet-34 for images of 224 x 224 x 4: 7x7 convolution and pooling, 3, 4, 6 and 3 residual blocks
 /// of 64, 128, 256 and 512 channels, global average, `classes` outputs. The weights of its convolutions
 /// are bell-shaped, 8 bits wide.

@@ -7,6 +7,7 @@ mod boundary;
 mod extremum;
 mod fuse;
 mod movement;
+mod order;
 mod reshape;
 mod select;
 mod states;
@@ -17,7 +18,7 @@ use crate::error::PlanError;
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
-use crate::{constant_channels, convolution, staircases};
+use crate::{constant_channels, convolution, staircases, strips};
 use macforge_numeric::Extremum;
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
 use std::borrow::Cow;
@@ -33,18 +34,28 @@ const MAX_PIECES: usize = 64;
 
 /// Runs the pass for activation words of `grain` channels: parts that begin elsewhere within a word
 /// cannot be written in place.
-fn lower(graph: &QGraph, grain: usize) -> Result<Layers, PlanError> {
+fn lower(graph: &QGraph, grain: usize, saving: Saving) -> Result<Layers, PlanError> {
     let mut pass = Pass::new(graph, grain)?;
-    for index in 0..graph.nodes.len() {
+    let nodes: Vec<usize> = if saving.compact {
+        order::late_shortcuts(graph)
+    } else {
+        (0..graph.nodes.len()).collect()
+    };
+    for index in nodes {
         pass.node(index)?;
     }
     let mut layers = pass.finish()?;
+    layers.compact = saving.compact;
     for layer in &mut layers.layers {
         constant_channels::replace(layer, layer.input_zero_point);
         layer.form = WeightForm::new(&layer.kind);
     }
     buffers::separate(&mut layers);
     compact(&mut layers);
+    if saving.strip_rows > 0 {
+        layers = strips::apply(&layers, saving.strip_rows)
+            .ok_or_else(|| PlanError::NoFit(format!("{} has no layers in strips", graph.name)))?;
+    }
     if layers.layers.len() > MAX_LAYERS {
         return Err(unsupported(
             &graph.name,
@@ -55,11 +66,23 @@ fn lower(graph: &QGraph, grain: usize) -> Result<Layers, PlanError> {
     Ok(layers)
 }
 
+/// How a plan saves activation memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Saving {
+    /// Pitches are short, and shortcuts are computed late.
+    pub compact: bool,
+    /// Rows per strip of the layers that run in strips (see [`strips`]); 0 = none do.
+    pub strip_rows: usize,
+}
+
+/// Layers, or why there are none.
+type Variant = Result<Rc<Layers>, PlanError>;
+
 /// A graph and its layers by word size; most graphs have the same ones for all.
 pub struct Lowered<'a> {
     graph: Cow<'a, QGraph>,
     depends: bool,
-    by_word: RefCell<BTreeMap<usize, Result<Rc<Layers>, PlanError>>>,
+    variants: RefCell<BTreeMap<(usize, Saving), Variant>>,
 }
 
 impl<'a> Lowered<'a> {
@@ -71,7 +94,7 @@ impl<'a> Lowered<'a> {
         Ok(Lowered {
             graph: staircases::as_lane_rules(graph)?,
             depends: depends_on_grain(graph),
-            by_word: RefCell::default(),
+            variants: RefCell::default(),
         })
     }
 
@@ -81,12 +104,12 @@ impl<'a> Lowered<'a> {
     }
 
     /// The layers for activation words of `word` channels.
-    pub fn layers(&self, word: usize) -> Result<Rc<Layers>, PlanError> {
+    pub fn layers(&self, word: usize, saving: Saving) -> Variant {
         let grain = if self.depends { word } else { 1 };
-        let mut by_word = self.by_word.borrow_mut();
-        let entry = by_word.entry(grain);
+        let mut variants = self.variants.borrow_mut();
+        let entry = variants.entry((grain, saving));
         entry
-            .or_insert_with(|| lower(&self.graph, grain).map(Rc::new))
+            .or_insert_with(|| lower(&self.graph, grain, saving).map(Rc::new))
             .clone()
     }
 }
@@ -342,6 +365,7 @@ impl<'a> Pass<'a> {
             residual: None,
             completes: Vec::new(),
             form: WeightForm::default(),
+            again: false,
         });
     }
 

@@ -26,6 +26,8 @@ impl Pass<'_> {
             reset_layers,
             tables: self.tables,
             areas: self.areas,
+            compact: false,
+            strips: Vec::new(),
         })
     }
 
@@ -116,6 +118,7 @@ impl Pass<'_> {
                 region: output,
             }],
             form: WeightForm::default(),
+            again: false,
         }
     }
 
