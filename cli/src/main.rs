@@ -6,6 +6,7 @@ mod cosim;
 mod host;
 mod keep;
 mod measure;
+mod precisions;
 mod project;
 mod say;
 mod table;

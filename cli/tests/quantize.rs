@@ -134,6 +134,44 @@ fn a_float_model_becomes_an_mfq_file_that_every_command_takes() {
 }
 
 #[test]
+fn compile_quantizes_a_float_model_by_a_policy_as_quantize_does() {
+    let dir = folder();
+    let dir = dir.path();
+    let policy = "[[layer]]\nmatch = \"fc\"\nweights = { bits = 4 }\n";
+    fs::write(dir.join("four.toml"), policy).unwrap();
+    succeed(
+        dir,
+        &format!("quantize tiny.onnx {DATA} --policy four.toml -o tiny.mfq"),
+    );
+    let shape = "--board pynq-z2 --shape 3x4x4";
+    succeed(
+        dir,
+        &format!("compile tiny.onnx {DATA} --policy four.toml {shape} -o one"),
+    );
+    succeed(dir, &format!("compile tiny.mfq {shape} -o two"));
+    let manifest = |design: &str| -> serde_json::Value {
+        let text = fs::read(dir.join(design).join("manifest.json")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
+    let [one, two] = ["one", "two"].map(manifest);
+    assert_eq!(one["files"], two["files"]);
+    assert_eq!(one["model_sha256"], two["model_sha256"]);
+    assert_eq!(one["policy_sha256"].as_str().unwrap().len(), 64);
+
+    let found = refuse(
+        dir,
+        &format!("compile tiny.mfq {DATA} --policy four.toml {shape} -o three"),
+    );
+    assert!(found.contains("quantized already"), "{found}");
+    let found = refuse(
+        dir,
+        &format!("compile tiny.onnx --policy four.toml {shape} -o three"),
+    );
+    assert!(found.contains("--calib"), "{found}");
+    assert!(!dir.join("three").exists());
+}
+
+#[test]
 fn the_qdq_form_can_be_written_too() {
     let dir = folder();
     succeed(dir.path(), &format!("quantize tiny.onnx {DATA} -o q.onnx"));

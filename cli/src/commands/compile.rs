@@ -2,7 +2,8 @@
 
 use crate::Outcome;
 use crate::host;
-use crate::project::{self, Io, ModelFile, ReadPorts, Target};
+use crate::precisions::{self, Precision};
+use crate::project::{self, Io, ReadPorts, Target};
 use crate::sayln;
 use clap::Args as ClapArgs;
 use macforge_codegen::{Bundle, Design, generate};
@@ -17,7 +18,7 @@ use std::time::Instant;
 /// Options of `compile`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Model file (.tflite, .onnx) or name of a built-in model (fire-risk)
+    /// Model file (.tflite, .onnx, .mfq) or name of a built-in model (fire-risk)
     pub model: String,
     /// Board; `macforge boards` lists them
     #[arg(long)]
@@ -40,6 +41,8 @@ pub struct Args {
     /// Rounding rules [default: the model format's own]
     #[arg(long)]
     pub semantics: Option<Semantics>,
+    #[command(flatten)]
+    pub precisions: precisions::Args,
     /// Output folder
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
@@ -69,10 +72,10 @@ impl From<Weights> for WeightPlace {
 /// Compiles a model into a design folder.
 pub fn run(args: &Args) -> Result<Outcome> {
     let started = Instant::now();
-    let file = ModelFile::open(&args.model)?;
+    let precision = args.precisions.open(&args.model, args.semantics)?;
     let board = board(&args.board).into_diagnostic()?;
     let clock_mhz = args.clock.unwrap_or(board.default_clock_mhz);
-    let divided = file.divided(args.semantics, args.io)?;
+    let divided = precision.file.divided(args.semantics, args.io)?;
     let target = Target {
         board,
         clock_mhz,
@@ -81,7 +84,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         ports: args.hp_ports,
     };
     let plan = project::plan(&divided.lanes, &target)?;
-    let bundle = bundle(&file, board, clock_mhz, args.io, &divided.graph, &plan)?;
+    let bundle = bundle(&precision, board, clock_mhz, args.io, &divided.graph, &plan)?;
     bundle.write(&args.output).into_diagnostic()?;
     let channels: usize = plan.proofs.iter().map(|p| p.channels.len()).sum();
     sayln!(
@@ -121,7 +124,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
 }
 
 fn bundle(
-    file: &ModelFile,
+    precision: &Precision,
     board: &Board,
     clock_mhz: f64,
     io: Io,
@@ -131,8 +134,8 @@ fn bundle(
     let design = Design {
         graph,
         plan,
-        model_file: (&file.name, &file.bytes),
-        policy: None,
+        model_file: (&precision.file.name, &precision.file.bytes),
+        policy: precision.policy.as_deref(),
         board,
         io: io.name(),
         clock_mhz,

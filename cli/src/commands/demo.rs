@@ -4,6 +4,7 @@ use crate::Outcome;
 use crate::builtin::FIRE_RISK;
 use crate::commands::{compile, report, simulate};
 use crate::cosim::samples;
+use crate::precisions;
 use crate::project::{Io, Project};
 use crate::sayln;
 use clap::Args as ClapArgs;
@@ -35,6 +36,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         hp_ports: None,
         io: Io::Int8,
         semantics: None,
+        precisions: precisions::Args::default(),
         output: args.output.clone(),
     })?;
     let project = Project::open(&args.output)?;

@@ -28,6 +28,17 @@ pub struct Preprocessing {
     pub std: Vec<f32>,
 }
 
+impl Default for Preprocessing {
+    /// The samples as they are.
+    fn default() -> Self {
+        Preprocessing {
+            divide: 1.0,
+            mean: Vec::new(),
+            std: Vec::new(),
+        }
+    }
+}
+
 /// Names under which labels are found beside the samples.
 const LABELS: [&str; 3] = ["labels", "label", "y"];
 

@@ -1,5 +1,6 @@
 //! `macforge quantize`
 
+pub mod ahead;
 mod data;
 mod print;
 mod progress;
@@ -8,14 +9,15 @@ use crate::Outcome;
 use crate::keep;
 use crate::project::ModelFile;
 use crate::{say, sayln};
+use ahead::Policy;
 use clap::Args as ClapArgs;
-use data::Preprocessing;
+pub use data::Preprocessing;
 use macforge_model::onnx::OnnxGraph;
 use macforge_model::{Imported, Mfq};
 use macforge_numeric::Semantics;
 use macforge_ptq::policy::PolicyFile;
 use macforge_ptq::{Dataset, Options, PtqError, Quantization};
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{IntoDiagnostic, Result, miette};
 use progress::Progress;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +69,8 @@ enum Target {
 pub fn run(args: &Args) -> Result<Outcome> {
     let target = target(&args.output)?;
     let graph = float_graph(&args.model)?;
-    let policy = policy(args.policy.as_deref())?;
+    let policy = args.policy.as_deref().map(Policy::open).transpose()?;
+    let policy = policy.map_or_else(PolicyFile::default, |p| p.file);
     let calibration = data::load(&graph, &args.calib, None, &args.preprocessing)?;
     let evaluation = match &args.eval {
         Some(path) => Some(data::load(
@@ -127,12 +130,6 @@ fn quantize(
         Ok((done, suggestion))
     };
     let (done, suggestion) = work(progress).into_diagnostic()?;
-    if done.graph.is_none() && target(&args.output)? == Target::Mfq {
-        return Err(miette!(
-            "policy: weights_only: activations stay float, which the integer path of an .mfq file \
-             cannot express; write an .onnx file, or remove weights_only"
-        ));
-    }
     Ok((done, suggestion))
 }
 
@@ -156,31 +153,32 @@ fn float_graph(model: &str) -> Result<OnnxGraph> {
             Ok(graph)
         }
         _ => Err(miette!(
-            "`{model}` is quantized already; `macforge quantize` takes float .onnx models, \
+            "`{model}` is quantized already; policies and calibration are for float .onnx models, \
              `macforge compile` takes this one as it is"
         )),
     }
 }
 
-fn policy(path: Option<&Path>) -> Result<PolicyFile> {
-    let Some(path) = path else {
-        return Ok(PolicyFile::default());
-    };
-    let text = std::fs::read_to_string(path)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot read the policy {}", path.display()))?;
-    PolicyFile::parse(&path.display().to_string(), &text).into_diagnostic()
-}
-
 fn write(path: &Path, target: Target, done: &Quantization, semantics: Semantics) -> Result<()> {
     let bytes = match target {
-        Target::Onnx => done.onnx.to_bytes(),
-        Target::Mfq => Mfq {
-            graph: done.onnx.clone(),
-            semantics: semantics.to_string(),
-            report: serde_json::to_value(&done.report).into_diagnostic()?,
-        }
-        .to_bytes(),
+        Target::Onnx => done.onnx.to_bytes().into_diagnostic(),
+        Target::Mfq => mfq(done, semantics),
     };
-    keep::bytes(path, &bytes.into_diagnostic()?)
+    keep::bytes(path, &bytes?)
+}
+
+/// The quantized model as an .mfq file.
+fn mfq(done: &Quantization, semantics: Semantics) -> Result<Vec<u8>> {
+    if done.graph.is_none() {
+        return Err(miette!(
+            "policy: weights_only: activations stay float, which the integer path of an .mfq file \
+             cannot express; write an .onnx file, or remove weights_only"
+        ));
+    }
+    let file = Mfq {
+        graph: done.onnx.clone(),
+        semantics: semantics.to_string(),
+        report: serde_json::to_value(&done.report).into_diagnostic()?,
+    };
+    file.to_bytes().into_diagnostic()
 }
