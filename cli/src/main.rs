@@ -1,6 +1,5 @@
 //! The `macforge` command.
 
-mod builtin;
 mod commands;
 mod cosim;
 mod host;

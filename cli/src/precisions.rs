@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, ClapArgs)]
 #[group(id = "precisions")]
 pub struct Args {
-    /// Policy file for a float model [default with --calib: 8 bits, weights per channel, minmax]
+    /// Policy file for a float model [default with --calib or a built-in one: 8 bits, weights per channel, minmax]
     #[arg(long, value_name = "P.toml")]
     pub policy: Option<PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,8 @@ pub struct Precision {
 impl Args {
     /// The network that is asked for.
     pub fn open(&self, model: &str, semantics: Option<Semantics>) -> Result<Precision> {
-        if self.policy.is_none() && self.samples.calib.is_none() {
+        let float = macforge_builtin::find(model).is_some_and(|b| b.is_float());
+        if self.policy.is_none() && self.samples.calib.is_none() && !float {
             return Ok(Precision {
                 file: ModelFile::open(model)?,
                 policy: None,

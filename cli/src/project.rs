@@ -1,6 +1,5 @@
 //! From what the user names to graph and plan; the same way for compile, simulate and report.
 
-use crate::builtin;
 use macforge_codegen::Manifest;
 use macforge_constraints::{Board, Ddr};
 use macforge_hdl::blocks;
@@ -29,15 +28,16 @@ pub struct ModelFile {
 impl ModelFile {
     /// Reads a file, or takes a built-in model by name.
     pub fn open(model: &str) -> Result<Self> {
-        if let Some(builtin) = builtin::find(model) {
+        if let Some(builtin) = macforge_builtin::find(model) {
+            let (name, bytes) = builtin.file();
             return Ok(ModelFile {
-                name: builtin.file.into(),
-                bytes: builtin.model.to_vec(),
+                name,
+                bytes: bytes.into_owned(),
             });
         }
         let path = Path::new(model);
         let bytes = fs::read(path).into_diagnostic().wrap_err_with(|| {
-            let names: Vec<&str> = builtin::ALL.iter().map(|b| b.name).collect();
+            let names: Vec<&str> = macforge_builtin::ALL.iter().map(|b| b.name).collect();
             format!(
                 "cannot read the model `{model}` (built-in models: {})",
                 names.join(", ")

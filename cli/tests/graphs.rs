@@ -2,9 +2,6 @@
 //! simulation; every stored tensor equals the reference model's.
 
 #[allow(dead_code)]
-#[path = "../src/builtin.rs"]
-mod builtin;
-#[allow(dead_code)]
 #[path = "../src/cosim/mod.rs"]
 mod cosim;
 #[allow(dead_code)]

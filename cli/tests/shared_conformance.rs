@@ -2,9 +2,6 @@
 //! not applicable (and why) and what fails. TFLite's operators need nothing but this repository.
 
 #[allow(dead_code)]
-#[path = "../src/builtin.rs"]
-mod builtin;
-#[allow(dead_code)]
 #[path = "../../reference/tests/conformance/mod.rs"]
 mod conformance;
 mod conformance_support;

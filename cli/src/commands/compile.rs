@@ -18,7 +18,7 @@ use std::time::Instant;
 /// Options of `compile`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Model file (.tflite, .onnx, .mfq) or name of a built-in model (fire-risk)
+    /// Model file (.tflite, .onnx, .mfq) or name of a built-in model (fire-risk, firenet-small, firenet)
     pub model: String,
     /// Board; `macforge boards` lists them
     #[arg(long)]

@@ -1,13 +1,13 @@
 //! `macforge demo`
 
 use crate::Outcome;
-use crate::builtin::FIRE_RISK;
 use crate::commands::{compile, report, simulate};
 use crate::cosim::samples;
 use crate::precisions;
 use crate::project::{Io, Project};
 use crate::sayln;
 use clap::Args as ClapArgs;
+use macforge_builtin::fire_risk;
 use macforge_reference::Value;
 use miette::Result;
 use std::io::Cursor;
@@ -28,7 +28,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     sayln!("Forest-fire risk from 32x32 RGB + infrared images, trained by this project\n");
     compile::run(&compile::Args {
-        model: FIRE_RISK.name.into(),
+        model: fire_risk::NAME.into(),
         board: args.board.clone(),
         clock: None,
         shape: None,
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         output: args.output.clone(),
     })?;
     let project = Project::open(&args.output)?;
-    let inputs = samples::from_reader(&project.graph, Cursor::new(FIRE_RISK.samples), None)?;
+    let inputs = samples::from_reader(&project.graph, Cursor::new(fire_risk::SAMPLES), None)?;
     sayln!(
         "\nCo-simulation of {} labelled scenes in Verilator",
         inputs.len()
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
 /// Prints how often each class was the highest output.
 fn classes(outputs: &[Vec<Value>]) {
-    let names: Vec<&str> = FIRE_RISK.labels.lines().collect();
+    let names: Vec<&str> = fire_risk::LABELS.lines().collect();
     let mut counts = vec![0usize; names.len()];
     for output in outputs.iter().flatten() {
         if let Some(values) = output.as_i8() {

@@ -2,7 +2,8 @@
 
 use crate::Outcome;
 use crate::keep;
-use crate::project::{self, Io, ModelFile, Target};
+use crate::precisions;
+use crate::project::{self, Io, Target};
 use crate::table::Table;
 use crate::{say, sayln};
 use clap::Args as ClapArgs;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 /// Options of `explore`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Model file (.tflite, .onnx) or name of a built-in model
+    /// Model file (.tflite, .onnx, .mfq) or name of a built-in model
     pub model: String,
     /// Board
     #[arg(long)]
@@ -54,7 +55,8 @@ impl From<&Candidate> for Entry {
 
 /// Prints the shapes that fit the board, best first. All figures are estimates.
 pub fn run(args: &Args) -> Result<Outcome> {
-    let graph = ModelFile::open(&args.model)?.divided(None, Io::Int8)?.lanes;
+    let file = precisions::Args::default().open(&args.model, None)?.file;
+    let graph = file.divided(None, Io::Int8)?.lanes;
     let board = macforge_constraints::board(&args.board).into_diagnostic()?;
     let candidates = macforge_plan::candidates(
         &graph,

@@ -1,14 +1,14 @@
 //! Quantization as the first step of `compile`: a float model, its samples, one or more policies.
 
 use super::progress::Progress;
-use super::{Preprocessing, data, float_graph, mfq};
+use super::{Preprocessing, calibration, data, float_graph, mfq};
 use crate::project::ModelFile;
 use clap::Args as ClapArgs;
 use macforge_model::onnx::OnnxGraph;
 use macforge_numeric::Semantics;
 use macforge_ptq::policy::PolicyFile;
 use macforge_ptq::{Dataset, Options, PtqError, Quantization};
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{IntoDiagnostic, Result, WrapErr};
 use std::path::{Path, PathBuf};
 
 /// Samples for a float model.
@@ -62,14 +62,9 @@ impl FloatModel {
     /// The model is quantized already, or there are no samples.
     pub fn open(model: &str, samples: &Samples, semantics: Option<Semantics>) -> Result<Self> {
         let graph = float_graph(model)?;
-        let calib = samples.calib.as_ref().ok_or_else(|| {
-            miette!(
-                "the policy is for a float model, whose ranges come from samples: give calibration \
-                 samples with --calib DATA.npz, or compile a quantized model without a policy"
-            )
-        })?;
         let load = |path: &PathBuf| data::load(&graph, path, None, &samples.preprocessing);
-        let calibration = load(calib)?;
+        let file = samples.calib.as_deref();
+        let calibration = calibration(model, &graph, file, &samples.preprocessing)?;
         let evaluation = match &samples.eval {
             Some(path) => Some(load(path)?),
             None => calibration.labels.is_some().then(|| calibration.clone()),

@@ -24,11 +24,12 @@ use std::path::{Path, PathBuf};
 /// Options of `quantize`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Float model (.onnx)
+    /// Float model (.onnx) or name of a built-in one (firenet, firenet-small)
     pub model: String,
-    /// Calibration samples: the first array that holds no labels, batch first
+    /// Calibration samples, batch first: the first array that holds no labels, or one array per input,
+    /// by its name [default: a built-in model's own]
     #[arg(long, value_name = "DATA.npz")]
-    pub calib: PathBuf,
+    pub calib: Option<PathBuf>,
     /// Policy file; without it 8 bits, weights per channel, ranges by minmax
     #[arg(long, value_name = "P.toml")]
     pub policy: Option<PathBuf>,
@@ -71,7 +72,12 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let graph = float_graph(&args.model)?;
     let policy = args.policy.as_deref().map(Policy::open).transpose()?;
     let policy = policy.map_or_else(PolicyFile::default, |p| p.file);
-    let calibration = data::load(&graph, &args.calib, None, &args.preprocessing)?;
+    let calibration = calibration(
+        &args.model,
+        &graph,
+        args.calib.as_deref(),
+        &args.preprocessing,
+    )?;
     let evaluation = match &args.eval {
         Some(path) => Some(data::load(
             &graph,
@@ -131,6 +137,25 @@ fn quantize(
     };
     let (done, suggestion) = work(progress).into_diagnostic()?;
     Ok((done, suggestion))
+}
+
+/// The samples of a file, or a built-in model's own.
+fn calibration(
+    model: &str,
+    graph: &OnnxGraph,
+    file: Option<&Path>,
+    preprocessing: &Preprocessing,
+) -> Result<Dataset> {
+    if let Some(path) = file {
+        return data::load(graph, path, None, preprocessing);
+    }
+    let builtin = macforge_builtin::find(model);
+    builtin.and_then(|b| b.calibration()).ok_or_else(|| {
+        miette!(
+            "the ranges of the float model `{model}` come from samples: give calibration samples with \
+             --calib DATA.npz"
+        )
+    })
 }
 
 fn target(path: &Path) -> Result<Target> {
