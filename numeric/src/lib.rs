@@ -28,11 +28,13 @@
 //! | [`half_table`] | 16-bit functions as tables, proved on every input |
 //! | [`fp16`] | IEEE binary16 by its bits: arithmetic, conversions, functions |
 //! | [`fp16_lstm`] | an LSTM with int8 weights, FP16 gates and cell state |
+//! | [`attention`] | attention with int8 operands, FP16 scores and exponentials |
 //! | [`lstm`] | TFLite's LSTM with int8 activations and an int16 cell state |
 //! | [`mean`] | TFLite's MEAN as a requantizer of the sum |
 //! | [`unary`] | TFLite's LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, PRELU |
 //! | [`table`] | any unary int8 function as 256 entries |
 
+pub mod attention;
 pub mod binary;
 pub mod dynamic;
 pub mod error;
@@ -63,6 +65,7 @@ pub mod thresholds;
 pub mod transcendental;
 pub mod unary;
 
+pub use attention::AttentionRule;
 pub use binary::{BinaryFunction, BinaryRule, FloatOperation, WeightedSum};
 pub use error::NumericError;
 pub use extremum::Extremum;

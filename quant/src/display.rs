@@ -8,7 +8,7 @@ use macforge_numeric::{
 };
 
 use crate::graph::{
-    DType, HostOp, Lstm, LstmArithmetic, QGraph, QNode, QOp, QTensor, TensorId, Window,
+    Attention, DType, HostOp, Lstm, LstmArithmetic, QGraph, QNode, QOp, QTensor, TensorId, Window,
 };
 
 impl fmt::Display for QGraph {
@@ -135,15 +135,30 @@ fn lstm_rule(rule: &LstmRule) -> String {
     )
 }
 
+/// Heads and factors of an attention.
+fn attention(op: &Attention) -> String {
+    let output = &op.rule.output;
+    format!(
+        "{} heads, scores * {}, values * {} {:+}",
+        op.heads,
+        fp16_factor(&op.rule.score),
+        fp16_factor(&output.factor),
+        output.zero_point
+    )
+}
+
+fn fp16_factor(f: &Fp16Factor) -> String {
+    format!("{} << {}", f.multiplier, f.exponent)
+}
+
 /// Factors of an LSTM with FP16 state.
 fn fp16_lstm_rule(rule: &Fp16LstmRule) -> String {
-    let text = |f: &Fp16Factor| format!("{} << {}", f.multiplier, f.exponent);
     let all = rule.input.iter().chain(&rule.recurrent).flatten();
-    let hash = fnv1a(all.flat_map(|f| text(f).into_bytes()));
-    let first = rule.input[0].first().map(text).unwrap_or_default();
+    let hash = fnv1a(all.flat_map(|f| fp16_factor(f).into_bytes()));
+    let first = rule.input[0].first().map(fp16_factor).unwrap_or_default();
     format!(
         "fp16, factors fnv {hash:016x}, first {first}; output {} {:+}",
-        text(&rule.output.factor),
+        fp16_factor(&rule.output.factor),
         rule.output.zero_point
     )
 }
@@ -198,6 +213,7 @@ fn rule(node: &QNode) -> Option<String> {
             LstmArithmetic::Integer(rule) => lstm_rule(rule),
             LstmArithmetic::Fp16(rule) => fp16_lstm_rule(rule),
         }),
+        QOp::Attention(a) => Some(attention(a)),
         QOp::Host(op) => host(op),
         QOp::Reshape | QOp::Quantize | QOp::Dequantize => None,
     }

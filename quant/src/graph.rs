@@ -4,8 +4,8 @@
 //! rules of `macforge-numeric`; everything before it deals with file formats and real numbers.
 
 use macforge_numeric::{
-    AffineParams, AveragePoolRule, BinaryRule, Clamp, Fp16LstmRule, LstmRule, Requantizer,
-    Semantics, SoftmaxRule, Step,
+    AffineParams, AttentionRule, AveragePoolRule, BinaryRule, Clamp, Fp16LstmRule, LstmRule,
+    Requantizer, Semantics, SoftmaxRule, Step,
 };
 
 /// Index of a tensor in [`QGraph::tensors`].
@@ -187,6 +187,16 @@ impl Lstm {
     }
 }
 
+/// Attention of queries `[Tq, C]` on keys and values `[Tk, C]`, in that order of inputs; the output is
+/// `[Tq, C]`. Head `h` has channels `h * C / heads..(h + 1) * C / heads` of all four.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attention {
+    /// Heads, which do not mix; a divisor of the channels.
+    pub heads: usize,
+    /// Scores, weights and context.
+    pub rule: AttentionRule,
+}
+
 /// A matrix product of two computed operands: `[.., M, K] x [.., K, N]` to `[.., M, N]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatMul {
@@ -286,6 +296,8 @@ pub enum QOp {
     Softmax(SoftmaxRule),
     /// A recurrent layer over the first dimension.
     Lstm(Box<Lstm>),
+    /// Multi-head attention of three inputs: queries, keys, values.
+    Attention(Attention),
     /// float32 to int8 with the output tensor's parameters; only at the graph input.
     Quantize,
     /// int8 to float32 with the input tensor's parameters; only at a graph output.
@@ -324,6 +336,7 @@ impl QOp {
             QOp::Softmax(_) => "SOFTMAX",
             QOp::Lstm(l) if matches!(l.rule, LstmArithmetic::Fp16(_)) => "LSTM",
             QOp::Lstm(_) => "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            QOp::Attention(_) => "ATTENTION",
             QOp::Quantize => "QUANTIZE",
             QOp::Dequantize => "DEQUANTIZE",
             QOp::Host(op) => op.kind(),
@@ -355,7 +368,7 @@ pub struct QNode {
     pub name: String,
     /// Where it comes from, for messages: `CONV_2D #3 (model/conv2d_2/Conv2D)`.
     pub source: String,
-    /// Input tensors: two for Binary and MatMul, any number for Concat, one otherwise.
+    /// Input tensors: two for Binary and MatMul, three for Attention, any number for Concat, one otherwise.
     pub inputs: Vec<TensorId>,
     /// Output tensor.
     pub output: TensorId,
@@ -431,6 +444,10 @@ impl QGraph {
             QOp::MatMul(_) => {
                 let inner = self.tensor(node.inputs[0]).shape.last().copied();
                 (self.tensor(node.output).elements() * inner.unwrap_or(1)) as u64
+            }
+            QOp::Attention(_) => {
+                let [_, keys, _] = self.tensor(node.inputs[1]).hwc();
+                2 * (self.tensor(node.output).elements() * keys) as u64
             }
             _ => 0,
         }

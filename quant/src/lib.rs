@@ -22,8 +22,8 @@ use macforge_numeric::Semantics;
 
 pub use error::QuantError;
 pub use graph::{
-    Conv2d, DType, FullyConnected, HostOp, Lstm, LstmArithmetic, LstmGate, MatMul, QGraph, QNode,
-    QOp, QState, QTensor, TensorId, Window,
+    Attention, Conv2d, DType, FullyConnected, HostOp, Lstm, LstmArithmetic, LstmGate, MatMul,
+    QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
 };
 
 pub use parts::Parts;

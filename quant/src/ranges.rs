@@ -50,7 +50,7 @@ impl QGraph {
             QOp::AveragePool(_, rule) => clamped(rule.clamp, input),
             QOp::Reshape | QOp::Transpose(_) | QOp::Slice { .. } | QOp::Resize { .. } => input,
             QOp::Pad { value, .. } => input.union(Interval::point((*value).into())),
-            QOp::Concat(_) | QOp::MatMul(_) => Clamp::INT8.interval(),
+            QOp::Concat(_) | QOp::MatMul(_) | QOp::Attention(_) => Clamp::INT8.interval(),
             QOp::Table(table) => (input.lo..=input.hi)
                 .map(|q| Interval::point(table[usize::from(q as u8)].into()))
                 .reduce(Interval::union)

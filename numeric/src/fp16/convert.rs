@@ -48,6 +48,11 @@ impl Fp16Factor {
         })
     }
 
+    /// Whether both fields are in range.
+    pub fn is_valid(&self) -> bool {
+        self.multiplier >> (Self::BITS - 1) == 1 && (-64..=63).contains(&self.exponent)
+    }
+
     /// The factor's value.
     pub fn to_f64(self) -> f64 {
         f64::from(self.multiplier) * 2f64.powi(self.exponent)
@@ -80,13 +85,18 @@ impl Fp16Quantizer {
     /// # Errors
     /// The scale is not positive and normal or far out of range; the zero point is no int8.
     pub fn new(scale: f32, zero_point: i32) -> Result<Self> {
+        Self::of_factor(Fp16Factor::from_real(1.0 / f64::from(scale))?, zero_point)
+    }
+
+    /// The quantizer with a reciprocal scale.
+    ///
+    /// # Errors
+    /// The zero point is no int8.
+    pub fn of_factor(factor: Fp16Factor, zero_point: i32) -> Result<Self> {
         if i8::try_from(zero_point).is_err() {
             return Err(NumericError::BadZeroPoint { found: zero_point });
         }
-        Ok(Self {
-            factor: Fp16Factor::from_real(1.0 / f64::from(scale))?,
-            zero_point,
-        })
+        Ok(Self { factor, zero_point })
     }
 
     /// The integer before clamping; its magnitude stays below 1024.
@@ -109,6 +119,15 @@ impl Fp16Quantizer {
     /// The int8.
     pub fn quantize(self, x: Fp16) -> i8 {
         Clamp::INT8.apply(self.unclamped(x)) as i8
+    }
+}
+
+impl Fp16 {
+    /// A number from zero to one in units of `2^-places` (at most 16), rounded to nearest, ties to even.
+    pub fn in_units(self, places: u32) -> u32 {
+        debug_assert!(self.0 <= Fp16::ONE.0, "{self:?} is not from zero to one");
+        let (significand, exponent) = self.parts();
+        round_to_integer(significand.into(), exponent + places as i32) as u32
     }
 }
 

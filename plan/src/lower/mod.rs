@@ -243,7 +243,7 @@ impl<'a> Pass<'a> {
             QOp::Transpose(perm) => self.transpose(index, perm)?,
             QOp::Reshape => self.reshape(index),
             QOp::Lstm(op) => self.lstm(index, op)?,
-            QOp::MatMul(_) | QOp::Host(_) => {
+            QOp::MatMul(_) | QOp::Attention(_) | QOp::Host(_) => {
                 return Err(unsupported(
                     &node.source,
                     format!("{} has no hardware", node.op.kind()),

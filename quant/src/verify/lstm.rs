@@ -62,10 +62,7 @@ fn fp16_rule(check: &Check, rule: &Fp16LstmRule, units: usize) -> Result<(), Qua
         return check.fail("gate factors that do not fit the units");
     }
     let mut factors = gates().flatten().chain([&rule.output.factor]);
-    let fits = |f: &Fp16Factor| {
-        f.multiplier >> (Fp16Factor::BITS - 1) == 1 && (-64..=63).contains(&f.exponent)
-    };
-    if !factors.all(fits) {
+    if !factors.all(Fp16Factor::is_valid) {
         return check.fail("a factor that is no FP16 factor");
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The invariants of a [`QGraph`], checked after every pass.
 
+mod attention;
 mod host;
 mod lstm;
 mod movement;
@@ -61,6 +62,7 @@ impl QGraph {
             }
             let wanted = match node.op {
                 QOp::Binary(_) | QOp::MatMul(_) => 2,
+                QOp::Attention(_) => 3,
                 QOp::Concat(_) => node.inputs.len().max(1),
                 _ => 1,
             };

@@ -3,8 +3,8 @@
 use macforge_numeric::{AffineParams, Clamp, Requantizer, SoftmaxRule};
 
 use super::host;
+use super::{attention, lstm, movement};
 use super::{invalid, place};
-use super::{lstm, movement};
 use crate::QuantError;
 use crate::graph::{Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QTensor, Window};
 
@@ -58,6 +58,10 @@ pub(super) fn verify(graph: &QGraph, node: &QNode) -> Result<(), QuantError> {
         QOp::Table(_) | QOp::Quantize | QOp::Dequantize => check.same_shape(check.input),
         QOp::Softmax(_) => check.softmax(),
         QOp::Lstm(op) => lstm::verify(&check, op),
+        QOp::Attention(op) => {
+            let operand = |i: usize| graph.tensor(node.inputs[i]);
+            attention::verify(&check, [operand(1), operand(2)], op)
+        }
         QOp::Host(op) => host::verify(&check, op),
     }
 }

@@ -1,5 +1,6 @@
 //! The operators, one file each.
 
+mod attention;
 mod average_pool;
 mod binary;
 mod conv2d;
@@ -62,6 +63,7 @@ pub(crate) fn eval(cx: &Context) -> Result<Output, ReferenceError> {
         QOp::Table(table) => table::eval(cx, table),
         QOp::Softmax(rule) => softmax::eval(cx, rule),
         QOp::Lstm(op) => lstm::eval(cx, op),
+        QOp::Attention(op) => attention::eval(cx, op),
         QOp::Quantize => quantize::eval(cx),
         QOp::Dequantize => dequantize::eval(cx),
         QOp::Host(op) => host::eval(cx, op),
