@@ -163,6 +163,14 @@ fn a_depth_multiplier_makes_several_outputs_of_a_channel() {
         let y = net.depthwise(x, 1, k(3, 3));
         assert_exact(case, &["3x8x4", "1x12x12"], &net.finish(y));
     }
+    // layers of some groups each, the last one with fewer; then a sum and a table over all of them
+    let (mut net, x) = Net::new(44, [12, 9, 37]);
+    let x = net.depthwise(x, 2, k(3, 3).stride(2, 1));
+    let z = net.conv(x, 74, k(1, 1));
+    let x = net.depthwise(z, 1, k(1, 1));
+    let x = net.add(x, z, Fused::Relu);
+    let y = net.depthwise(x, 3, k(2, 2));
+    assert_exact("37 to 74 to 222", &["3x8x4", "1x12x12"], &net.finish(y));
 }
 
 #[test]

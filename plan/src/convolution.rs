@@ -18,7 +18,7 @@ pub fn kind(conv: &Conv2d, source: &str) -> Result<LayerKind, PlanError> {
     check_output(conv.requant.len(), source)?;
     let weights = centred(&conv.weights, &conv.weight_zero_points, source)?;
     let (window, bias, requant) = (conv.window, conv.bias.clone(), conv.requant.clone());
-    if conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels {
+    if conv.is_depthwise() {
         return Ok(LayerKind::Depthwise {
             window,
             weights,

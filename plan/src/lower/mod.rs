@@ -6,6 +6,7 @@ mod average;
 mod boundary;
 mod extremum;
 mod fuse;
+mod grouped_conv;
 mod movement;
 mod order;
 mod reshape;
@@ -119,6 +120,7 @@ fn depends_on_grain(graph: &QGraph) -> bool {
     graph.nodes.iter().any(|node| match &node.op {
         QOp::Concat(axis) => axis + 1 == graph.tensor(node.output).shape.len(),
         QOp::Slice { start, .. } => start.last().is_some_and(|&s| s > 0),
+        QOp::Conv2d(c) => c.groups > 1 && !c.is_depthwise(),
         QOp::Reshape => graph.tensor(node.inputs[0]).hwc()[2] != graph.tensor(node.output).hwc()[2],
         _ => false,
     })
@@ -199,6 +201,7 @@ impl<'a> Pass<'a> {
     fn node(&mut self, index: usize) -> Result<(), PlanError> {
         let node = &self.graph.nodes[index];
         match &node.op {
+            QOp::Conv2d(c) if self.grouped_conv(index, c)? => {}
             QOp::Conv2d(c) => {
                 let kind = convolution::kind(c, &node.source)?;
                 let input = match kind {
