@@ -30,6 +30,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         wb: shape.word,
         nseg: shape.segments(),
         chain: shape.chain(),
+        fabric: shape.fabric,
         tree_levels: shape.tree_levels(),
         rw: plan.widths.bank,
         aw: plan.widths.address,

@@ -131,7 +131,7 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         bias_bits: (bias - fraction) as u32,
         fraction_bits: fraction as u32,
         max: plan.features.max,
-        depthwise: plan.features.depthwise,
+        lut_products: plan.features.depthwise || plan.shape.fabric > 0,
         add: plan.features.add,
         softmax: softmax_rule(plan),
         lstm: lstm_cells(plan),

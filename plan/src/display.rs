@@ -11,6 +11,9 @@ impl fmt::Display for HwPlan {
             "plan {} shape {} lanes {} x {}",
             self.name, self.shape, self.shape.drained, self.shape.lanes
         )?;
+        if self.shape.fabric > 0 {
+            writeln!(f, "chains in LUTs {}", self.shape.fabric)?;
+        }
         writeln!(
             f,
             "memory activations 2 x {} banks x {} words of {} bytes, weights {} words, parameters \

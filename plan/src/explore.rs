@@ -70,10 +70,9 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Choice, Pla
     let layers = lowered.layers(single.word, Saving::default())?;
     check_shape(&layers, &single)?;
     place(&layers, &single)?;
-    let variants = explorer.variants([asked.p, asked.oc, asked.ic]);
     let best = |streamed: bool| {
-        let judged = variants.iter();
-        judged
+        let variants = explorer.variants([asked.p, asked.oc, asked.ic], streamed);
+        (variants.iter())
             .filter_map(|&(_, shape)| explorer.judge(shape, streamed))
             .min_by_key(|c| (!c.estimate.fits(&options.budget), c.cycles, c.estimate.lut))
     };
@@ -112,6 +111,7 @@ fn simplest(p: usize, oc: usize, ic: usize) -> Shape {
         drained: 1,
         lanes: 1,
         word: ic,
+        fabric: 0,
     }
 }
 
@@ -211,7 +211,7 @@ impl<'a> Explorer<'a> {
         let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
         let mut found: Vec<Candidate> = Vec::new();
         let mut best = u64::MAX;
-        for shape in self.arrays() {
+        for shape in self.arrays(streamed) {
             // no shape is faster than its peak; slower than twice the best is of no interest
             let [p, oc, ic] = shape;
             if macs / (p * oc * ic) as u64 > best.saturating_mul(2) {
@@ -226,14 +226,25 @@ impl<'a> Explorer<'a> {
         found
     }
 
-    /// Arrays `[P, OC, IC]` that the DSPs suffice for, largest first.
-    fn arrays(&self) -> Vec<[usize; 3]> {
+    /// The shape with as many chains in LUTs as the DSPs do not suffice for: large networks, whose weights
+    /// come from memory, are worth them.
+    fn with_fabric(&self, shape: Shape) -> Shape {
+        let dsps = resources::dsps(&shape, self.features);
+        shape.without_dsps(dsps.saturating_sub(self.options.budget.dsp as usize))
+    }
+
+    /// Arrays `[P, OC, IC]` that DSPs and LUTs suffice for, largest first.
+    fn arrays(&self, streamed: bool) -> Vec<[usize; 3]> {
         let mut arrays = Vec::new();
         for p in PIXELS {
             for oc in OUT_CHANNELS {
                 for ic in IN_CHANNELS {
-                    let shape = simplest(p, oc, ic);
+                    let mut shape = simplest(p, oc, ic);
+                    if streamed {
+                        shape = self.with_fabric(shape);
+                    }
                     if resources::dsps(&shape, self.features) as u64 <= self.options.budget.dsp
+                        && resources::fabric(&shape)[0] as u64 <= self.options.budget.lut
                         && check_shape(&self.layers, &shape).is_ok()
                     {
                         arrays.push([p, oc, ic]);
@@ -248,7 +259,7 @@ impl<'a> Explorer<'a> {
     /// The fastest variant of an array that fits, if it takes less than `limit` cycles.
     fn best_variant(&self, array: [usize; 3], limit: u64, streamed: bool) -> Option<Candidate> {
         let mut best: Option<Candidate> = None;
-        for (bound, shape) in self.variants(array) {
+        for (bound, shape) in self.variants(array, streamed) {
             if bound > best.map_or(limit, |c| c.cycles) {
                 break;
             }
@@ -265,7 +276,7 @@ impl<'a> Explorer<'a> {
     }
 
     /// Lanes and words for an array, with a bound that no layout undercuts, lowest first.
-    fn variants(&self, [p, oc, ic]: [usize; 3]) -> Vec<(u64, Shape)> {
+    fn variants(&self, [p, oc, ic]: [usize; 3], streamed: bool) -> Vec<(u64, Shape)> {
         let mut variants = Vec::new();
         let drains = (1..=p).filter(|d| p % d == 0);
         for (drained, lanes) in drains.flat_map(|d| LANES.map(|lanes| (d, lanes))) {
@@ -279,6 +290,12 @@ impl<'a> Explorer<'a> {
                     drained,
                     lanes,
                     word,
+                    fabric: 0,
+                };
+                let shape = if streamed {
+                    self.with_fabric(shape)
+                } else {
+                    shape
                 };
                 // channels beyond the widest layer's would be idle
                 let useful = multiple == 1 || word < self.widest + least;

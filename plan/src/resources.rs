@@ -233,6 +233,9 @@ mod cost {
     pub const FP16_LSTM_LUT: usize = 2300;
     pub const FP16_LSTM_FF: usize = 2310;
     pub const FP16_LSTM_PARAM_BITS: usize = 56;
+    /// Two products in LUTs.
+    pub const LUT_MAC_LUT: usize = 145;
+    pub const LUT_MAC_FF: usize = 142;
     pub const LANE_AGU_LUT: usize = 90;
     /// A read port, besides its registers of a word's part.
     pub const READ_PORT_LUT: usize = 700;
@@ -253,6 +256,12 @@ pub fn dsps(shape: &Shape, features: Features) -> usize {
         + features
             .lstm
             .map_or(0, |l| l.datapath()[0] + 4 * l.parallel)
+}
+
+/// LUTs and flip-flops of the dot array's chains in LUTs.
+pub fn fabric(shape: &Shape) -> [usize; 2] {
+    let cells = shape.fabric * shape.chain();
+    [cells * cost::LUT_MAC_LUT, cells * cost::LUT_MAC_FF]
 }
 
 /// Accumulator bits.
@@ -335,8 +344,10 @@ pub fn estimate(
     };
     let pick = |on: bool, value: usize| if on { value } else { 0 };
     let entries = features.add_exceptions;
+    let [fabric_lut, fabric_ff] = fabric(shape);
     let lut = cost::BASE_LUT
         + dot_lut
+        + fabric_lut
         + all_lanes * cost::LANE_LUT
         + crossbar
         + rotator
@@ -360,6 +371,7 @@ pub fn estimate(
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
         + dot_ff
+        + fabric_ff
         + stream_ff
         + all_lanes * cost::LANE_FF
         + 2 * lane_bits

@@ -21,6 +21,8 @@ pub struct Shape {
     pub lanes: usize,
     /// Channels of an activation word, which the channel array takes per pixel and cycle.
     pub word: usize,
+    /// Chains of the dot array that are built of LUTs, because there are not enough DSPs.
+    pub fabric: usize,
 }
 
 /// Longest chain of packed DSPs whose low lane cannot overflow (see `numeric::packing`).
@@ -69,7 +71,21 @@ impl Shape {
 
     /// DSPs of the dot array: two INT8 products each.
     pub fn array_dsps(&self) -> usize {
-        self.p * self.oc * self.ic / 2
+        self.p * self.oc * self.ic / 2 - self.fabric * self.chain()
+    }
+
+    /// The shape with as many chains in LUTs as take the place of `dsps` DSPs; only whole chains do.
+    pub fn without_dsps(&self, dsps: usize) -> Shape {
+        let chains = if self.ic.is_multiple_of(self.chain()) {
+            dsps.div_ceil(self.chain())
+        } else {
+            0
+        };
+        let all = self.p * self.oc / 2 * self.ic.div_ceil(self.chain());
+        Shape {
+            fabric: chains.min(all),
+            ..*self
+        }
     }
 
     /// Why these numbers cannot form an engine, if so.
@@ -81,6 +97,7 @@ impl Shape {
             drained,
             lanes,
             word,
+            fabric: _,
         } = *self;
         let reason = if p == 0 || oc == 0 || ic == 0 || lanes == 0 || word == 0 || drained == 0 {
             "every number must be at least 1".to_string()
@@ -130,6 +147,7 @@ impl FromStr for Shape {
             drained: 1,
             lanes: 1,
             word: *ic,
+            fabric: 0,
         })
     }
 }

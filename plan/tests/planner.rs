@@ -154,6 +154,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
             drained: 1,
             lanes: 1,
             word: ic,
+            fabric: 0,
         })
 }
 

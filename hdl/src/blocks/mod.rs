@@ -44,8 +44,8 @@ pub struct Selection {
     pub fraction_bits: u32,
     /// Maximum over a window.
     pub max: bool,
-    /// Depthwise convolution.
-    pub depthwise: bool,
+    /// Products in LUTs: depthwise convolution, or chains that there are no DSPs for.
+    pub lut_products: bool,
     /// Residual addition.
     pub add: bool,
     /// Softmax.
@@ -90,7 +90,7 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
     if selection.max {
         modules.push(cells::pool_max());
     }
-    if selection.depthwise {
+    if selection.lut_products {
         modules.push(channel_mul::build());
     }
     if selection.add {

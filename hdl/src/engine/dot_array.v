@@ -1,5 +1,6 @@
 // Purpose   dot_array: output-stationary array of P pixels x OC output channels x IC input
-//           channels; one column of DSP chains per pixel and pair of output channels.
+//           channels; one column of DSP chains per pixel and pair of output channels; the first FABRIC
+//           chains are built of LUTs.
 // Latency   LATENCY cycles from `act` to the accumulators; initiation interval 1; never stalls.
 module dot_array #(
     parameter P      = 3,
@@ -7,6 +8,7 @@ module dot_array #(
     parameter IC     = 8,
     parameter CHAIN  = 4,
     parameter LEVELS = 1,
+    parameter FABRIC = 0,
     parameter ACCW   = 25
 ) (
     input  wire                  clk,
@@ -23,6 +25,7 @@ module dot_array #(
     output wire                  acc_layer_last
 );
     localparam MAC_LATENCY = 4;
+    localparam NCHAIN      = (IC + CHAIN - 1) / CHAIN;
     localparam BEFORE_ACC  = MAC_LATENCY + (CHAIN - 1) + 1 + LEVELS;
 
     wire [P*IC*8-1:0]  act_skewed;
@@ -66,7 +69,11 @@ module dot_array #(
     generate
         for (p = 0; p < P; p = p + 1) begin : gen_pixel
             for (o = 0; o < OC; o = o + 2) begin : gen_pair
-                mac_column #(.IC(IC), .CHAIN(CHAIN), .LEVELS(LEVELS), .ACCW(ACCW)) u_column (
+                localparam BEFORE = (p * OC + o) / 2 * NCHAIN;
+                localparam OWN    = FABRIC <= BEFORE ? 0 : FABRIC - BEFORE;
+                mac_column #(
+                    .IC(IC), .CHAIN(CHAIN), .LEVELS(LEVELS), .FABRIC(OWN), .ACCW(ACCW)
+                ) u_column (
                     .clk(clk),
                     .w1(weight_skewed[(o+1)*IC*8 +: IC*8]),
                     .w0(weight_skewed[o*IC*8 +: IC*8]),

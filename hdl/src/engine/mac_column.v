@@ -1,5 +1,6 @@
 // Purpose   mac_column: dot product of one pixel with a pair of output channels over IC input
-//           channels, two INT8 products per DSP, DSPs chained in groups of at most CHAIN.
+//           channels, two INT8 products per DSP, DSPs chained in groups of at most CHAIN; the first
+//           FABRIC chains are built of LUTs.
 // Equation  acc0 = sum_t sum_ic w0*a, acc1 = sum_t sum_ic w1*a over the steps up to and with the last
 // Latency   MAC 4 + (CHAIN-1) + split 1 + tree LEVELS + accumulator 1; initiation interval 1.
 // The operands of input channel ic arrive `skew(ic)` cycles late (the dot_array delays them), so
@@ -8,6 +9,7 @@ module mac_column #(
     parameter IC     = 8,
     parameter CHAIN  = 4,
     parameter LEVELS = 1,
+    parameter FABRIC = 0,
     parameter ACCW   = 25
 ) (
     input  wire                   clk,
@@ -28,23 +30,44 @@ module mac_column #(
     generate
         for (c = 0; c < NCHAIN; c = c + 1) begin : gen_chain
             localparam LEN = (IC - c * CHAIN < CHAIN) ? IC - c * CHAIN : CHAIN;
-            wire [48*(LEN+1)-1:0] cascade;
-            assign cascade[47:0] = 48'd0;
-            for (j = 0; j < LEN; j = j + 1) begin : gen_mac
-                packed_mac u_mac (
-                    .clk(clk),
-                    .w1(w1[(c*CHAIN+j)*8 +: 8]),
-                    .w0(w0[(c*CHAIN+j)*8 +: 8]),
-                    .a(act[(c*CHAIN+j)*8 +: 8]),
-                    .pcin(cascade[48*j +: 48]),
-                    .p_q(cascade[48*(j+1) +: 48])
-                );
-            end
             wire signed [16:0] lo_c;
             wire signed [17:0] hi_c;
             reg  signed [16:0] lo_q;
             reg  signed [17:0] hi_q;
-            lane_split u_split (.p(cascade[48*LEN +: 48]), .lo(lo_c), .hi(hi_c));
+            if (c < FABRIC) begin : gen_fabric
+                wire [17*(LEN+1)-1:0] lo_chain;
+                wire [18*(LEN+1)-1:0] hi_chain;
+                assign lo_chain[16:0] = 17'd0;
+                assign hi_chain[17:0] = 18'd0;
+                for (j = 0; j < LEN; j = j + 1) begin : gen_mac
+                    lut_mac u_mac (
+                        .clk(clk),
+                        .w1(w1[(c*CHAIN+j)*8 +: 8]),
+                        .w0(w0[(c*CHAIN+j)*8 +: 8]),
+                        .a(act[(c*CHAIN+j)*8 +: 8]),
+                        .lo_in(lo_chain[17*j +: 17]),
+                        .hi_in(hi_chain[18*j +: 18]),
+                        .lo_q(lo_chain[17*(j+1) +: 17]),
+                        .hi_q(hi_chain[18*(j+1) +: 18])
+                    );
+                end
+                assign lo_c = lo_chain[17*LEN +: 17];
+                assign hi_c = hi_chain[18*LEN +: 18];
+            end else begin : gen_packed
+                wire [48*(LEN+1)-1:0] cascade;
+                assign cascade[47:0] = 48'd0;
+                for (j = 0; j < LEN; j = j + 1) begin : gen_mac
+                    packed_mac u_mac (
+                        .clk(clk),
+                        .w1(w1[(c*CHAIN+j)*8 +: 8]),
+                        .w0(w0[(c*CHAIN+j)*8 +: 8]),
+                        .a(act[(c*CHAIN+j)*8 +: 8]),
+                        .pcin(cascade[48*j +: 48]),
+                        .p_q(cascade[48*(j+1) +: 48])
+                    );
+                end
+                lane_split u_split (.p(cascade[48*LEN +: 48]), .lo(lo_c), .hi(hi_c));
+            end
             always @(posedge clk) begin
                 lo_q <= lo_c;
                 hi_q <= hi_c;

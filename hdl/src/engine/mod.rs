@@ -12,7 +12,7 @@
 //! | `input_unpack`, `input_direct`, `input_folded` | stream to activation buffer |
 //! | `activation_buffer`, `act_ram` | banked activation memory |
 //! | `feeder`, `lane_agu`, `word_select` | addresses, rotator, padding |
-//! | `dot_array`, `mac_column`, `sum_tree` | packed MACs and accumulators |
+//! | `dot_array`, `mac_column`, `lut_mac`, `sum_tree` | packed MACs and accumulators |
 //! | `channel_array` | pooling, depthwise convolution |
 //! | `drain`, `drain_unit`, `drain_walker` | requantizer lanes, table, residual add, write back |
 //! | `pair_exceptions` | pairs on which the residual add is off by one |
@@ -144,6 +144,8 @@ pub struct Engine {
     pub nseg: usize,
     /// Longest DSP chain.
     pub chain: usize,
+    /// DSP chains that are built of LUTs.
+    pub fabric: usize,
     /// Levels of the adder tree.
     pub tree_levels: usize,
     /// Bank index width.
@@ -232,6 +234,9 @@ impl Engine {
             .filter(|(name, _)| self.uses(name))
             .map(|(name, text)| module(name, text))
             .collect();
+        if self.fabric > 0 {
+            modules.push(module("lut_mac", include_str!("lut_mac.v")));
+        }
         if self.add_exceptions > 0 {
             let text = include_str!("pair_exceptions.v");
             modules.push(module("pair_exceptions", text));
