@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use stream_support::{resnet34, stream_model, strip_model};
-use support::{Run, compile, read_json, simulate, tree};
+use support::{Run, compile, macforge, read_json, simulate, tree};
 
 const SHAPE: &str = "3x8x4";
 
@@ -200,7 +200,40 @@ fn layers_run_in_strips_and_chains_in_luts_where_the_device_is_too_small() {
     let options: [&dyn AsRef<std::ffi::OsStr>; 5] =
         [&"--layers", &"--samples", &"3", &"--json", &json];
     simulate(&out, &options).passed();
-    assert_eq!(read_json(&json)["mismatches"], 0);
+    let simulated = read_json(&json);
+    assert_eq!(simulated["mismatches"], 0);
+    check_roofline(&out, &simulated);
+}
+
+/// The report's floors follow from the layers, and its cycles are the simulated ones.
+fn check_roofline(out: &Path, simulated: &serde_json::Value) {
+    let json = out.join("../report.json");
+    macforge([
+        "report".as_ref(),
+        out.as_os_str(),
+        "--json".as_ref(),
+        json.as_os_str(),
+    ])
+    .passed();
+    let report = read_json(&json);
+    let roofline = &report["roofline"];
+    assert_eq!(roofline["macs_per_cycle_peak"], 3 * 8 * 8);
+    assert_eq!(roofline["cycles"], simulated["cycles_per_inference"]);
+    let roofs = roofline["layers"].as_array().expect("layers");
+    let mut floors = [0, 0];
+    for (roof, layer) in roofs
+        .iter()
+        .zip(report["layers"].as_array().expect("layers"))
+    {
+        let number = |of: &serde_json::Value, key: &str| of[key].as_u64().unwrap_or(0);
+        let compute = number(layer, "macs").div_ceil(3 * 8 * 8);
+        let memory = number(&layer["stream"], "memory_floor");
+        assert_eq!(number(roof, "compute_floor"), compute);
+        assert_eq!(number(roof, "memory_floor"), memory);
+        assert_eq!(roof["bound"] == "memory", memory > compute);
+        floors = [floors[0] + compute, floors[1] + memory];
+    }
+    assert_eq!(roofline["floor"], floors[0].max(floors[1]));
 }
 
 /// Compiles a ResNet-34, simulates it with every layer, and gives its cycles.

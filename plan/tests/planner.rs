@@ -213,6 +213,7 @@ const SHAPE: Shape = Shape {
     drained: 1,
     lanes: 1,
     word: 8,
+    fabric: 0,
 };
 
 #[test]
@@ -272,6 +273,7 @@ fn a_shape_that_cannot_work_says_why() {
                 drained: 1,
                 lanes: 1,
                 word: 4,
+                fabric: 0,
             },
             "odd",
         ),
@@ -283,6 +285,7 @@ fn a_shape_that_cannot_work_says_why() {
                 drained: 1,
                 lanes: 1,
                 word: 4,
+                fabric: 0,
             },
             "at least 1",
         ),
@@ -294,6 +297,7 @@ fn a_shape_that_cannot_work_says_why() {
                 drained: 1,
                 lanes: 1,
                 word: 4,
+                fabric: 0,
             },
             "larger",
         ),

@@ -1,5 +1,6 @@
 //! What a report shows, from the files of a design folder.
 
+use super::roofline::Roofline;
 use super::{RESOURCES, SIMULATION};
 use crate::cosim::result::Simulation;
 use crate::measure::Measured;
@@ -44,6 +45,7 @@ pub struct Report {
     pub measured: Option<Measured>,
     pub simulation: Option<Simulation>,
     pub layers: Vec<LayerEntry>,
+    pub roofline: Roofline,
     pub memory_map: Vec<Place>,
 }
 
@@ -65,6 +67,8 @@ pub fn gather(dir: &Path) -> Result<Report> {
             pitch: p.storage.pitch,
         })
         .collect();
+    let simulation: Option<Simulation> = optional(&dir.join(SIMULATION))?;
+    let peak = plan.shape.macs_per_cycle();
     Ok(Report {
         model: manifest.model,
         board: manifest.board,
@@ -80,7 +84,8 @@ pub fn gather(dir: &Path) -> Result<Report> {
         semantics: manifest.semantics,
         estimate: manifest.estimate,
         measured: optional(&dir.join(RESOURCES))?,
-        simulation: optional(&dir.join(SIMULATION))?,
+        roofline: Roofline::new(&manifest.layers, peak, simulation.as_ref()),
+        simulation,
         layers: manifest.layers,
         memory_map,
     })

@@ -2,6 +2,7 @@
 
 mod gather;
 mod html;
+mod roofline;
 mod sections;
 
 use crate::measure::measure;

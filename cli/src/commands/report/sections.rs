@@ -34,6 +34,11 @@ pub fn sections(report: &Report) -> Vec<Section> {
         section("Resources", resources(report), measured),
         section("Layers", layers(report), summary(report)),
         section(
+            "Roofline (cycles)",
+            report.roofline.table(),
+            report.roofline.summary(),
+        ),
+        section(
             "Proofs (every channel, every reachable accumulator)",
             proofs(report),
             String::new(),
