@@ -79,11 +79,10 @@ pub enum Datapath {
     Fp16(Fp16Quantizer),
 }
 
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 3] = [
     ("lstm_loader", include_str!("lstm_loader.v")),
     ("lstm_vector", include_str!("lstm_vector.v")),
     ("lstm_gates", include_str!("lstm_gates.v")),
-    ("lstm_writer", include_str!("lstm_writer.v")),
 ];
 const INTEGER_PARTS: [(&str, &str); 2] = [
     ("lstm_scale", include_str!("lstm_scale.v")),
@@ -157,6 +156,7 @@ impl LstmUnit {
             parts.iter().map(|(n, t)| module(n, t)).collect()
         };
         let mut modules = parts(&PARTS);
+        modules.push(writer());
         modules.push(rom("lstm_weight_rom", "lstm_weights.mem", "block")?);
         modules.push(rom("lstm_param_rom", "lstm_params.mem", "block")?);
         let datapath = match self.datapath {
@@ -261,6 +261,11 @@ impl Datapath {
 
 /// Cycles that an FP16 cell state waits, so that from a unit's last gate to it an odd number goes by.
 const CELL_WAIT: usize = (FP16_ACTIVATION_LATENCY + mul::LATENCY + add::LATENCY + 1) % 2;
+
+/// Packs values into words of the activation buffer.
+pub fn writer() -> VerilogModule {
+    module("lstm_writer", include_str!("lstm_writer.v"))
+}
 
 /// The table of [`fp16_activation`].
 ///

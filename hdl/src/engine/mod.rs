@@ -17,12 +17,15 @@
 //! | `drain`, `drain_unit`, `drain_walker` | requantizer lanes, table, residual add, write back |
 //! | `pair_exceptions` | pairs on which the residual add is off by one |
 //! | [`lstm`] | LSTM unit |
+//! | [`attention`] | attention unit |
 //! | `softmax_port` | softmax unit on the buffers |
 //! | `weight_stream`, `axi_reader`, `weight_unpack`, `crc32_step`, `weight_ring` | weights from memory |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
+pub mod attention;
 pub mod lstm;
 
+pub use attention::AttentionUnit;
 pub use lstm::LstmUnit;
 
 use crate::VerilogModule;
@@ -210,6 +213,8 @@ pub struct Engine {
     pub has_softmax: bool,
     /// LSTM unit.
     pub lstm: Option<LstmUnit>,
+    /// Attention unit.
+    pub attention: Option<AttentionUnit>,
     /// Latency of `requant_lane`.
     pub lane_latency: usize,
     /// Latency of the residual add.
@@ -253,6 +258,12 @@ impl Engine {
         }
         if let Some(lstm) = &self.lstm {
             modules.extend(lstm.render()?);
+        }
+        if let Some(attention) = &self.attention {
+            if self.lstm.is_none() {
+                modules.push(lstm::writer());
+            }
+            modules.extend(attention.render(self.wb)?);
         }
         modules.push(if self.float_input {
             module("quantize_stream", include_str!("quantize_stream.v"))
@@ -314,6 +325,7 @@ impl Engine {
         context.insert("table_index_width", &index_bits(self.tables));
         context.insert("softmax_lane_width", &index_bits(self.wb));
         context.insert("has_lstm", &self.lstm.is_some());
+        context.insert("has_attention", &self.attention.is_some());
         let depth = self.stream.as_ref().map_or(2, |s| s.depth);
         context.insert("ring_index_width", &index_bits(depth));
         context.insert("ring_count_width", &index_bits(depth + 1));

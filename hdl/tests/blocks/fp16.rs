@@ -2,10 +2,10 @@
 
 use crate::common::{Random, assert_clean, bits, block, shipped, value};
 use macforge_hdl::VerilogModule;
-use macforge_hdl::blocks::fp16::{add, compare, dequantize, exp, mul, quantize, reciprocal};
+use macforge_hdl::blocks::fp16::{add, compare, dequantize, exp, mul, quantize, reciprocal, units};
 use macforge_hdl::engine::{self, lstm::FP16_ACTIVATION_LATENCY};
 use macforge_hdl::typed::Module;
-use macforge_numeric::{Clamp, Fp16, Fp16Factor, Fp16Quantizer, Fp16Tables};
+use macforge_numeric::{AttentionRule, Clamp, Fp16, Fp16Factor, Fp16Quantizer, Fp16Tables};
 use macforge_sim::{Block, BlockSource, VectorInput};
 use std::path::Path;
 
@@ -284,6 +284,25 @@ fn exponential_and_reciprocal_equal_their_rules_on_all_inputs() {
         assert_eq!(compare_unary(&mut block(&built), latency, rule), 0);
         assert!(compare_unary(&mut faulty(&module, old, new), latency, rule) > 0);
     }
+}
+
+/// Numbers from zero to one whose integer differs from the rule.
+fn compare_units(unit: &mut Block) -> usize {
+    let all: Vec<u64> = (0..=u64::from(Fp16::ONE.to_bits())).collect();
+    let found = run(unit, units::LATENCY, &[("x", &all)], &["y_q"]);
+    let rule = |&x: &u64| Fp16::from_bits(x as u16).in_units(AttentionRule::WEIGHT_BITS);
+    let pairs = all.iter().map(rule).zip(&found[0]);
+    pairs.filter(|&(w, &f)| u64::from(w) != f).count()
+}
+
+#[test]
+fn integers_of_numbers_up_to_one_equal_their_rule_on_all_inputs() {
+    let built = [units::module().build()];
+    assert_clean(&built);
+    assert_eq!(compare_units(&mut block(&built)), 0);
+    let half_up = ("shifted_q[0] & (lost_q | shifted_q[1])", "shifted_q[0]");
+    let mut unit = faulty(&units::module(), half_up.0, half_up.1);
+    assert!(compare_units(&mut unit) > 0);
 }
 
 /// Pairs whose order differs from the rule.

@@ -1,6 +1,7 @@
 //! Every block and cell: lint, and co-simulation of the printed text against `macforge-numeric`.
 
 mod add_and_boundary;
+mod attention_unit;
 mod channel_mul;
 mod common;
 mod fp16;

@@ -9,9 +9,10 @@
 //! | [`exp`] | exponential | [`exp::LATENCY`] |
 //! | [`reciprocal`] | reciprocal | [`reciprocal::LATENCY`] |
 //! | [`compare`] | order, maximum, minimum | [`compare::LATENCY`] |
+//! | [`units`] | integer of a number from zero to one | [`units::LATENCY`] |
 //!
-//! The last three are for softmax; no design has them yet. All but `quantize` and `compare` end in the
-//! same rounding pipeline. All accept new operands every cycle.
+//! No design has reciprocal and order yet. All but `quantize`, `compare` and `units` end in the same
+//! rounding pipeline. All accept new operands every cycle.
 
 pub mod add;
 pub mod compare;
@@ -21,6 +22,7 @@ pub mod mul;
 pub mod quantize;
 pub mod reciprocal;
 mod round;
+pub mod units;
 
 use crate::VerilogModule;
 use crate::typed::{Expr, Module, Type, concat, constant, mux, unsigned};
@@ -32,6 +34,18 @@ pub fn build() -> Vec<VerilogModule> {
         add::module(),
         mul::module(),
         dequantize::module(),
+        quantize::module(),
+    ]
+    .map(|m| m.build())
+    .into()
+}
+
+/// The blocks of attention.
+pub fn attention() -> Vec<VerilogModule> {
+    [
+        dequantize::module(),
+        exp::module(),
+        units::module(),
         quantize::module(),
     ]
     .map(|m| m.build())

@@ -1,0 +1,243 @@
+//! The attention unit against `AttentionRule`, row by row.
+
+use crate::common::{Random, assert_clean, shipped};
+use macforge_hdl::VerilogModule;
+use macforge_hdl::blocks::fp16;
+use macforge_hdl::engine::attention::FIXED_CYCLES;
+use macforge_hdl::engine::{self, AttentionUnit, lstm};
+use macforge_numeric::{AttentionRule, Clamp};
+use macforge_sim::{Block, BlockSource};
+
+/// Buffer geometry.
+const P: usize = 3;
+const IN_BASE: usize = 5;
+
+/// A unit with the bytes of its activation word.
+struct Layer {
+    unit: AttentionUnit,
+    wb: usize,
+}
+
+/// Queries, keys or values: tokens of all channels.
+type Tokens = Vec<Vec<i8>>;
+
+impl Layer {
+    fn new(
+        [queries, keys, heads, width]: [usize; 4],
+        [parallel, wb]: [usize; 2],
+        zero_points: [i32; 3],
+        rule: AttentionRule,
+    ) -> Self {
+        let unit = AttentionUnit {
+            queries,
+            keys,
+            heads,
+            width,
+            parallel,
+            zero_points,
+            rule,
+        };
+        Layer { unit, wb }
+    }
+
+    fn modules(&self) -> Vec<VerilogModule> {
+        let common = ["delay_line", "sum_tree", "word_select"].map(|n| engine::common(n).unwrap());
+        let mut modules: Vec<VerilogModule> = common.into();
+        modules.extend(fp16::attention());
+        modules.push(lstm::writer());
+        modules.extend(self.unit.render(self.wb).unwrap());
+        modules
+    }
+
+    fn channels(&self) -> usize {
+        self.unit.heads * self.unit.width
+    }
+
+    fn tokens(&self) -> usize {
+        self.unit.queries + 2 * self.unit.keys
+    }
+
+    /// Contexts and saturations.
+    fn expected(&self, tokens: &Tokens) -> (Tokens, u64) {
+        let AttentionUnit {
+            queries,
+            keys,
+            heads,
+            width,
+            zero_points: [zq, zk, zv],
+            rule,
+            ..
+        } = self.unit;
+        let (q, rest) = tokens.split_at(queries);
+        let (k, v) = rest.split_at(keys);
+        let mut saturated = 0;
+        let query = |q: &Vec<i8>| -> Vec<i8> {
+            let mut out = Vec::new();
+            for head in 0..heads {
+                let own = head * width..(head + 1) * width;
+                let score = |k: &Vec<i8>| -> i64 {
+                    let pairs = q[own.clone()].iter().zip(&k[own.clone()]);
+                    pairs
+                        .map(|(&q, &k)| i64::from(i32::from(q) - zq) * i64::from(i32::from(k) - zk))
+                        .sum()
+                };
+                let weights = rule.weights(&k.iter().map(score).collect::<Vec<_>>());
+                let reciprocal = AttentionRule::reciprocal(weights.iter().sum());
+                for channel in own {
+                    let values = v.iter().map(|v| i64::from(i32::from(v[channel]) - zv));
+                    let sum = weights.iter().zip(values).map(|(&w, v)| i64::from(w) * v);
+                    let y = rule.unclamped(sum.sum(), reciprocal);
+                    saturated += u64::from(Clamp::INT8.saturates(y, false));
+                    out.push(Clamp::INT8.apply(y) as i8);
+                }
+            }
+            out
+        };
+        let all = q.iter().map(query).collect();
+        (all, saturated)
+    }
+
+    fn build(&self) -> Block {
+        let source = BlockSource::new("attention_unit");
+        let source = self.modules().iter().fold(source, |source, m| {
+            source.text(format!("{}.v", m.name), shipped(m))
+        });
+        let parameters = [("P", P), ("RW", 2), ("WB", self.wb), ("AW", 10)];
+        let mut block = (parameters.iter())
+            .fold(source, |source, (name, value)| {
+                source.parameter(*name, value)
+            })
+            .build()
+            .unwrap();
+        block.poke("rst", 1).unwrap();
+        block.tick("clk").unwrap();
+        block.poke("rst", 0).unwrap();
+        block
+    }
+
+    /// The buffer word at an address.
+    fn word(&self, x: &Tokens, bank: u64, address: u64) -> u64 {
+        let plane = x.len().div_ceil(P) as u64;
+        let address = address.wrapping_sub(IN_BASE as u64) & 0x3ff;
+        let channel = address / plane * self.wb as u64;
+        let token = x.get((address % plane * P as u64 + bank) as usize);
+        (0..self.wb as u64).rev().fold(0, |word, byte| {
+            let value = token.and_then(|v| v.get((channel + byte) as usize));
+            // what is not part of the tensor is noise
+            word << 8 | u64::from(*value.unwrap_or(&0x5a) as u8)
+        })
+    }
+
+    /// Runs the layer; the contexts, and the cycles from `start` to `done_q`.
+    fn run(&self, block: &mut Block, x: &Tokens) -> (Tokens, usize) {
+        let (queries, channels) = (self.unit.queries, self.channels());
+        let plane = queries.div_ceil(P);
+        let out_base = 512;
+        let mut found = vec![vec![None; channels]; queries];
+        for (port, value) in [
+            ("in_base", IN_BASE),
+            ("in_plane", x.len().div_ceil(P)),
+            ("out_base", out_base),
+            ("out_plane", plane),
+            ("start", 1),
+        ] {
+            block.poke(port, value as u64).unwrap();
+        }
+        let mut reads = [(0, 0); 4];
+        for cycle in 1..100_000 {
+            block.tick("clk").unwrap();
+            block.poke("start", 0).unwrap();
+            reads.rotate_right(1);
+            reads[0] = (
+                block.peek("read_bank").unwrap(),
+                block.peek("read_addr").unwrap(),
+            );
+            let word = self.word(x, reads[3].0, reads[3].1);
+            block.poke("read_word", word).unwrap();
+            if block.peek("write_valid").unwrap() == 1 {
+                let address = block.peek("write_addr").unwrap() as usize - out_base;
+                let row = address % plane * P + block.peek("write_bank").unwrap() as usize;
+                let data = block.peek("write_data").unwrap().to_le_bytes();
+                for (byte, value) in data[..self.wb].iter().enumerate() {
+                    if let Some(slot) = found[row].get_mut(address / plane * self.wb + byte) {
+                        assert_eq!(slot.replace(*value as i8), None, "written twice");
+                    }
+                }
+            }
+            if block.peek("done_q").unwrap() == 1 {
+                let all = |v: Vec<Option<i8>>| v.into_iter().map(|y| y.expect("written")).collect();
+                return (found.into_iter().map(all).collect(), cycle);
+            }
+        }
+        panic!("the unit does not finish");
+    }
+
+    /// Some inferences, random ones and extremes; the contexts that saturate.
+    fn compare(&self, random: &mut Random) -> u64 {
+        let mut block = self.build();
+        let mut counted = 0;
+        for round in 0..8 {
+            let mut value = |token: usize| match round {
+                // all scores as large as they can be, and as small
+                0 => [-128, 127][usize::from(token.is_multiple_of(2))],
+                1 => -128,
+                2 => 127,
+                // small scores, so that the weights are alike
+                3 => random.signed(3) as i8,
+                _ => random.signed(8) as i8,
+            };
+            let channels = self.channels();
+            let tokens: Tokens = (0..self.tokens())
+                .map(|token| (0..channels).map(|_| value(token)).collect())
+                .collect();
+            let (wanted, saturated) = self.expected(&tokens);
+            let (found, cycles) = self.run(&mut block, &tokens);
+            assert_eq!(found, wanted, "round {round}: {:?}", self.unit);
+            counted += saturated;
+            assert_eq!(block.peek("saturations_q").unwrap(), counted);
+            let groups = channels / self.unit.parallel;
+            let rows = self.unit.queries * self.unit.heads * self.unit.row_cycles();
+            assert_eq!(cycles, self.tokens() * groups + rows + FIXED_CYCLES);
+        }
+        counted
+    }
+}
+
+fn rule(score: f64, quotient: f64, zero_point: i32) -> AttentionRule {
+    AttentionRule::new([1.0, 1.0, quotient as f32], score, 1.0, zero_point).unwrap()
+}
+
+#[test]
+fn every_context_equals_the_rule_and_takes_the_stated_time() {
+    let mut random = Random(21);
+    let mut saturating = 0;
+    for (size, shape, zero_points, rule) in [
+        ([3, 3, 2, 8], [4, 8], [3, -7, 0], rule(1e-4, 1.5, 4)),
+        (
+            [1, 1, 1, 1],
+            [1, 4],
+            [-128, 127, -128],
+            rule(1.0, 0.4, -128),
+        ),
+        ([5, 20, 3, 6], [2, 4], [0, 0, 127], rule(2e-4, 0.7, 0)),
+        ([2, 5, 1, 24], [8, 8], [-128, -128, 5], rule(3e-5, 1.0, 127)),
+    ] {
+        let layer = Layer::new(size, shape, zero_points, rule);
+        saturating += u64::from(layer.compare(&mut random) > 0);
+    }
+    assert!(saturating > 1, "contexts of {saturating} layers saturate");
+}
+
+#[test]
+fn the_text_is_clean() {
+    for (size, shape) in [
+        ([3, 3, 8, 64], [8, 8]),
+        ([1, 1, 1, 1], [1, 4]),
+        ([7, 512, 1, 3], [3, 9]),
+        ([1, 2, 2, 2], [2, 2]),
+    ] {
+        for rule in [rule(1e-4, 1.5, 4), rule(1e-13, 4e13, -128)] {
+            assert_clean(&Layer::new(size, shape, [-128, 127, 0], rule).modules());
+        }
+    }
+}
