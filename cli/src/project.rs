@@ -3,7 +3,7 @@
 use macforge_codegen::Manifest;
 use macforge_constraints::{Board, Ddr};
 use macforge_hdl::blocks;
-use macforge_hdl::engine::{PAIR_EXCEPTIONS_LATENCY, SOFTMAX_READ_LATENCY, lstm};
+use macforge_hdl::engine::{PAIR_EXCEPTIONS_LATENCY, SOFTMAX_READ_LATENCY, attention, lstm};
 use macforge_model::Imported;
 use macforge_numeric::Semantics;
 use macforge_plan::staircases::as_lane_rules;
@@ -203,6 +203,8 @@ pub fn options(semantics: Semantics, target: &Target) -> Options {
             softmax_fixed: blocks::softmax_unit::overhead(SOFTMAX_READ_LATENCY),
             lstm_step: lstm::STEP_CYCLES,
             fp16_lstm_step: lstm::FP16_STEP_CYCLES,
+            attention_row: attention::ROW_CYCLES,
+            attention_fixed: attention::FIXED_CYCLES,
         },
     }
 }

@@ -269,3 +269,58 @@ fn states_keep_their_values_between_inferences() {
     g.update(idle, idle);
     assert_exact("exchange", &["3x8x4", "4x8x2"], &g.finish(&[sum, c]));
 }
+
+/// Queries, keys and values from one projection each; then a projection, a sum, a head.
+#[test]
+fn attention_of_tokens_from_anywhere_is_exact() {
+    // three branches become the tokens
+    let mut g = Graph::new(31);
+    let x = g.input(&[1, 1, 20]);
+    let branches = [(); 3].map(|()| {
+        let y = g.fully_connected(x, 24);
+        g.reshape(y, &[1, 1, 24])
+    });
+    let tokens = g.concat(&branches, 1);
+    let projected = [(); 3].map(|()| {
+        let y = g.conv(tokens, 24, UNIT);
+        g.reshape(y, &[3, 24])
+    });
+    let context = g.attention(projected, 3, 0.05);
+    let context = g.reshape(context, &[1, 3, 24]);
+    let y = g.conv(context, 24, UNIT);
+    let y = g.add(y, tokens);
+    let y = g.fully_connected(y, 4);
+    assert_exact("branches", &["3x8x8", "4x12x6"], &g.finish(&[y]));
+}
+
+/// Other operands than a projection of their own: one tensor for all three, slices, a graph input; more
+/// keys than queries.
+#[test]
+fn attention_copies_what_has_another_home() {
+    let mut g = Graph::new(32);
+    let x = g.input(&[7, 10]);
+    let own = g.attention([x, x, x], 5, 0.3);
+    let q = g.slice(own, &[2, 0], &[2, 1], &[2, 10]);
+    assert_exact("one tensor", &["3x8x4"], &g.finish(&[own, q]));
+    let mut g = Graph::new(33);
+    let x = g.input(&[1, 6, 16]);
+    let q = g.slice(x, &[0, 1, 8], &[1, 3, 1], &[1, 2, 8]);
+    let q = g.reshape(q, &[2, 8]);
+    let kv = g.conv(x, 16, UNIT);
+    let part = |g: &mut Graph, first: usize| {
+        let part = g.slice(kv, &[0, 0, first], &[1, 1, 1], &[1, 6, 8]);
+        g.reshape(part, &[6, 8])
+    };
+    let (k, v) = (part(&mut g, 0), part(&mut g, 8));
+    let y = g.attention([q, k, v], 1, 0.1);
+    assert_exact("slices", &["2x4x4"], &g.finish(&[y]));
+}
+
+#[test]
+fn a_second_attention_is_refused() {
+    let mut g = Graph::new(34);
+    let x = g.input(&[2, 8]);
+    let y = g.attention([x, x, x], 1, 0.3);
+    let z = g.attention([y, x, x], 1, 0.3);
+    assert_refused("2x4x4", &g.finish(&[z]), "a second attention");
+}

@@ -1,8 +1,11 @@
 //! The plan's numbers as parameters of the engine's modules.
 
-use macforge_hdl::engine::{Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, Stream};
+use macforge_hdl::engine::{
+    AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, Stream,
+};
 use macforge_plan::{
-    ACC_BITS, Distance, HwPlan, InputMode, LstmLayer, LstmTables, Port, Region, WeightStream,
+    ACC_BITS, AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmTables, Port, Region,
+    WeightStream,
 };
 use macforge_quant::{LstmArithmetic, QGraph};
 
@@ -67,6 +70,8 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
             .layers
             .iter()
             .find_map(|l| Some(lstm(l.lstm()?))),
+        attention: (plan.layers.layers.iter())
+            .find_map(|l| Some(attention(l.attention()?, plan.shape.word))),
         lane_latency: plan.latencies.requant,
         add_latency: plan.latencies.residual_add(plan.features),
         layer_comments: layer_comments(plan),
@@ -103,6 +108,20 @@ fn lstm(layer: &LstmLayer) -> LstmUnit {
             LstmUnit::fp16(sizes, shape, rule.output)
         }
         _ => unreachable!("the planner makes the tables of the rule"),
+    }
+}
+
+/// The attention unit of a layer; `word` are the bytes of an activation word.
+fn attention(layer: &AttentionLayer, word: usize) -> AttentionUnit {
+    let size = layer.size;
+    AttentionUnit {
+        queries: size.queries,
+        keys: size.keys,
+        heads: size.heads,
+        width: size.width,
+        parallel: size.parallel(word),
+        zero_points: layer.zero_points,
+        rule: layer.rule,
     }
 }
 

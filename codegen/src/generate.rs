@@ -135,6 +135,7 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         add: plan.features.add,
         softmax: softmax_rule(plan),
         lstm: lstm_cells(plan),
+        attention: plan.features.attention.is_some(),
         quantize: boundary(design.graph, &plan.layers.inputs),
         dequantize: boundary(design.graph, &plan.layers.outputs),
     })?;

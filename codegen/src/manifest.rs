@@ -186,6 +186,8 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
                 .is_some_and(|l| matches!(l.tables, LstmTables::Fp16(_)))
             {
                 "w8a8 fp16"
+            } else if layer.attention().is_some() {
+                "a8 fp16"
             } else if layer.weighted().is_some() || layer.lstm().is_some() {
                 "w8a8"
             } else {
@@ -198,6 +200,8 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
                 "channel_array"
             } else if layer.lstm().is_some() {
                 "lstm_unit"
+            } else if layer.attention().is_some() {
+                "attention_unit"
             } else {
                 "softmax_unit"
             }

@@ -37,6 +37,10 @@ pub struct BlockLatencies {
     pub lstm_step: usize,
     /// The same for a unit with FP16 state.
     pub fp16_lstm_step: usize,
+    /// One head of one query in the attention unit apart from its products, keys and channels.
+    pub attention_row: usize,
+    /// The attention unit apart from loading and rows.
+    pub attention_fixed: usize,
 }
 
 impl BlockLatencies {
@@ -173,6 +177,7 @@ fn build_with_shape(
         param_bases: &param_bases,
         constants: &constants,
         add_exceptions: features.add_exceptions,
+        attention: features.attention.is_some(),
     };
     let memory = [act_depth, weight_words.len(), param_words.len()];
     let widths = program::widths(&cx, &layers.layers, memory, layers.tables.len());
@@ -262,6 +267,7 @@ pub fn features(layers: &Layers) -> Features {
         depthwise: layers.layers.iter().any(|l| l.is_depthwise()),
         softmax: layers.layers.iter().any(|l| l.is_softmax()),
         lstm: layers.layers.iter().find_map(|l| Some(l.lstm()?.size())),
+        attention: layers.layers.iter().find_map(|l| Some(l.attention()?.size)),
     }
 }
 
@@ -302,6 +308,9 @@ pub fn layer_cycles(
         }
         if let Some(lstm) = layer.lstm() {
             return lstm.cycles(shape.word, latencies);
+        }
+        if let Some(attention) = layer.attention() {
+            return attention.cycles(shape.word, latencies);
         }
         let pipeline = Pipeline {
             array: array_latency(shape, layer, features),

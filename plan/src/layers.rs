@@ -1,5 +1,6 @@
 //! Hardware layers: what the lowering of the graph gives to all later passes.
 
+use crate::attention::AttentionLayer;
 use crate::lstm::LstmLayer;
 use crate::region::{Region, StorageId};
 use macforge_numeric::{AveragePoolRule, Clamp, PairSum, Requantizer, SoftmaxRule};
@@ -49,6 +50,8 @@ pub enum LayerKind {
     Softmax(SoftmaxRule),
     /// LSTM unit.
     Lstm(Box<LstmLayer>),
+    /// Attention unit.
+    Attention(AttentionLayer),
 }
 
 /// What a dot layer and a depthwise one have in common.
@@ -274,7 +277,7 @@ impl HwLayer {
             LayerKind::Max(window, _)
             | LayerKind::Average { window, .. }
             | LayerKind::Copy(window, _) => *window,
-            LayerKind::Softmax(_) | LayerKind::Lstm(_) => unit_window(),
+            LayerKind::Softmax(_) | LayerKind::Lstm(_) | LayerKind::Attention(_) => unit_window(),
         }
     }
 
@@ -335,9 +338,17 @@ impl HwLayer {
         }
     }
 
+    /// The attention unit's layer.
+    pub fn attention(&self) -> Option<&AttentionLayer> {
+        match &self.kind {
+            LayerKind::Attention(layer) => Some(layer),
+            _ => None,
+        }
+    }
+
     /// Runs on a unit that reads and writes the buffers on its own, without feeder and drain.
     pub fn is_unit(&self) -> bool {
-        self.is_softmax() || self.lstm().is_some()
+        self.is_softmax() || self.lstm().is_some() || self.attention().is_some()
     }
 
     /// Runs on the softmax unit.

@@ -6,6 +6,7 @@
 //! (sequencer words) > [`proof`] (requantizers, accumulators, packed lanes) > [`verify`].
 
 mod allocate;
+mod attention;
 mod bits;
 mod buffers;
 mod constant_channels;
@@ -38,6 +39,7 @@ mod turns;
 mod verify;
 mod weights;
 
+pub use attention::{AttentionLayer, AttentionSize};
 pub use bits::BitWord;
 pub use cycles::LayerCycles;
 pub use error::PlanError;

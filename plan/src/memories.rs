@@ -60,7 +60,7 @@ fn rings(stream: &WeightStream, depth: usize) -> Vec<Memory> {
     stream.slices.iter().map(ring).collect()
 }
 
-/// The other memories, the LSTM unit's among them, with `[activation words per bank, parameter words]`.
+/// The other memories, those of the units among them, with `[activation words per bank, parameter words]`.
 fn others(
     shape: &Shape,
     [activations, params]: [usize; 2],
@@ -95,6 +95,8 @@ fn others(
         },
     ];
     memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
+    let attention = features.attention.iter();
+    memories.extend(attention.flat_map(|a| a.memories(shape.word)));
     memories
 }
 

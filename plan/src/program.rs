@@ -109,6 +109,8 @@ pub struct Context<'a> {
     pub constants: &'a [Vec<params::ChannelConstants>],
     /// Longest list of pairs on which a residual add is off by one.
     pub add_exceptions: usize,
+    /// The design has an attention unit.
+    pub attention: bool,
 }
 
 /// Widths that hold every value of every layer.
@@ -212,6 +214,9 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("reduce", 1, i64::from(cx.layout.views[index].reduce));
     f.add("softmax", 1, i64::from(layer.is_softmax()));
     f.add("lstm", 1, i64::from(layer.lstm().is_some()));
+    if cx.attention {
+        f.add("attention", 1, i64::from(layer.attention().is_some()));
+    }
     f.add("tiles_m1", w.counter, l.tiles - 1);
     f.add("groups_m1", w.counter, l.groups - 1);
     f.add("kernel_h_m1", w.counter, l.kernel[0] - 1);

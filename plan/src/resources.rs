@@ -1,5 +1,6 @@
 //! The resource model: an estimate, shown beside what Yosys measures.
 
+use crate::attention::AttentionSize;
 use crate::shape::Shape;
 use crate::stream::WeightStream;
 
@@ -134,6 +135,8 @@ pub struct Features {
     pub softmax: bool,
     /// LSTM unit.
     pub lstm: Option<LstmSize>,
+    /// Attention unit.
+    pub attention: Option<AttentionSize>,
 }
 
 /// Size of the LSTM unit.
@@ -236,6 +239,13 @@ mod cost {
     /// Two products in LUTs.
     pub const LUT_MAC_LUT: usize = 145;
     pub const LUT_MAC_FF: usize = 142;
+    /// Dequantizer (two), exponential, quantizer.
+    pub const ATTENTION_DSP: usize = 4;
+    pub const ATTENTION_LUT: usize = 1900;
+    pub const ATTENTION_FF: usize = 1700;
+    /// Of a channel: operands, accumulator, choice of the context.
+    pub const ATTENTION_LANE_LUT: usize = 110;
+    pub const ATTENTION_LANE_FF: usize = 100;
     pub const LANE_AGU_LUT: usize = 90;
     /// A read port, besides its registers of a word's part.
     pub const READ_PORT_LUT: usize = 700;
@@ -256,6 +266,7 @@ pub fn dsps(shape: &Shape, features: Features) -> usize {
         + features
             .lstm
             .map_or(0, |l| l.datapath()[0] + 4 * l.parallel)
+        + (features.attention).map_or(0, |a| cost::ATTENTION_DSP + a.parallel(shape.word))
 }
 
 /// LUTs and flip-flops of the dot array's chains in LUTs.
@@ -345,6 +356,9 @@ pub fn estimate(
     let pick = |on: bool, value: usize| if on { value } else { 0 };
     let entries = features.add_exceptions;
     let [fabric_lut, fabric_ff] = fabric(shape);
+    let attention = |unit: usize, lane: usize| {
+        (features.attention).map_or(0, |a| unit + lane * a.parallel(shape.word))
+    };
     let lut = cost::BASE_LUT
         + dot_lut
         + fabric_lut
@@ -368,6 +382,7 @@ pub fn estimate(
         + features
             .lstm
             .map_or(0, |l| l.datapath()[1] + 4 * l.parallel * 18)
+        + attention(cost::ATTENTION_LUT, cost::ATTENTION_LANE_LUT)
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF
         + dot_ff
@@ -386,6 +401,7 @@ pub fn estimate(
         + features
             .lstm
             .map_or(0, |l| l.datapath()[2] + 4 * l.parallel * 18)
+        + attention(cost::ATTENTION_FF, cost::ATTENTION_LANE_FF)
         + memories.iter().map(Memory::output_registers).sum::<usize>();
     Estimate {
         dsp: dsps(shape, features) as u64,

@@ -167,7 +167,7 @@ fn piece(
         | LayerKind::Max(window, _)
         | LayerKind::Copy(window, _)
         | LayerKind::Average { window, .. } => window.pad[0] = pad,
-        LayerKind::Softmax(_) | LayerKind::Lstm(_) => return None,
+        LayerKind::Softmax(_) | LayerKind::Lstm(_) | LayerKind::Attention(_) => return None,
     }
     if !last {
         piece.completes.clear();

@@ -8,11 +8,11 @@ use crate::project::{self, Project, Target};
 use macforge_codegen::{Design, generate};
 use macforge_numeric::pool::Mean;
 use macforge_numeric::{
-    AffineParams, AveragePoolRule, BinaryRule, Clamp, RequantRule, Requantizer, Semantics,
-    SoftmaxRule,
+    AffineParams, AttentionRule, AveragePoolRule, BinaryRule, Clamp, RequantRule, Requantizer,
+    Semantics, SoftmaxRule,
 };
 use macforge_quant::{
-    Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
+    Attention, Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
 };
 use macforge_reference::Value;
 use std::sync::atomic::AtomicBool;
@@ -356,6 +356,16 @@ impl Graph {
         let y = self.tensor_with(&self.shape(x), quant);
         let rule = SoftmaxRule::tflite(0.05, 1.0).expect("a plain scale");
         self.node(QOp::Softmax(rule), &[x], y)
+    }
+
+    /// Attention of the tokens (rows of `[T, C]`) of three tensors; the scores are scaled by `alpha`.
+    pub fn attention(&mut self, [q, k, v]: [TensorId; 3], heads: usize, alpha: f64) -> TensorId {
+        let y = self.tensor(&self.shape(q));
+        let scales = [q, k, v].map(|t| self.params_of(t).scale);
+        let output = self.params_of(y);
+        let rule = AttentionRule::new(scales, alpha, output.scale, output.zero_point);
+        let rule = rule.expect("plain scales");
+        self.node(QOp::Attention(Attention { heads, rule }), &[q, k, v], y)
     }
 
     pub fn finish(mut self, outputs: &[TensorId]) -> QGraph {

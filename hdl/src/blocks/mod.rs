@@ -52,6 +52,8 @@ pub struct Selection {
     pub softmax: Option<SoftmaxRule>,
     /// LSTM unit.
     pub lstm: Option<LstmCells>,
+    /// Attention unit.
+    pub attention: bool,
     /// float32 input, with the parameters of the int8 input tensor.
     pub quantize: Option<AffineParams>,
     /// float32 output, with the parameters of the int8 output tensor.
@@ -105,6 +107,12 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         Some(LstmCells::Integer) => modules.push(high_product::module().build()),
         Some(LstmCells::Fp16) => modules.extend(fp16::build()),
         None => {}
+    }
+    if selection.attention {
+        let there = |m: &VerilogModule| modules.iter().any(|other| other.name == m.name);
+        let missing = fp16::attention().into_iter().filter(|m| !there(m));
+        let missing: Vec<_> = missing.collect();
+        modules.extend(missing);
     }
     modules.extend(
         selection

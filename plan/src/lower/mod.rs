@@ -2,6 +2,7 @@
 //! copies where they cannot, activation tables and sums move into the drain of the layer before
 //! them, the boundary's float conversions leave, states are written when all their readers ran.
 
+mod attention;
 mod average;
 mod boundary;
 mod extremum;
@@ -246,7 +247,8 @@ impl<'a> Pass<'a> {
             QOp::Transpose(perm) => self.transpose(index, perm)?,
             QOp::Reshape => self.reshape(index),
             QOp::Lstm(op) => self.lstm(index, op)?,
-            QOp::MatMul(_) | QOp::Attention(_) | QOp::Host(_) => {
+            QOp::Attention(op) => self.attention(index, op)?,
+            QOp::MatMul(_) | QOp::Host(_) => {
                 return Err(unsupported(
                     &node.source,
                     format!("{} has no hardware", node.op.kind()),
@@ -457,8 +459,9 @@ impl<'a> Pass<'a> {
     fn merge(&mut self, part: &Region, target: &Region) -> bool {
         let area = &self.areas[part.storage.0];
         let alone = part.hwc == target.hwc && part.covers(area.hwc) && !area.dense;
-        // the LSTM unit walks its areas from their first pixel on
-        let bound = (self.layers.iter().filter(|l| l.lstm().is_some())).any(|l| {
+        // these units walk their areas from their first pixel on
+        let mut units = (self.layers.iter()).filter(|l| l.is_unit() && !l.is_softmax());
+        let bound = units.any(|l| {
             [&l.input, &l.output]
                 .iter()
                 .any(|r| r.storage == part.storage)
