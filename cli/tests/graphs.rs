@@ -214,7 +214,8 @@ fn several_tensors_stream_in_and_out() {
     let mut g = Graph::new(12);
     let x = g.input(&[3, 4, 5]);
     let v = g.input(&[7]);
-    let a = g.conv(x, 6, UNIT);
+    // the first one folds its columns
+    let a = g.conv(x, 6, window([1, 3], [1, 1], [0, 1]));
     let b = g.fully_connected(v, 6);
     let sum = g.add(a, b);
     let last = g.fully_connected(sum, 1);

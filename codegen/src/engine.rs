@@ -201,19 +201,15 @@ fn input(plan: &HwPlan, graph: &QGraph, port: &Port) -> PortBlock {
     let mut block = block(plan, graph, port, "input");
     let [_, columns, channels] = port.region.hwc;
     match plan.input_mode {
-        InputMode::Direct => {
-            block.module = "input_direct".into();
-            (block.params).extend([number("COLS", columns), number("CHANNELS", channels)]);
-            block.params.extend(walk(plan, &port.region, columns));
-        }
         InputMode::Folded {
+            area,
             fold,
             stride,
             pad,
             columns: out_columns,
             pad_value,
             ..
-        } => {
+        } if area == port.region.storage => {
             block.module = "input_folded".into();
             let (row, before) = (columns * channels, pad * channels);
             let reach = ((out_columns - 1) * stride + fold) * channels;
@@ -227,6 +223,11 @@ fn input(plan: &HwPlan, graph: &QGraph, port: &Port) -> PortBlock {
                 ("PAD_VALUE".to_string(), i64::from(pad_value as u8)),
             ]);
             block.params.extend(walk(plan, &port.region, out_columns));
+        }
+        _ => {
+            block.module = "input_direct".into();
+            (block.params).extend([number("COLS", columns), number("CHANNELS", channels)]);
+            block.params.extend(walk(plan, &port.region, columns));
         }
     }
     block

@@ -58,13 +58,9 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Choice, Pla
         // one lane of everything; what has no place there has no place anywhere
         place(&explorer.layers, &simplest(1, 2, 1))?;
         let best = explorer.explore().into_iter().next();
-        return best.map(|c| c.choice()).ok_or_else(|| {
-            PlanError::NoFit(format!(
-                "{} needs more than {:?}",
-                lowered.graph().name,
-                options.budget
-            ))
-        });
+        return best
+            .map(|c| c.choice())
+            .ok_or_else(|| explorer.no_fit(&simplest(1, 2, 1)));
     };
     let single = simplest(asked.p, asked.oc, asked.ic);
     let layers = lowered.layers(single.word, Saving::default())?;
@@ -179,6 +175,28 @@ impl<'a> Explorer<'a> {
                 .collect(),
             layers,
         })
+    }
+
+    /// What is missing, seen from the smallest array.
+    fn no_fit(&self, least: &Shape) -> PlanError {
+        let streamed = self.places().last().copied().unwrap_or(false);
+        let name = &self.lowered.graph().name;
+        let budget = &self.options.budget;
+        let needs = match self.judge(*least, streamed) {
+            Some(c) if c.estimate.bram36 > budget.bram36 as f64 => {
+                let held = if streamed {
+                    "activations and parameters"
+                } else {
+                    "weights, activations and parameters"
+                };
+                format!(
+                    "the {held} of {name} alone need {} BRAM36 of {}",
+                    c.estimate.bram36, budget.bram36
+                )
+            }
+            _ => format!("{name} needs more than {budget:?}"),
+        };
+        PlanError::NoFit(needs)
     }
 
     /// Whether the weights come from memory: what is tried in turn.

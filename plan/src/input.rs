@@ -2,7 +2,7 @@
 //! of the IC dimension idle, so kernel columns are folded into the channels while the image streams
 //! in: all of them, or as many as fill the array, which stores each column fewer times.
 
-use crate::layers::{HwLayer, Layers};
+use crate::layers::{HwLayer, Layers, Port};
 use crate::region::{Region, StorageId};
 use crate::shape::Shape;
 use macforge_quant::Window;
@@ -34,17 +34,21 @@ pub enum InputMode {
     },
 }
 
-/// Decides for `shape`; folding must save steps, and the image must only be read by convolutions
-/// with one geometry of columns. Of foldings with equally many steps the smaller one is taken.
+/// Decides for `shape`: the largest input that can be folded is.
 pub fn choose(layers: &Layers, shape: &Shape) -> InputMode {
-    let [input] = layers.inputs.as_slice() else {
-        return InputMode::Direct;
-    };
+    let elements = |port: &Port| port.region.hwc.iter().product::<usize>();
+    let foldings = (layers.inputs.iter())
+        .filter_map(|port| Some((elements(port), folding(layers, shape, port)?)));
+    let largest = foldings.max_by_key(|(elements, _)| *elements);
+    largest.map_or(InputMode::Direct, |(_, mode)| mode)
+}
+
+/// How an input is folded; that must save steps, and the image must only be read by convolutions with
+/// one geometry of columns. Of foldings with equally many steps the smaller one is taken.
+fn folding(layers: &Layers, shape: &Shape, input: &Port) -> Option<InputMode> {
     let area = input.region.storage;
     let readers = || layers.layers.iter().filter(|l| reads(l, area));
-    let (Some(first), [_, _, channels]) = (readers().next(), input.region.hwc) else {
-        return InputMode::Direct;
-    };
+    let (first, [_, _, channels]) = (readers().next()?, input.region.hwc);
     let (window, columns) = (first.window(), first.output.hwc[1]);
     let columns_of = |w: Window| [w.kernel[1], w.stride[1], w.pad[1], w.dilation[1]];
     let alike = readers().all(|l| {
@@ -77,18 +81,16 @@ pub fn choose(layers: &Layers, shape: &Shape) -> InputMode {
         .filter(|fold| fold * channels <= MAX_WINDOW)
         .map(folded)
         .min_by_key(|&(steps, words, ..)| (steps, words));
-    match best {
-        Some((steps, _, fold, columns)) if foldable && steps < plain_steps => InputMode::Folded {
-            area,
-            fold,
-            windows: kernel_w.div_ceil(fold),
-            stride,
-            pad: window.pad[1],
-            columns,
-            pad_value: first.input_zero_point,
-        },
-        _ => InputMode::Direct,
-    }
+    let (steps, _, fold, columns) = best?;
+    (foldable && steps < plain_steps).then_some(InputMode::Folded {
+        area,
+        fold,
+        windows: kernel_w.div_ceil(fold),
+        stride,
+        pad: window.pad[1],
+        columns,
+        pad_value: first.input_zero_point,
+    })
 }
 
 fn reads(layer: &HwLayer, area: StorageId) -> bool {

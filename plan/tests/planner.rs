@@ -328,6 +328,28 @@ fn a_device_that_is_too_small_is_an_error() {
 }
 
 #[test]
+fn activations_that_are_too_large_are_an_error_that_says_how_large() {
+    let large = Conv {
+        hw: [64, 64],
+        channels: [64, 64],
+        kernel: 1,
+        stride: 1,
+        pad: 0,
+    };
+    let options = Options {
+        budget: Budget {
+            bram36: 60,
+            ..ROOMY
+        },
+        shape: None,
+        ..options(SHAPE)
+    };
+    let error = build(&large.graph(), &options).unwrap_err().to_string();
+    let [needs, of] = ["activations and parameters of", "BRAM36 of 60"];
+    assert!(error.contains(needs) && error.contains(of), "{error}");
+}
+
+#[test]
 fn the_plan_prints_the_same_text_each_time() {
     let [a, b] = [0, 1].map(|_| plan(SMALL, SHAPE).unwrap().to_string());
     assert_eq!(a, b);
