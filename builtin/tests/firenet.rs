@@ -5,7 +5,9 @@ use std::path::Path;
 
 use macforge_builtin::{find, firenet};
 use macforge_model::onnx::{OnnxGraph, OnnxTensor};
-use macforge_ptq::{Session, top1};
+use macforge_numeric::Semantics;
+use macforge_ptq::policy::PolicyFile;
+use macforge_ptq::{Options, Quantization, Session, Silent, top1};
 use ndarray::{Array2, OwnedRepr};
 use ndarray_npy::NpzReader;
 
@@ -84,5 +86,39 @@ fn built_models_are_the_same_every_time_and_have_samples_for_their_inputs() {
                 "{name}"
             );
         }
+    }
+}
+
+/// Right answers of the quantized network on the test set, computed by the reference model.
+fn right_in_integers(policy: &PolicyFile) -> f64 {
+    let data = firenet::observations(test_file()).expect("observations");
+    let options = Options {
+        semantics: Semantics::OrtX86,
+        sensitivity: false,
+    };
+    let calibration = firenet::small_calibration();
+    let graph = firenet::small();
+    let mut done = Quantization::new(graph, policy, &calibration, options, &mut Silent)
+        .expect("every operator has a rule");
+    done.evaluate(&data, &mut Silent).expect("the same inputs");
+    let layers = &done.report.layers;
+    for (name, db) in [("history.lstm", 30.0), ("fusion.attention", 12.0)] {
+        let layer = layers.iter().find(|l| l.name == name).expect("a layer");
+        let accumulated = layer.accumulated.expect("compared with float");
+        assert!(accumulated.sqnr_db > Some(db), "{name}: {accumulated:?}");
+    }
+    let evaluation = done.report.evaluation.expect("evaluated");
+    assert_eq!(evaluation.float_accuracy, Some(0.98));
+    evaluation.quantized_accuracy.expect("labels")
+}
+
+#[test]
+fn quantization_costs_at_most_2_4_points_in_8_bits_and_in_mixed_precision() {
+    let text = include_str!("../../testdata/firenet-small/mixed.toml");
+    let mixed = PolicyFile::parse("mixed.toml", text).expect("a policy");
+    for policy in [PolicyFile::default(), mixed] {
+        let right = right_in_integers(&policy);
+        println!("{:.2} %", right * 100.0);
+        assert!(right >= 0.98 - 0.024, "{right}");
     }
 }

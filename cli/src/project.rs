@@ -59,7 +59,7 @@ impl ModelFile {
     pub fn graph(&self, semantics: Option<Semantics>, io: Io) -> Result<QGraph> {
         let graph = macforge_quant::lower(&self.import()?, semantics).into_diagnostic()?;
         match io {
-            Io::Int8 => Ok(graph),
+            Io::Int8 => macforge_quant::with_integer_inputs(graph).into_diagnostic(),
             Io::Float => macforge_quant::with_float_boundary(graph).into_diagnostic(),
         }
     }
@@ -96,7 +96,7 @@ impl ModelFile {
 /// What the streams carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Io {
-    /// As the model has it.
+    /// As the model has it; several float32 inputs are quantized by the host.
     Int8,
     /// float32, with quantize and dequantize units in the hardware.
     Float,

@@ -113,12 +113,11 @@ struct Emitter<'a> {
 impl Emitter<'_> {
     /// A node's nodes, with its operands dequantized and its outputs quantized.
     fn layer(&mut self, graph: &OnnxGraph, layer: &Layer) {
-        let mut node = graph.nodes[layer.node].clone();
-        for input in &mut node.inputs {
-            if self.plan.grids.contains_key(input.as_str()) {
-                *input = dequantized(input);
-            }
+        for &before in &layer.before {
+            let node = self.on_dequantized(&graph.nodes[before]);
+            self.out.nodes.push(node);
         }
+        let mut node = self.on_dequantized(&graph.nodes[layer.node]);
         if let (Some(weights), Some(plan)) = (&layer.weights, self.plan.weights.get(&layer.name)) {
             self.weights(&mut node, layer, weights, plan);
         }
@@ -150,6 +149,17 @@ impl Emitter<'_> {
             let float = self.float_name(output);
             self.quantize(output, &float);
         }
+    }
+
+    /// A node that reads the dequantized forms of the values that have one.
+    fn on_dequantized(&self, node: &OnnxNode) -> OnnxNode {
+        let mut node = node.clone();
+        for input in &mut node.inputs {
+            if self.plan.grids.contains_key(input.as_str()) {
+                *input = dequantized(input);
+            }
+        }
+        node
     }
 
     /// Whether the bounds of the grid already do what the activation does.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use macforge_quant::{DType, QGraph, QTensor, TensorId};
 use macforge_reference::{Run, Value};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayBase, ArrayD, Data, IxDyn};
 
 use crate::PtqError;
 use crate::monitor::{Monitor, step};
@@ -36,7 +36,10 @@ pub fn inputs(graph: &QGraph, sample: &Values) -> Result<Vec<Value>, PtqError> {
 
 /// A float value as a tensor of the integer graph has it: no batch, and channels last where the
 /// model has them first. `None` where the sizes differ.
-pub fn to_graph(value: &ArrayD<f32>, tensor: &QTensor) -> Option<ArrayD<f32>> {
+pub fn to_graph<S: Data<Elem = f32>>(
+    value: &ArrayBase<S, IxDyn>,
+    tensor: &QTensor,
+) -> Option<ArrayD<f32>> {
     let own = match channels_last_shape(value.shape(), tensor) {
         Some([h, w, c]) => {
             let image = value.to_shape(IxDyn(&[c, h, w])).ok()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use macforge_model::onnx::{OnnxGraph, OnnxNode};
 
+use crate::attention::attention_at;
 use crate::policy::LayerName;
 use crate::prepare::{Weights, floats, is, only_consumer, recurrent_weights, weights_of};
 
@@ -31,6 +32,8 @@ pub struct Layer {
     pub name: String,
     /// Operators joined by `+`.
     pub op: String,
+    /// Nodes in front of it whose results only it reads and that stay float: the scores of attention.
+    pub before: Vec<usize>,
     /// Index of the node.
     pub node: usize,
     /// The activation function behind it.
@@ -61,10 +64,21 @@ pub struct Activation {
 /// All layers in execution order.
 pub fn layers(graph: &OnnxGraph) -> Vec<Layer> {
     let mut fused = vec![false; graph.nodes.len()];
+    let mut attentions = BTreeMap::new();
+    for mut nodes in (0..graph.nodes.len()).filter_map(|index| attention_at(graph, index)) {
+        if let Some(last) = nodes.pop() {
+            nodes.iter().for_each(|&n| fused[n] = true);
+            attentions.insert(last, nodes);
+        }
+    }
     let mut layers: Vec<Layer> = Vec::new();
     let mut names = BTreeMap::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         if fused[index] {
+            continue;
+        }
+        if let Some(before) = attentions.remove(&index) {
+            layers.push(attention(graph, before, index, &mut names));
             continue;
         }
         let activation = activation_behind(graph, node);
@@ -92,6 +106,7 @@ fn layer(
     Layer {
         name: unique(own_name(node), names),
         op,
+        before: Vec::new(),
         node: index,
         activation,
         inputs: node.inputs.iter().filter(computed).cloned().collect(),
@@ -104,6 +119,25 @@ fn layer(
         weights: weights_of(graph, node),
         recurrent: recurrent_weights(graph, node),
         moves: node.domain.is_empty() && MOVES.contains(&node.op_type.as_str()),
+    }
+}
+
+/// Attention: the nodes `before`, and the product with the values at `index`.
+fn attention(
+    graph: &OnnxGraph,
+    before: Vec<usize>,
+    index: usize,
+    names: &mut BTreeMap<String, usize>,
+) -> Layer {
+    let own = layer(graph, index, None, names);
+    let first = before.first().map(|&n| &graph.nodes[n]);
+    let queries_and_keys = first.into_iter().flat_map(|n| &n.inputs);
+    Layer {
+        op: "Attention".into(),
+        // the product's own first operand is made inside
+        inputs: queries_and_keys.chain(own.inputs.last()).cloned().collect(),
+        before,
+        ..own
     }
 }
 
@@ -176,6 +210,7 @@ pub fn policy_names(graph: &OnnxGraph, layers: &[Layer]) -> Vec<LayerName> {
         let mut aliases = layer.outputs.clone();
         aliases.extend(graph.nodes[layer.node].outputs.iter().cloned());
         aliases.extend(fused);
+        aliases.extend(layer.before.iter().map(|&n| graph.nodes[n].name.clone()));
         aliases.retain(|alias| !alias.is_empty() && *alias != layer.name);
         LayerName {
             name: layer.name.clone(),

@@ -1,6 +1,7 @@
 //! Post-training quantization: a float ONNX graph and calibration data become a quantized graph.
 
 mod assign;
+mod attention;
 mod bias_correction;
 pub mod calibrate;
 mod data;

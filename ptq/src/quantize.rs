@@ -1,10 +1,11 @@
 //! The whole job: float graph, policy and data to a quantized graph and its report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use macforge_model::onnx::OnnxGraph;
 use macforge_numeric::Semantics;
 use macforge_quant::QGraph;
+use ndarray::{ArrayD, CowArray, IxDyn};
 
 use crate::PtqError;
 use crate::data::Dataset;
@@ -183,6 +184,8 @@ impl Quantization {
             .collect();
         let wanted: Vec<&str> = tensors.iter().map(|(v, _)| *v).collect();
         let mut sums = vec![ErrorSums::default(); tensors.len()];
+        let attention = self.network.inside().filter(|l| !l.before.is_empty());
+        let heads: BTreeSet<&str> = attention.map(|l| l.outputs[0].as_str()).collect();
         let session = &self.network.session;
         integer::run_all(
             graph,
@@ -194,8 +197,9 @@ impl Quantization {
                 let mut float = finish(session, sample, Values::new(), &computed(&wanted, sample))?;
                 float.extend(sample.clone());
                 for ((name, id), sums) in tensors.iter().zip(&mut sums) {
+                    let value = by_token(&float[*name], heads.contains(name));
                     let (Some(real), Some(other)) = (
-                        integer::to_graph(&float[*name], graph.tensor(*id)),
+                        integer::to_graph(&value, graph.tensor(*id)),
                         integer::real(graph, run, *id),
                     ) else {
                         continue;
@@ -235,6 +239,15 @@ const DEFECT: &str = "this is a defect of macforge; please report it with the mo
 fn computed<'v>(names: &[&'v str], sample: &Values) -> Vec<&'v str> {
     let missing = names.iter().copied().filter(|n| !sample.contains_key(*n));
     missing.collect()
+}
+
+/// The result of attention, `[.., H, T, D]`, as the integer graph has it: tokens in front of the heads.
+fn by_token(value: &ArrayD<f32>, of_heads: bool) -> CowArray<'_, f32, IxDyn> {
+    let mut view = value.view();
+    if let (true, rank @ 3..) = (of_heads, view.ndim()) {
+        view.swap_axes(rank - 3, rank - 2);
+    }
+    CowArray::from(view)
 }
 
 /// Every activation's own quantization error over the calibration data.

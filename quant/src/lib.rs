@@ -81,3 +81,14 @@ pub fn with_float_boundary(mut graph: QGraph) -> Result<QGraph, QuantError> {
     graph.verify()?;
     Ok(graph)
 }
+
+/// The same graph with integers as its inputs where it has several float32 ones, verified: hardware has
+/// one quantizer at its input.
+///
+/// # Errors
+/// The result does not verify; that is a defect of the pass.
+pub fn with_integer_inputs(mut graph: QGraph) -> Result<QGraph, QuantError> {
+    passes::integer_inputs::run(&mut graph);
+    graph.verify()?;
+    Ok(graph)
+}

@@ -40,6 +40,9 @@ impl Pass<'_> {
 
     /// Between DequantizeLinear and QuantizeLinear.
     pub(super) fn float_binary(&mut self, node: &Node) -> Result<(), QuantError> {
+        if self.scaled_scores(node)? {
+            return Ok(());
+        }
         let name = node.output(0)?.to_string();
         let scalars = [self.real_scalar(node, 0), self.real_scalar(node, 1)];
         if let Some(function) = scalar_function(&node.op.op_type, scalars) {
@@ -80,7 +83,7 @@ impl Pass<'_> {
     }
 
     /// The one real value of a constant operand, whether float32 or quantized.
-    fn real_scalar(&self, node: &Node, index: usize) -> Option<f32> {
+    pub(super) fn real_scalar(&self, node: &Node, index: usize) -> Option<f32> {
         let name = node.op.input(index)?;
         if let Some(Value::Constant(constant)) = self.values.get(name) {
             return dequantized_scalar(constant);

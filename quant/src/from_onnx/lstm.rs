@@ -239,7 +239,19 @@ impl Pass<'_> {
                     "one QuantizeLinear scale and zero point for both: the hidden state is one tensor",
                 ));
             }
-            None => self.emit_lstm(node, x, parts, output.clone())?,
+            None => {
+                // where only the last state is read, the name is that state's
+                let all = if last {
+                    format!("{name}:all")
+                } else {
+                    name.clone()
+                };
+                let output = Output {
+                    name: all,
+                    ..output.clone()
+                };
+                self.emit_lstm(node, x, parts, output)?
+            }
         };
         let value = if last {
             let length = sequence.shape[0];
@@ -247,10 +259,6 @@ impl Pass<'_> {
             let op = QOp::Slice {
                 start: vec![length - 1, 0],
                 step: vec![1, 1],
-            };
-            let output = Output {
-                name: self.fresh_tensor(&sequence, "last"),
-                ..output
             };
             let inputs = vec![sequence.tensor];
             let row = self.emit_inner(node, op, inputs, shape, Place::Axes(vec![0, 3]), output);

@@ -6,6 +6,7 @@
 //! onnxruntime's requantizer; everything element-wise becomes a table or a two-operand rule that
 //! performs onnxruntime's own float32 operations.
 
+mod attention;
 mod binary;
 mod conv;
 mod lstm;
@@ -270,6 +271,7 @@ impl<'a> Pass<'a> {
             ("", "MaxPool" | "GlobalMaxPool") => self.max_pool(&node),
             ("com.microsoft", "QLinearConcat") => self.qlinear_concat(&node),
             ("", "Concat") => self.concat(&node),
+            ("", "Softmax") => self.softmax(&node),
             ("", "LSTM") => self.float_lstm(&node),
             ("", op) if movement::is_movement(op) => self.movement(&node),
             _ => Err(self.unsupported(

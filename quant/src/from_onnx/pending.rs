@@ -47,6 +47,13 @@ pub(super) enum Layer {
         /// Only the last hidden state.
         last: bool,
     },
+    /// Queries, keys and values `[T, heads * D]`.
+    Attention {
+        /// Heads.
+        heads: usize,
+        /// What the scores are multiplied with.
+        factor: f64,
+    },
     /// Parts with their real tables, along a dimension of ONNX.
     Concat(Vec<RealTable>, usize),
 }
@@ -140,6 +147,10 @@ impl Pass<'_> {
                 }
                 let x = &pending.inputs[0];
                 return self.settle_lstm(&layer_node, x, &parts, last, output);
+            }
+            Layer::Attention { heads, factor } => {
+                let attention = (heads, factor);
+                return self.settle_attention(&layer_node, &pending, attention, output);
             }
             Layer::Concat(tables, along) => {
                 let parts = pending.inputs.iter().zip(tables);

@@ -3,7 +3,7 @@
 use super::value::{Int, Place};
 use super::{Node, Output, Pass};
 use crate::QuantError;
-use crate::graph::QOp;
+use crate::graph::{QOp, TensorId};
 
 /// How a tensor of an ONNX shape is laid out by convolutions: pixels first, then channels; lower
 /// ranks as they are. The batch dimension, 1, is dropped.
@@ -136,7 +136,26 @@ impl Pass<'_> {
                 ..value.clone()
             };
         }
+        let inputs = vec![self.before_reshape(value)];
+        let from = self.graph.tensor(inputs[0]);
+        if from.shape == tensor_shape(&shape, &place) && from.quant == Some(value.params) {
+            return Int {
+                tensor: inputs[0],
+                shape,
+                place,
+                ..value.clone()
+            };
+        }
         let output = value.output(self.fresh_tensor(value, "reshaped"));
-        self.emit_inner(node, QOp::Reshape, vec![value.tensor], shape, place, output)
+        self.emit_inner(node, QOp::Reshape, inputs, shape, place, output)
+    }
+
+    /// The same elements before they were reshaped.
+    fn before_reshape(&self, value: &Int) -> TensorId {
+        let producer = self.graph.producer(value.tensor);
+        match producer.map(|n| &self.graph.nodes[n]) {
+            Some(node) if node.op == QOp::Reshape => node.inputs[0],
+            _ => value.tensor,
+        }
     }
 }

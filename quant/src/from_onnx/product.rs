@@ -65,6 +65,13 @@ impl Pass<'_> {
 
     /// Between DequantizeLinear and QuantizeLinear.
     pub(super) fn float_matmul(&mut self, node: &Node) -> Result<(), QuantError> {
+        if let Value::Scores(scores) = self.operand(node, 0)? {
+            return self.attend(node, *scores);
+        }
+        let computed = !matches!(self.operand(node, 1)?, Value::Constant(_));
+        if computed && self.leads_to_softmax(node.output(0)?) {
+            return self.scores(node);
+        }
         let x = self.plain_operand(node, 0)?;
         let pending = if let Value::Constant(constant) = self.operand(node, 1)? {
             let last = constant.shape.len().saturating_sub(1);

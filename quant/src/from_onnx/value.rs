@@ -5,6 +5,7 @@ use std::rc::Rc;
 use macforge_model::onnx::{OnnxType, TensorData};
 use macforge_numeric::{AffineParams, FloatOperation};
 
+use super::attention::Scores;
 use super::pending::Pending;
 use crate::graph::TensorId;
 
@@ -60,6 +61,8 @@ pub(super) enum Value {
     Mapped(Int, RealTable),
     /// The output of a layer before QuantizeLinear says what its integers mean.
     Pending(Box<Pending>),
+    /// Inside of attention, between its two products.
+    Scores(Box<Scores>),
     /// A quantized constant after DequantizeLinear.
     Constant(Rc<Constant>),
 }
@@ -72,6 +75,7 @@ impl Value {
             Value::Int(_) => "a quantized tensor",
             Value::Mapped(..) => "a float32 function of a quantized tensor",
             Value::Pending(_) => "a float32 result that is not quantized",
+            Value::Scores(_) => "scores of attention",
             Value::Constant(_) => "a quantized constant",
         }
     }

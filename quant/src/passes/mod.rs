@@ -1,6 +1,7 @@
 //! Passes over the [`QGraph`], one per file, in the order they run.
 
 pub(crate) mod float_boundary;
+pub(crate) mod integer_inputs;
 mod remove_dead;
 
 use crate::graph::QGraph;

@@ -1,0 +1,73 @@
+//! The built-in fire network: three inputs, four branches, FP16 LSTM and attention, from its name to RTL
+//! that equals the reference model on scenes of the test set.
+
+mod support;
+
+use ndarray::{Array2, Array3, Array4, OwnedRepr};
+use ndarray_npy::{NpzReader, NpzWriter};
+use std::fs::File;
+use std::path::Path;
+use support::{command, read_json, repository, run, simulate};
+
+/// The test set with images as floats, channels first, as the float model takes them.
+fn write_scenes(path: &Path) {
+    let file = repository().join("testdata/firenet-small/test.npz");
+    let mut npz = NpzReader::new(File::open(file).expect("the test set")).expect("an archive");
+    let image: Array4<u8> = npz.by_name::<OwnedRepr<u8>, _>("image").expect("images");
+    let environment: Array2<f32> = npz
+        .by_name::<OwnedRepr<f32>, _>("environment")
+        .expect("weather");
+    let history: Array3<f32> = npz
+        .by_name::<OwnedRepr<f32>, _>("history")
+        .expect("weather");
+    let image = image.permuted_axes([0, 3, 1, 2]).mapv(f32::from);
+    let mut npz = NpzWriter::new(File::create(path).expect("a new file"));
+    npz.add_array("image", &image).expect("images");
+    npz.add_array("environment", &environment).expect("weather");
+    npz.add_array("history", &history).expect("weather");
+    npz.finish().expect("written");
+}
+
+/// Compiles and simulates `samples` scenes; every stored tensor equals the reference model's.
+#[track_caller]
+fn assert_exact(compile: &[&str], samples: &str) -> u64 {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path();
+    let (scenes, out, json) = (dir.join("x.npz"), dir.join("out"), dir.join("y.json"));
+    write_scenes(&scenes);
+    let mut compiled = command(["compile", "firenet-small", "--board", "pynq-z2"]);
+    compiled.args(compile).arg("-o").arg(&out);
+    run(compiled).passed();
+    let options: [&dyn AsRef<std::ffi::OsStr>; 7] = [
+        &"--input",
+        &scenes,
+        &"--samples",
+        &samples,
+        &"--layers",
+        &"--json",
+        &json,
+    ];
+    simulate(&out, &options).passed();
+    let result = read_json(&json);
+    assert_eq!(result["mismatches"], 0, "{result}");
+    assert_eq!(result["samples"].to_string(), samples);
+    let cycles = result["cycles_per_inference"].as_u64();
+    println!("{compile:?}: {samples} scenes, {cycles:?} cycles");
+    cycles.expect("a number")
+}
+
+#[test]
+fn the_small_fire_network_runs_by_its_name() {
+    assert!(assert_exact(&["--shape", "5x4x16"], "2") <= 56_700);
+}
+
+/// `cargo test -p macforge-cli --test firenet -- --ignored --nocapture`: 50 scenes in 8 bits, and with 4-bit
+/// weights in the layers that stand them.
+#[test]
+#[ignore = "two designs with 50 scenes each take two minutes"]
+fn fifty_scenes_in_8_bits_and_in_mixed_precision() {
+    let policy = repository().join("testdata/firenet-small/mixed.toml");
+    let policy = policy.to_str().expect("a path in UTF-8");
+    assert_exact(&[], "50");
+    assert_exact(&["--policy", policy], "50");
+}
