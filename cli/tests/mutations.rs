@@ -12,6 +12,7 @@ mod staircase_support;
 #[allow(dead_code, reason = "one network is all that is needed of it")]
 mod stream_support;
 mod support;
+mod tensors_support;
 
 use fp16_lstm_support::Network;
 use layers_support::{Net, Weighted, k, pool};
@@ -229,7 +230,16 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
     let slow = ["--samples", "3", "--ddr-bandwidth", "20"];
     let eight = ["--samples", "8"];
     let [pairs, staircase] = [pairs_support::model(), staircase_support::model()];
+    let tensors_model = dir.join("tensors.onnx");
+    fs::write(&tensors_model, tensors_support::model()).expect("a new file");
+    let tensors = Original::new(
+        tensors_model.to_str().expect("a plain name"),
+        &["--shape", "3x8x4"],
+        dir.join("tensors"),
+        &["--samples", "8"],
+    );
     BTreeMap::from([
+        (Base::Tensors, tensors),
         (Base::Int8, fire_risk("int8")),
         (Base::Float, fire_risk("float")),
         (

@@ -140,6 +140,82 @@ fn the_smaller_and_the_larger_of_two_tensors() {
     }
 }
 
+/// Zero points of all kinds: of int8's ends, 0, and others.
+#[test]
+fn products_of_two_tensors() {
+    let tflite = |a, b, y| BinaryRule::tflite_mul(a, b, y).expect("plain scales");
+    let mut g = Graph::new(38);
+    let x = g.input(&[4, 5, 6]);
+    let a = g.conv(x, 9, UNIT);
+    let b = g.conv(x, 9, window([3, 3], [1, 1], [1, 1]));
+    let y = g.binary([a, b], &[4, 5, 9], tflite);
+    let square = g.binary([y, y], &[4, 5, 9], |a, b, y| {
+        let relu = Clamp {
+            lo: y.zero_point,
+            hi: 127,
+        };
+        tflite(a, b, y).clamped(relu, true)
+    });
+    let lowest = g.average(square, window([1, 1], [1, 1], [0, 0]));
+    let row = g.conv(x, 9, window([4, 1], [1, 1], [0, 0]));
+    let y = g.binary([row, lowest], &[4, 5, 9], tflite);
+    let pixel = g.average(a, window([4, 5], [1, 1], [0, 0]));
+    let y = g.binary([y, pixel], &[4, 5, 9], tflite);
+    let single = g.conv(x, 1, UNIT);
+    let y = g.binary([y, single], &[4, 5, 9], tflite);
+    let t = g.table(y);
+    assert_exact("tflite", &["3x8x4", "2x4x8"], &g.finish(&[t]));
+
+    let mut g = Graph::new(39);
+    g.semantics(Semantics::OrtX86);
+    let x = g.input(&[4, 5, 6]);
+    let y = g.binary([x, x], &[4, 5, 6], |a, b, y| {
+        BinaryRule::qlinear_mul(a, b, y, true).expect("plain scales")
+    });
+    let z = g.binary([y, x], &[4, 5, 6], |a, b, y| {
+        BinaryRule::float(FloatOperation::Mul, a, b, y).expect("plain scales")
+    });
+    assert_exact("onnxruntime", &["5x6x3"], &g.finish(&[z]));
+}
+
+/// Zero points that need one to three parts of a weight, and a second row or none.
+#[test]
+fn products_of_two_matrices() {
+    let mut g = Graph::new(40);
+    let a = g.input_with(&[5, 7], -128);
+    let b = g.input_with(&[7, 9], -128);
+    let plain = g.matmul([a, b], false);
+    let c = g.input_with(&[11, 9], 0);
+    let wide = g.matmul([plain, c], true);
+    let d = g.input_with(&[3, 5, 6], 0);
+    let e = g.input_with(&[3, 6, 13], 0);
+    let batched = g.matmul([d, e], false);
+    let f = g.input_with(&[13, 4], 127);
+    let shared = g.matmul([batched, f], false);
+    let scores = g.matmul([d, d], true);
+    let y = g.table(scores);
+    let out = [wide, shared, y];
+    assert_exact("matrices", &["3x8x4", "2x4x8"], &g.finish(&out));
+}
+
+#[test]
+fn accumulators_leave_as_int32() {
+    for (seed, semantics) in [(42, Semantics::TfliteDouble), (43, Semantics::OrtX86)] {
+        let mut g = Graph::new(seed);
+        g.semantics(semantics);
+        let x = g.input(&[4, 5, 6]);
+        let a = g.conv(x, 9, window([3, 3], [1, 1], [1, 1]));
+        let image = g.accumulators(a);
+        let a = g.depthwise(x, window([3, 3], [1, 1], [1, 1]));
+        let grouped = g.accumulators(a);
+        let a = g.fully_connected(x, 5);
+        let vector = g.accumulators(a);
+        let y = g.max_pool(x, window([2, 2], [1, 1], [0, 0]));
+        let out = [image, grouped, y, vector];
+        assert_exact("int32", &["3x8x4"], &g.finish(&out));
+    }
+}
+
 #[test]
 fn differences_are_sums() {
     let mut g = Graph::new(37);

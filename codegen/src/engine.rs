@@ -61,9 +61,15 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         channel_width: plan.channel_bits,
         has_max: plan.features.max,
         has_depthwise: plan.features.depthwise,
+        has_product: plan.features.product,
         tables: plan.features.tables,
         has_add: plan.features.add,
         add_exceptions: plan.features.add_exceptions,
+        has_wrap: plan.features.wraps,
+        has_gather: plan.features.gather,
+        has_computed: plan.features.computed,
+        lane_width: plan.widths.lane,
+        target_width: plan.widths.target,
         has_softmax: plan.features.softmax,
         lstm: plan
             .layers

@@ -130,6 +130,7 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         acc_bits: ACC_BITS,
         bias_bits: (bias - fraction) as u32,
         fraction_bits: fraction as u32,
+        wraps: plan.features.wraps,
         max: plan.features.max,
         lut_products: plan.features.depthwise || plan.shape.fabric > 0,
         add: plan.features.add,

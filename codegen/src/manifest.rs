@@ -188,7 +188,10 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
                 "w8a8 fp16"
             } else if layer.attention().is_some() {
                 "a8 fp16"
-            } else if layer.weighted().is_some() || layer.lstm().is_some() {
+            } else if layer.weighted().is_some()
+                || layer.computed().is_some()
+                || layer.lstm().is_some()
+            {
                 "w8a8"
             } else {
                 "a8"
@@ -202,6 +205,8 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
                 "lstm_unit"
             } else if layer.attention().is_some() {
                 "attention_unit"
+            } else if layer.gather().is_some() {
+                "gather_unit"
             } else {
                 "softmax_unit"
             }

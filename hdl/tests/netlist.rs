@@ -173,6 +173,7 @@ fn a_requantizer_lane_is_two_dsps() {
             acc_bits: 25,
             bias_bits: 25,
             fraction_bits: 0,
+            wraps: false,
         };
         let dut = Dut {
             modules: vec![lane.build().unwrap()],

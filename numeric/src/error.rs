@@ -90,6 +90,15 @@ pub enum NumericError {
         /// The operation.
         name: &'static str,
     },
+    /// A rule of two operands that is no function of their product.
+    #[error(
+        "{name} is no function of its operands' integer product (float32 roundings give equal products \
+         different results)"
+    )]
+    NotProduct {
+        /// The operation.
+        name: &'static str,
+    },
     /// No multiply-add with 25-bit factors equals the rule on all 65,536 pairs.
     #[error(
         "no multiply-add with shift up to {max_shift} equals the rule on all 65,536 input pairs, \

@@ -20,6 +20,7 @@
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
 //! | [`binary`] | rules of two operands: TFLite's ADD, SUB, MUL, onnxruntime's, minimum and maximum |
 //! | [`mul_add`] | a weighted sum's proved form as one multiply-add |
+//! | [`product`] | a product's proved form as a requantizer of the integer product |
 //! | [`extremum`] | minimum and maximum as the larger of two table values |
 //! | [`float_functions`] | onnxruntime's float32 element-wise functions |
 //! | [`pool`] | average pooling |
@@ -53,6 +54,7 @@ pub mod mean;
 pub mod mul_add;
 pub mod packing;
 pub mod pool;
+pub mod product;
 pub mod requant;
 mod requant_row;
 pub mod softmax;
@@ -79,6 +81,7 @@ pub use lstm::LstmRule;
 pub use mean::mean_requantizer;
 pub use mul_add::{MulAdd, PairException, PairSum};
 pub use pool::AveragePoolRule;
+pub use product::Product;
 pub use requant::{RequantRule, Requantizer};
 pub use requant_row::RequantRow;
 pub use softmax::SoftmaxRule;

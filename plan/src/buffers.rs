@@ -86,5 +86,6 @@ fn operand_copy(layer: &HwLayer, from: Region, to: Region) -> HwLayer {
         completes: Vec::new(),
         form: WeightForm::default(),
         again: false,
+        wraps: false,
     }
 }

@@ -10,46 +10,51 @@ const MAX_DENSE: usize = 1 << 24;
 
 /// The kind of a convolution's layer; `source` names the node in messages.
 pub fn kind(conv: &Conv2d, source: &str) -> Result<LayerKind, PlanError> {
-    let unsupported = |found: String, remedy: &str| PlanError::Unsupported {
-        layer: source.into(),
-        found,
-        remedy: remedy.into(),
-    };
     check_output(conv.requant.len(), source)?;
+    if !conv.is_depthwise() {
+        return dense(conv, source);
+    }
     let weights = centred(&conv.weights, &conv.weight_zero_points, source)?;
     let (window, bias, requant) = (conv.window, conv.bias.clone(), conv.requant.clone());
-    if conv.is_depthwise() {
-        return Ok(LayerKind::Depthwise {
-            window,
-            weights,
-            bias,
-            requant,
-        });
-    }
-    let dense = conv.weights.len().saturating_mul(conv.groups);
-    if dense > MAX_DENSE {
-        return Err(unsupported(
-            format!("{} groups with {dense} weights when dense", conv.groups),
-            "the engine takes dense and depthwise convolutions, and others as long as they are small",
-        ));
-    }
-    Ok(LayerKind::Dot {
+    Ok(LayerKind::Depthwise {
         window,
-        weights: dense_weights(conv, weights),
+        weights,
         bias,
         requant,
     })
 }
 
-/// The engine has no int32 outputs.
-pub fn check_output(requantizers: usize, source: &str) -> Result<(), PlanError> {
+/// The kind on the dot array, which may be without requantizers.
+pub fn dense(conv: &Conv2d, source: &str) -> Result<LayerKind, PlanError> {
+    let weights = centred(&conv.weights, &conv.weight_zero_points, source)?;
+    let dense = conv.weights.len().saturating_mul(conv.groups);
+    if dense > MAX_DENSE {
+        return Err(PlanError::Unsupported {
+            layer: source.into(),
+            found: format!("{} groups with {dense} weights when dense", conv.groups),
+            remedy:
+                "the engine takes dense and depthwise convolutions, and others as long as they are \
+                     small"
+                    .into(),
+        });
+    }
+    Ok(LayerKind::Dot {
+        window: conv.window,
+        weights: dense_weights(conv, weights),
+        bias: conv.bias.clone(),
+        requant: conv.requant.clone(),
+    })
+}
+
+/// Only layers of the dot array have int32 outputs.
+fn check_output(requantizers: usize, source: &str) -> Result<(), PlanError> {
     if requantizers > 0 {
         return Ok(());
     }
     Err(PlanError::Unsupported {
         layer: source.into(),
         found: "an int32 output".into(),
-        remedy: "the engine requantizes every accumulator".into(),
+        remedy: "the engine has it for convolutions, and for products with constant weights".into(),
     })
 }
 

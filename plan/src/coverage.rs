@@ -178,10 +178,10 @@ fn places(plan: &HwPlan, region: &Region) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Only the dot array can begin within a word.
+/// Only dot array and gather unit can begin within a word.
 fn aligned(plan: &HwPlan, index: usize, layer: &HwLayer) -> Result<(), PlanError> {
     let begins = |r: &Region| r.channel.is_multiple_of(plan.shape.word);
-    let input = layer.is_dot() || begins(&layer.input);
+    let input = layer.is_dot() || layer.gather().is_some() || begins(&layer.input);
     if input && begins(&layer.output) && layer.residual().is_none_or(begins) {
         return Ok(());
     }

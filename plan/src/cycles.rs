@@ -15,6 +15,8 @@ pub mod latency {
     pub const CHANNEL_MUL: usize = 3;
     /// Drain in front of the lanes (capture, two multiplexer stages).
     pub const DRAIN: usize = 3;
+    /// Gather unit, from an element's address to the end of the layer.
+    pub const GATHER: usize = 6 + 2;
     /// Sequencer, from a layer's end to the next layer's first step, and from write to end.
     pub const SEQUENCER: usize = 2;
 }
@@ -74,6 +76,15 @@ pub fn estimate(shape: &Shape, loops: &Loops, pipeline: Pipeline) -> LayerCycles
     LayerCycles {
         busy: (loops.tiles * loops.groups * group) as u64,
         overhead: (fixed + drain_cycles - held) as u64,
+        stall: 0,
+    }
+}
+
+/// Cycles of the gather unit: an element per cycle, and its pipeline.
+pub fn gather_cycles(elements: u64) -> LayerCycles {
+    LayerCycles {
+        busy: elements,
+        overhead: (latency::GATHER + latency::SEQUENCER) as u64,
         stall: 0,
     }
 }

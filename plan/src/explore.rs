@@ -122,7 +122,7 @@ fn place(layers: &Layers, shape: &Shape) -> Result<(Layout, Vec<Placement>), Pla
 /// Whether the layers can run on the shape at all.
 pub fn check_shape(layers: &Layers, shape: &Shape) -> Result<(), PlanError> {
     shape.check()?;
-    let depthwise = layers.layers.iter().find(|l| l.is_depthwise());
+    let depthwise = layers.layers.iter().find(|l| l.multiplies_channels());
     if let Some(layer) = depthwise.filter(|_| shape.word > shape.oc * shape.ic) {
         return Err(PlanError::Shape {
             shape: shape.to_string(),
@@ -160,7 +160,17 @@ struct Explorer<'a> {
 impl<'a> Explorer<'a> {
     fn new(lowered: &'a Lowered<'a>, options: &'a Options) -> Result<Self, PlanError> {
         let layers = lowered.layers(1, Saving::default())?;
-        let depthwise = layers.layers.iter().filter(|l| l.is_depthwise());
+        let computed = layers.layers.iter().find(|l| l.computed().is_some());
+        if let Some(layer) = computed.filter(|_| options.weights.place == WeightPlace::Memory) {
+            return Err(PlanError::Unsupported {
+                layer: layer.source.clone(),
+                found: "a product of two computed tensors in a design with weights in memory"
+                    .into(),
+                remedy: "the second one becomes weights on chip; compile with --weights chip"
+                    .into(),
+            });
+        }
+        let depthwise = layers.layers.iter().filter(|l| l.multiplies_channels());
         let widest = depthwise.map(|l| l.output.hwc[2]).max();
         Ok(Explorer {
             lowered,
@@ -206,7 +216,7 @@ impl<'a> Explorer<'a> {
         // bytes of block RAM, parity included
         let room = self.options.budget.bram36 * 4608;
         match self.options.weights.place {
-            _ if weights == 0 => &[false],
+            _ if weights == 0 || self.features.computed => &[false],
             WeightPlace::Chip => &[false],
             WeightPlace::Memory => &[true],
             WeightPlace::Auto if weights as u64 > 2 * room => &[true],
@@ -380,7 +390,7 @@ impl<'a> Explorer<'a> {
         let cycles: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
         let (mut weight_words, mut param_words) = (0, 0);
         for (layer, l) in layers.layers.iter().zip(&loops) {
-            if layer.weighted().is_some() {
+            if layer.weighted().is_some() || layer.computed().is_some() {
                 weight_words += l.tiles * l.steps();
             }
             if !layer.again {

@@ -5,6 +5,7 @@ use crate::bits::BitWord;
 use crate::cycles::{self, LayerCycles, Pipeline, latency, softmax_cycles};
 use crate::error::PlanError;
 use crate::explore;
+use crate::gather::{self, WeightPlace};
 use crate::input::{self, InputMode};
 use crate::layers::{HwLayer, LayerKind, Layers};
 use crate::layout::{self, Layout, Placement};
@@ -168,6 +169,16 @@ fn build_with_shape(
         );
         param_words.extend(words);
     }
+    let computed: Vec<WeightPlace> = (layers.layers.iter().zip(&weight_bases))
+        .filter_map(|(layer, &base)| {
+            let dot = layer.computed()?;
+            Some(WeightPlace {
+                slot: dot.slot,
+                base,
+                kernel: dot.window.kernel,
+            })
+        })
+        .collect();
     let cx = Context {
         shape: &shape,
         layout: &layout,
@@ -176,8 +187,8 @@ fn build_with_shape(
         weight_bases: &weight_bases,
         param_bases: &param_bases,
         constants: &constants,
-        add_exceptions: features.add_exceptions,
-        attention: features.attention.is_some(),
+        features,
+        computed: &computed,
     };
     let memory = [act_depth, weight_words.len(), param_words.len()];
     let widths = program::widths(&cx, &layers.layers, memory, layers.tables.len());
@@ -264,7 +275,11 @@ pub fn features(layers: &Layers) -> Features {
         tables: layers.tables.len(),
         channel: layers.layers.iter().any(|l| l.is_channel()),
         max: layers.layers.iter().any(|l| l.is_max()),
-        depthwise: layers.layers.iter().any(|l| l.is_depthwise()),
+        depthwise: layers.layers.iter().any(|l| l.multiplies_channels()),
+        product: layers.layers.iter().any(|l| l.product().is_some()),
+        wraps: layers.layers.iter().any(|l| l.wraps),
+        gather: layers.layers.iter().any(|l| l.gather().is_some()),
+        computed: layers.layers.iter().any(|l| l.computed().is_some()),
         softmax: layers.layers.iter().any(|l| l.is_softmax()),
         lstm: layers.layers.iter().find_map(|l| Some(l.lstm()?.size())),
         attention: layers.layers.iter().find_map(|l| Some(l.attention()?.size)),
@@ -312,6 +327,9 @@ pub fn layer_cycles(
         if let Some(attention) = layer.attention() {
             return attention.cycles(shape.word, latencies);
         }
+        if layer.gather().is_some() {
+            return cycles::gather_cycles(gather::elements(shape, layer));
+        }
         let pipeline = Pipeline {
             array: array_latency(shape, layer, features),
             lane_path: lane_path(latencies, features, layer),
@@ -355,6 +373,13 @@ fn channel_bits(layers: &Layers, constants: &[Vec<ChannelConstants>], proofs: &[
         let of_channels = proofs[i].channels.iter().zip(&constants[i]);
         match &layer.kind {
             LayerKind::Average { window: w, .. } => 128 * (w.kernel[0] * w.kernel[1]) as u64,
+            LayerKind::Product(p) => {
+                128 * (128
+                    + p.weights
+                        .iter()
+                        .map(|w| u64::from(w.unsigned_abs()))
+                        .sum::<u64>())
+            }
             // the reach has the bias, which the sum has not
             LayerKind::Depthwise { .. } => of_channels
                 .map(|(proof, c)| {

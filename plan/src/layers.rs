@@ -1,9 +1,10 @@
 //! Hardware layers: what the lowering of the graph gives to all later passes.
 
 use crate::attention::AttentionLayer;
+use crate::gather::Gather;
 use crate::lstm::LstmLayer;
 use crate::region::{Region, StorageId};
-use macforge_numeric::{AveragePoolRule, Clamp, PairSum, Requantizer, SoftmaxRule};
+use macforge_numeric::{AveragePoolRule, Clamp, Interval, PairSum, Requantizer, SoftmaxRule};
 use macforge_quant::{TensorId, Window};
 
 /// What the engine does in a layer.
@@ -20,6 +21,10 @@ pub enum LayerKind {
         /// Requantizer per output channel.
         requant: Vec<Requantizer>,
     },
+    /// Dot array, with weights that layers of the gather unit have written.
+    ComputedDot(Box<ComputedDot>),
+    /// Gather unit.
+    Gather(Gather),
     /// Channel array: each channel has a kernel of its own.
     Depthwise {
         /// Kernel geometry.
@@ -33,6 +38,8 @@ pub enum LayerKind {
     },
     /// Channel array: maximum over a window.
     Max(Window, Clamp),
+    /// Channel array: product of the window's first and last value.
+    Product(Box<ProductLayer>),
     /// Channel array: copies one pixel per window; the value is what lies outside of the input.
     Copy(Window, i8),
     /// Channel array: average over a window.
@@ -52,6 +59,35 @@ pub enum LayerKind {
     Lstm(Box<LstmLayer>),
     /// Attention unit.
     Attention(AttentionLayer),
+}
+
+/// `sum(weights * window) + first * last + bias`, requantized; the same for all channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProductLayer {
+    /// Window geometry.
+    pub window: Window,
+    /// One weight per position; that of the last one, where the product stands, is 0.
+    pub weights: Vec<i8>,
+    /// Bias.
+    pub bias: i32,
+    /// Reachable sums, bias included.
+    pub reach: Interval,
+    /// Sum to output value.
+    pub requant: Requantizer,
+}
+
+/// Product of a tensor's pixels with a matrix that is computed as well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComputedDot {
+    /// Number of the product; [`ComputedWeights`](crate::gather::ComputedWeights) name it.
+    pub slot: usize,
+    /// Kernel over the pixels: one column per part of a weight, a second row outside of the image where
+    /// the input's zero point is not 0.
+    pub window: Window,
+    /// Sums that any operands can reach.
+    pub reach: Interval,
+    /// Sum to output value.
+    pub requant: Requantizer,
 }
 
 /// What a dot layer and a depthwise one have in common.
@@ -124,6 +160,8 @@ pub struct HwLayer {
     pub form: WeightForm,
     /// A further strip of the layer of its source before it: the same weights and parameters.
     pub again: bool,
+    /// The lanes keep the low byte of their value instead of clamping it.
+    pub wraps: bool,
 }
 
 /// What the values of a layer's weights ask for.
@@ -277,13 +315,18 @@ impl HwLayer {
             LayerKind::Max(window, _)
             | LayerKind::Average { window, .. }
             | LayerKind::Copy(window, _) => *window,
-            LayerKind::Softmax(_) | LayerKind::Lstm(_) | LayerKind::Attention(_) => unit_window(),
+            LayerKind::Product(product) => product.window,
+            LayerKind::ComputedDot(dot) => dot.window,
+            LayerKind::Softmax(_)
+            | LayerKind::Lstm(_)
+            | LayerKind::Attention(_)
+            | LayerKind::Gather(_) => unit_window(),
         }
     }
 
     /// Runs on the dot array.
     pub fn is_dot(&self) -> bool {
-        matches!(self.kind, LayerKind::Dot { .. })
+        matches!(self.kind, LayerKind::Dot { .. } | LayerKind::ComputedDot(_))
     }
 
     /// Runs on the channel array.
@@ -294,12 +337,24 @@ impl HwLayer {
                 | LayerKind::Average { .. }
                 | LayerKind::Copy(..)
                 | LayerKind::Depthwise { .. }
+                | LayerKind::Product(_)
         )
     }
 
     /// Runs on the channel array with weights.
-    pub fn is_depthwise(&self) -> bool {
-        matches!(self.kind, LayerKind::Depthwise { .. })
+    pub fn multiplies_channels(&self) -> bool {
+        matches!(
+            self.kind,
+            LayerKind::Depthwise { .. } | LayerKind::Product(_)
+        )
+    }
+
+    /// The product of two tensors.
+    pub fn product(&self) -> Option<&ProductLayer> {
+        match &self.kind {
+            LayerKind::Product(product) => Some(product),
+            _ => None,
+        }
     }
 
     /// Compares the values of a window; a window of one value is copied by the sum.
@@ -330,6 +385,22 @@ impl HwLayer {
         }
     }
 
+    /// The product with a computed matrix.
+    pub fn computed(&self) -> Option<&ComputedDot> {
+        match &self.kind {
+            LayerKind::ComputedDot(dot) => Some(dot),
+            _ => None,
+        }
+    }
+
+    /// What the gather unit does.
+    pub fn gather(&self) -> Option<&Gather> {
+        match &self.kind {
+            LayerKind::Gather(gather) => Some(gather),
+            _ => None,
+        }
+    }
+
     /// The LSTM unit's layer.
     pub fn lstm(&self) -> Option<&LstmLayer> {
         match &self.kind {
@@ -348,7 +419,10 @@ impl HwLayer {
 
     /// Runs on a unit that reads and writes the buffers on its own, without feeder and drain.
     pub fn is_unit(&self) -> bool {
-        self.is_softmax() || self.lstm().is_some() || self.attention().is_some()
+        self.is_softmax()
+            || self.lstm().is_some()
+            || self.attention().is_some()
+            || self.gather().is_some()
     }
 
     /// Runs on the softmax unit.

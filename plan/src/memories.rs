@@ -110,7 +110,7 @@ pub fn choose(
 ) -> (Memories, Estimate) {
     let [activations, weights, params] = words;
     let small = params <= DISTRIBUTED_WORDS;
-    let tail = if weights > BLOCK_WORDS {
+    let tail = if weights > BLOCK_WORDS && !features.computed {
         weights % BLOCK_WORDS
     } else {
         0

@@ -59,6 +59,15 @@ pub fn constants(layer: &HwLayer) -> Result<Vec<ChannelConstants>, PlanError> {
             bias: 0,
             lane: copy(Clamp { lo: -128, hi: 127 }).map_err(numeric)?,
         }]),
+        LayerKind::ComputedDot(dot) => {
+            let lane = LaneConstants::from_requantizer(&dot.requant).map_err(numeric)?;
+            Ok(vec![ChannelConstants { bias: 0, lane }])
+        }
+        LayerKind::Product(product) => {
+            let lane = LaneConstants::from_requantizer(&product.requant).map_err(numeric)?;
+            let bias = i64::from(product.bias);
+            Ok(vec![ChannelConstants { bias, lane }])
+        }
         LayerKind::Average { rule, count, .. } => {
             let count = *count;
             let reach = Interval {

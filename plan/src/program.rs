@@ -2,11 +2,13 @@
 //! word's format: codegen prints the field slices of the top module from it.
 
 use crate::bits::{BitWord, unsigned_bits};
+use crate::gather::{self, Gather, WeightPlace};
 use crate::layers::{HwLayer, Residual};
 use crate::layout::{Layout, Placement, View};
 use crate::loops::Loops;
 use crate::params;
 use crate::region::{Distance, Region};
+use crate::resources::Features;
 use crate::shape::Shape;
 use crate::turns::Turns;
 
@@ -32,6 +34,10 @@ pub struct Widths {
     pub param: usize,
     /// Table index.
     pub table: usize,
+    /// Channel within an activation word.
+    pub lane: usize,
+    /// What the gather unit writes to: activation or weight address.
+    pub target: usize,
 }
 
 /// A field of the program word.
@@ -107,10 +113,10 @@ pub struct Context<'a> {
     pub param_bases: &'a [usize],
     /// Constants of each layer's channels.
     pub constants: &'a [Vec<params::ChannelConstants>],
-    /// Longest list of pairs on which a residual add is off by one.
-    pub add_exceptions: usize,
-    /// The design has an attention unit.
-    pub attention: bool,
+    /// Optional blocks.
+    pub features: Features,
+    /// Weights that layers write.
+    pub computed: &'a [WeightPlace],
 }
 
 /// Widths that hold every value of every layer.
@@ -146,18 +152,25 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
         ]
         .into_iter()
         .fold(counter, usize::max);
+        if let Some(walk) = gather::walk(cx, layer) {
+            counter = walk.counts.into_iter().fold(counter, usize::max);
+        }
         pixels = pixels.max(rows * we);
     }
+    let weight = unsigned_bits(weight_words.max(1) - 1);
+    let address = unsigned_bits(act_depth - 1);
     Widths {
         // just enough to reach every word: addresses are added modulo the width, so what lies one
         // past the end (a plane as large as the buffer) may wrap to zero
-        address: unsigned_bits(act_depth - 1),
+        address,
         bank: unsigned_bits(cx.shape.p - 1),
         coordinate: unsigned_bits(coordinate) + 1,
         counter: unsigned_bits(counter),
         // wide enough for the index of a drained pixel
         pixels: unsigned_bits(pixels).max(ROW_BITS + 1),
-        weight: unsigned_bits(weight_words.max(1) - 1),
+        weight,
+        lane: unsigned_bits(cx.shape.word - 1),
+        target: address.max(if cx.features.computed { weight } else { 0 }),
         param: unsigned_bits(param_words.max(1) - 1),
         table: unsigned_bits(tables.max(1) - 1),
     }
@@ -209,12 +222,18 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     };
     f.add("channel_mode", 1, i64::from(layer.is_channel()));
     f.add("max_mode", 1, i64::from(layer.is_max()));
-    f.add("weighted", 1, i64::from(layer.is_depthwise()));
+    f.add("weighted", 1, i64::from(layer.multiplies_channels()));
+    if cx.features.product {
+        f.add("product", 1, i64::from(layer.product().is_some()));
+    }
+    if cx.features.wraps {
+        f.add("wrap", 1, i64::from(layer.wraps));
+    }
     f.add("shared_params", 1, i64::from(layer.weighted().is_none()));
     f.add("reduce", 1, i64::from(cx.layout.views[index].reduce));
     f.add("softmax", 1, i64::from(layer.is_softmax()));
     f.add("lstm", 1, i64::from(layer.lstm().is_some()));
-    if cx.attention {
+    if cx.features.attention.is_some() {
         f.add("attention", 1, i64::from(layer.attention().is_some()));
     }
     f.add("tiles_m1", w.counter, l.tiles - 1);
@@ -239,6 +258,9 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     lane_fields(&mut f, cx, w, index);
     output_fields(&mut f, cx, w, index, layer);
     residual_fields(&mut f, cx, w, index, layer);
+    if cx.features.gather {
+        gather_fields(&mut f, cx, w, layer);
+    }
     LayerProgram {
         fields: f.fields,
         loops: l.clone(),
@@ -458,8 +480,69 @@ fn residual_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer
         1,
         i64::from(residual.is_some_and(|r| r.lower_is_activation)),
     );
-    if cx.add_exceptions > 0 {
-        exception_fields(f, cx.add_exceptions, residual);
+    if cx.features.add_exceptions > 0 {
+        exception_fields(f, cx.features.add_exceptions, residual);
+    }
+}
+
+/// The loops of the gather unit.
+fn gather_fields(f: &mut Fields, cx: &Context, w: &Widths, layer: &HwLayer) {
+    let p = cx.shape.p;
+    let walk = gather::walk(cx, layer);
+    let steps = walk
+        .as_ref()
+        .map_or([gather::Step::default(); 4], |g| g.steps);
+    let counts = walk.as_ref().map_or([1; 4], |g| g.counts);
+    let tails = walk.as_ref().map_or([0; 2], |g| g.tails);
+    let from = Origin::new(cx, &layer.input);
+    let word = cx.shape.word;
+    f.add("gather", 1, i64::from(walk.is_some()));
+    let counts = counts.map(|c| c as i64 - 1).to_vec();
+    f.vector("gather_counts_m1", w.counter, counts, false);
+    f.add("gather_tail_0", w.counter, tails[0]);
+    f.add("gather_tail_1", w.counter, tails[1]);
+    let (quot, rem) = split(from.start, p);
+    f.address("gather_from_quot", w.address, from.base + quot);
+    f.add("gather_from_rem", w.bank, rem);
+    f.add("gather_from_lane", w.lane, layer.input.channel % word);
+    let plane = from.placement.storage.plane;
+    let modulus = |bits: usize| 1i64 << bits;
+    let quots = steps.map(|s| {
+        let quot = s.pixels / p + s.channels / word * plane;
+        (quot as i64).rem_euclid(modulus(w.address))
+    });
+    f.vector("gather_step_quot", w.address, quots.to_vec(), false);
+    let rems = steps.map(|s| (s.pixels % p) as i64);
+    f.vector("gather_step_rem", w.bank, rems.to_vec(), false);
+    let lanes = steps.map(|s| (s.channels % word) as i64);
+    f.vector("gather_step_lane", w.lane, lanes.to_vec(), false);
+    let to = Origin::new(cx, &layer.output);
+    let (quot, rem) = split(to.start, p);
+    let weights = walk.as_ref().and_then(|g| g.weights);
+    let first = weights.map_or((to.base + quot).rem_euclid(modulus(w.address)), |w| {
+        w as i64
+    });
+    f.add("gather_to_quot", w.target, first);
+    f.add(
+        "gather_to_rem",
+        w.bank,
+        if weights.is_some() { 0 } else { rem },
+    );
+    let to_steps = walk.as_ref().map_or([[0; 2]; 3], |g| g.to_steps);
+    let quots =
+        to_steps.map(|[pixels, words]| ((pixels / p + words) as i64).rem_euclid(modulus(w.target)));
+    f.vector("gather_to_step_quot", w.target, quots.to_vec(), false);
+    let rems = to_steps.map(|[pixels, _]| (pixels % p) as i64);
+    f.vector("gather_to_step_rem", w.bank, rems.to_vec(), false);
+    if cx.features.computed {
+        let weights = match layer.gather() {
+            Some(Gather::Weights(weights)) => Some(weights),
+            _ => None,
+        };
+        f.add("gather_to_weights", 1, i64::from(weights.is_some()));
+        f.signed("gather_zero_point", 8, weights.map_or(0, |w| w.zero_point));
+        f.add("gather_part", 2, weights.map_or(0, |w| w.part));
+        f.add("gather_negate", 1, weights.map_or(0, |w| w.row));
     }
 }
 

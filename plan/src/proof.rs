@@ -3,9 +3,9 @@
 //! chain of packed products overflows its low lane.
 
 use crate::error::PlanError;
-use crate::layers::HwLayer;
+use crate::layers::{ComputedDot, HwLayer, ProductLayer};
 use crate::params::ChannelConstants;
-use crate::shape::Shape;
+use crate::shape::{CHAIN, Shape};
 use crate::weights::StoredKernel;
 use macforge_numeric::packing::{LOW_LANE, fits_operand, lane_bound};
 use macforge_numeric::{Interval, accumulator_interval, prove_equal};
@@ -60,6 +60,12 @@ pub fn prove(
     kernel: Option<&StoredKernel>,
     shape: &Shape,
 ) -> Result<Proofs, PlanError> {
+    if let Some(dot) = layer.computed() {
+        return prove_computed(layer, dot, constants);
+    }
+    if let Some(product) = layer.product() {
+        return prove_product(layer, product, constants);
+    }
     let Some(weighted) = layer.weighted() else {
         return Ok(Proofs {
             channels: Vec::new(),
@@ -98,6 +104,58 @@ pub fn prove(
         });
     }
     Ok(Proofs { channels })
+}
+
+/// Weights that are not known: any values of -127..=127, see `gather_unit`.
+fn prove_computed(
+    layer: &HwLayer,
+    dot: &ComputedDot,
+    constants: &[ChannelConstants],
+) -> Result<Proofs, PlanError> {
+    let any = [-127, 127];
+    let bounds = any.map(|w| lane_bound(&[w; CHAIN], activations()));
+    let packed = any
+        .iter()
+        .all(|&w1| any.iter().all(|&w0| fits_operand(w1, w0)));
+    if !packed || !bounds.iter().all(|&bound| LOW_LANE.encloses(bound)) {
+        return Err(unproved(
+            layer,
+            0,
+            "computed weights do not fit a packed pair".into(),
+        ));
+    }
+    if !fits_accumulator(dot.reach) {
+        return Err(unproved(
+            layer,
+            0,
+            format!(
+                "the sum of products of two computed operands can reach {}..={}, which needs more than \
+                 {ACC_BITS} bits; divide the summed dimension",
+                dot.reach.lo, dot.reach.hi
+            ),
+        ));
+    }
+    prove_equal(&dot.requant, &constants[0].lane, dot.reach)
+        .map_err(|counterexample| unproved(layer, 0, counterexample.to_string()))?;
+    Ok(Proofs {
+        channels: Vec::new(),
+    })
+}
+
+/// The lane of a product, which all channels share.
+fn prove_product(
+    layer: &HwLayer,
+    product: &ProductLayer,
+    constants: &[ChannelConstants],
+) -> Result<Proofs, PlanError> {
+    let lane = &constants[0].lane;
+    // far within the accumulator: three products and the bias
+    debug_assert!(fits_accumulator(product.reach));
+    prove_equal(&product.requant, lane, product.reach)
+        .map_err(|counterexample| unproved(layer, 0, counterexample.to_string()))?;
+    Ok(Proofs {
+        channels: Vec::new(),
+    })
 }
 
 /// Widest low lane over all chains of channel `oc`.

@@ -131,6 +131,14 @@ pub struct Features {
     pub max: bool,
     /// Its multipliers.
     pub depthwise: bool,
+    /// Products of two tensors.
+    pub product: bool,
+    /// Lanes that give bytes of accumulators.
+    pub wraps: bool,
+    /// Gather unit.
+    pub gather: bool,
+    /// It writes weights.
+    pub computed: bool,
     /// Softmax unit.
     pub softmax: bool,
     /// LSTM unit.
@@ -246,6 +254,9 @@ mod cost {
     /// Of a channel: operands, accumulator, choice of the context.
     pub const ATTENTION_LANE_LUT: usize = 110;
     pub const ATTENTION_LANE_FF: usize = 100;
+    /// Gather unit without the word that it fills.
+    pub const GATHER_LUT: usize = 400;
+    pub const GATHER_FF: usize = 250;
     pub const LANE_AGU_LUT: usize = 90;
     /// A read port, besides its registers of a word's part.
     pub const READ_PORT_LUT: usize = 700;
@@ -330,6 +341,7 @@ pub fn estimate(
 ) -> Estimate {
     let Shape {
         p,
+        oc,
         ic,
         drained,
         lanes,
@@ -378,6 +390,9 @@ pub fn estimate(
         )
         + pick(features.channel, channel_lut)
         + pick(features.depthwise, p * word * 55)
+        + pick(features.gather, cost::GATHER_LUT + word * 3)
+        // the choice of a weight per pixel
+        + pick(features.product, p * word * 8)
         + pick(features.softmax, cost::SOFTMAX_LUT)
         + features
             .lstm
@@ -397,6 +412,10 @@ pub fn estimate(
         + pick(entries > 0, lanes * cost::PAIR_FF)
         + pick(features.channel, channel_ff)
         + pick(features.depthwise, p * word * 50)
+        + pick(features.gather, cost::GATHER_FF + word * 8)
+        + pick(features.computed, (oc * ic).saturating_sub(word) * 8)
+        // the kept operand, and a weight per pixel in the place of one for all
+        + pick(features.product, (2 * p - 1) * word * 8)
         + pick(features.softmax, cost::SOFTMAX_FF)
         + features
             .lstm

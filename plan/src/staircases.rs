@@ -9,7 +9,7 @@
 use crate::error::PlanError;
 use crate::proof::{ACC_BITS, activations};
 use macforge_numeric::{
-    Interval, RequantRule, Requantizer, Semantics, SolvedLane, StaircaseChannel,
+    Interval, LaneConstants, RequantRule, Requantizer, Semantics, SolvedLane, StaircaseChannel,
     accumulator_interval, solve_lanes,
 };
 use macforge_quant::{QGraph, QNode, QOp};
@@ -88,25 +88,30 @@ fn replace(graph: &QGraph, node: &QNode, input: Interval, op: &mut QOp) -> Resul
     for ((bias, rule), lane) in bias.iter_mut().zip(requant.iter_mut()).zip(solved) {
         // both terms lie within the 25 bits of the lane's bias
         *bias = (i64::from(*bias) * factor + lane.offset) as i32;
-        let (multiplier, shift) = (lane.lane.multiplier, i32::from(lane.lane.shift));
-        rule.rule = match lane.lane.tie_window {
-            // both parts of the scale are exact in float32
-            Some(_) => RequantRule::OrtX86 {
-                scale: multiplier as f32 * (-f64::from(shift)).exp2() as f32,
-            },
-            None if lane.lane.constant > 0 => RequantRule::MultiplyAdd {
-                multiplier: multiplier as i32,
-                shift: lane.lane.shift,
-                constant: lane.lane.constant,
-            },
-            None => RequantRule::TfliteSingle {
-                multiplier: multiplier as i32,
-                shift: 31 - shift,
-            },
-        };
+        rule.rule = lane_rule(&lane.lane);
         rule.zero_point = lane.lane.zero_point;
     }
     Ok(())
+}
+
+/// The rule of solved lane constants.
+pub fn lane_rule(lane: &LaneConstants) -> RequantRule {
+    let (multiplier, shift) = (lane.multiplier, i32::from(lane.shift));
+    match lane.tie_window {
+        // both parts of the scale are exact in float32
+        Some(_) => RequantRule::OrtX86 {
+            scale: multiplier as f32 * (-f64::from(shift)).exp2() as f32,
+        },
+        None if lane.constant > 0 => RequantRule::MultiplyAdd {
+            multiplier: multiplier as i32,
+            shift: lane.shift,
+            constant: lane.constant,
+        },
+        None => RequantRule::TfliteSingle {
+            multiplier: multiplier as i32,
+            shift: 31 - shift,
+        },
+    }
 }
 
 struct Layer<'a> {

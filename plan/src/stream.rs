@@ -137,7 +137,7 @@ impl WeightStream {
             bytes: 0,
             floor: 0,
         };
-        if layer.weighted().is_none() {
+        if layer.weighted().is_none() && layer.product().is_none() {
             return streamed;
         }
         (streamed.tiles, streamed.words) = (loops.tiles, loops.steps());

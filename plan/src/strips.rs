@@ -106,8 +106,15 @@ fn divisible(layers: &Layers, first: usize) -> bool {
         && !area.dense
         && !global
         && taker.output.hwc[0] > 1
-        && ![maker, taker].iter().any(|l| l.is_unit())
+        && ![maker, taker]
+            .iter()
+            .any(|l| l.is_unit() || has_rows_of_two(l))
         && maker.input.storage != taker.output.storage
+}
+
+/// Its window joins rows of two tensors, or rows and what lies outside of the image.
+fn has_rows_of_two(layer: &HwLayer) -> bool {
+    layer.product().is_some() || layer.computed().is_some()
 }
 
 /// Rows of its input that a layer reads for rows of its output.
@@ -167,7 +174,12 @@ fn piece(
         | LayerKind::Max(window, _)
         | LayerKind::Copy(window, _)
         | LayerKind::Average { window, .. } => window.pad[0] = pad,
-        LayerKind::Softmax(_) | LayerKind::Lstm(_) | LayerKind::Attention(_) => return None,
+        LayerKind::ComputedDot(_)
+        | LayerKind::Product(_)
+        | LayerKind::Softmax(_)
+        | LayerKind::Lstm(_)
+        | LayerKind::Attention(_)
+        | LayerKind::Gather(_) => return None,
     }
     if !last {
         piece.completes.clear();
@@ -194,5 +206,6 @@ fn carry(taker: &HwLayer, strip: usize, input: Region, output: Region) -> HwLaye
         completes: Vec::new(),
         form: crate::layers::WeightForm::default(),
         again: strip > 1,
+        wraps: false,
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::coverage;
 use crate::error::PlanError;
+use crate::gather_check;
 use crate::hwplan::HwPlan;
 use crate::program::LayerProgram;
 
@@ -13,6 +14,7 @@ pub fn verify(plan: &HwPlan) -> Result<(), PlanError> {
     placements(plan)?;
     for index in 0..plan.layers.layers.len() {
         banks(plan, index)?;
+        gather_check::check(plan, index)?;
     }
     coverage::check(plan)
 }

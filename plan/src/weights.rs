@@ -98,6 +98,19 @@ pub fn pack(
             let passes = layers.layers[index].form.passes;
             words.extend(depthwise_words(weights, [kh * kw, passes], shape.word));
         }
+        if let Some(product) = layers.layers[index].product() {
+            let tiles = layers.layers[index].output.hwc[2].div_ceil(shape.word);
+            words.extend((0..tiles).flat_map(|_| product_words(&product.weights, shape.word)));
+        }
+        if let Some(dot) = layers.layers[index].computed() {
+            // written by the gather unit
+            let [rows, columns] = dot.window.kernel;
+            let chunks = layout.views[index].channels[1].div_ceil(shape.ic);
+            let tiles = layers.layers[index].output.hwc[2].div_ceil(shape.oc);
+            let mut empty = BitWord::default();
+            (0..shape.oc * shape.ic).for_each(|_| empty.push(0, 8));
+            words.resize(words.len() + tiles * rows * columns * chunks, empty);
+        }
         let Some(kernel) = kernel(layers, layout, mode, index) else {
             continue;
         };
@@ -130,6 +143,16 @@ fn depthwise_words(weights: &[i16], [positions, passes]: [usize; 2], word: usize
         }
     }
     words
+}
+
+/// Words of one tile of a product: all channels have the same weight.
+fn product_words(weights: &[i8], word: usize) -> Vec<BitWord> {
+    let of_position = |&weight: &i8| {
+        let mut packed = BitWord::default();
+        (0..word).for_each(|_| packed.push(weight.into(), 8));
+        packed
+    };
+    weights.iter().map(of_position).collect()
 }
 
 fn word(

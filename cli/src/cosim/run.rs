@@ -301,6 +301,12 @@ impl<'a> Score<'a> {
                     f.iter().map(|&v| v as u32),
                     w.iter().map(|&v| v as u32),
                 ),
+                (Value::I32(f), Some(Value::I32(w))) => self.compare(
+                    index,
+                    name,
+                    f.iter().map(|v| v.cast_unsigned()),
+                    w.iter().map(|v| v.cast_unsigned()),
+                ),
                 // the bits, so that no rounding hides and NaN is a value like any other
                 (Value::F32(f), Some(Value::F32(w))) => self.compare(
                     index,

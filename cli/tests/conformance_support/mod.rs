@@ -8,8 +8,9 @@ use crate::project::{self, Target};
 use macforge_quant::{QGraph, QNode, QState, QTensor, TensorId};
 use macforge_reference::Value;
 
-/// Array shape of the designs.
-const SHAPE: &str = "3x8x4";
+/// Array shapes of the designs: the first one, and another one for strides that share a factor with its
+/// pixel lanes.
+const SHAPES: [&str; 2] = ["3x8x4", "5x8x4"];
 /// Cases and layers of one network.
 const MOST: [usize; 2] = [64, 200];
 
@@ -27,39 +28,51 @@ pub enum Rtl {
 /// Runs every graph, in the given order.
 pub fn run(cases: &[Exact]) -> Vec<Rtl> {
     let mut results: Vec<Option<Rtl>> = vec![None; cases.len()];
-    let mut packs: Vec<(Vec<usize>, usize)> = Vec::new();
+    let mut packs: Vec<(Vec<usize>, usize, &str)> = Vec::new();
     for (index, case) in cases.iter().enumerate() {
-        let layers = match layers(&case.graph) {
-            Ok(layers) => layers,
+        let (layers, shape) = match on_some_shape(&case.graph) {
+            Ok(found) => found,
             Err(reason) => {
                 results[index] = Some(Rtl::Refused(reason));
                 continue;
             }
         };
         let semantics = case.graph.semantics;
-        let fits = |(pack, used): &&mut (Vec<usize>, usize)| {
+        let fits = |(pack, used, of): &&mut (Vec<usize>, usize, &str)| {
             cases[pack[0]].graph.semantics == semantics
+                && *of == shape
                 && pack.len() < MOST[0]
-                && used + layers <= MOST[1]
+                && *used + layers <= MOST[1]
         };
         match packs.iter_mut().find(fits) {
-            Some((pack, used)) => {
+            Some((pack, used, _)) => {
                 pack.push(index);
                 *used += layers;
             }
-            None => packs.push((vec![index], layers)),
+            None => packs.push((vec![index], layers, shape)),
         }
     }
-    for (pack, _) in packs {
-        run_pack(cases, &pack, &mut results);
+    for (pack, _, shape) in packs {
+        run_pack(cases, &pack, shape, &mut results);
     }
     results.into_iter().map(|r| r.expect("judged")).collect()
 }
 
+/// The first shape that takes a graph, and its layers; otherwise why the first one does not.
+fn on_some_shape(graph: &QGraph) -> Result<(usize, &'static str), String> {
+    let first = layers(graph, SHAPES[0]);
+    let others = SHAPES[1..].iter();
+    let mut found = others.filter_map(|&shape| Some((layers(graph, shape).ok()?, shape)));
+    match first {
+        Ok(layers) => Ok((layers, SHAPES[0])),
+        Err(reason) => found.next().ok_or(reason),
+    }
+}
+
 /// Layers that the hardware makes of a graph, or why it makes none.
-fn layers(graph: &QGraph) -> Result<usize, String> {
+fn layers(graph: &QGraph, shape: &str) -> Result<usize, String> {
     let board = macforge_constraints::board("zc706").expect("a known board");
-    let shape = SHAPE.parse().expect("an array shape");
+    let shape = shape.parse().expect("an array shape");
     let target = Target {
         shape: Some(shape),
         ..Target::new(board)
@@ -70,13 +83,13 @@ fn layers(graph: &QGraph) -> Result<usize, String> {
 }
 
 /// Cases that do not go together (streams of integers and of floats, for example) run in two halves.
-fn run_pack(cases: &[Exact], pack: &[usize], results: &mut [Option<Rtl>]) {
+fn run_pack(cases: &[Exact], pack: &[usize], shape: &str, results: &mut [Option<Rtl>]) {
     let mut graph = joined(cases, pack);
     graph.name = format!("{} cases", pack.len());
-    if pack.len() > 1 && (graph.verify().is_err() || layers(&graph).is_err()) {
+    if pack.len() > 1 && (graph.verify().is_err() || layers(&graph, shape).is_err()) {
         let (first, second) = pack.split_at(pack.len() / 2);
-        run_pack(cases, first, results);
-        run_pack(cases, second, results);
+        run_pack(cases, first, shape, results);
+        run_pack(cases, second, shape, results);
         return;
     }
     let count = pack.iter().map(|&i| cases[i].samples.len()).max();
@@ -86,7 +99,7 @@ fn run_pack(cases: &[Exact], pack: &[usize], results: &mut [Option<Rtl>]) {
         inputs.collect::<Vec<Value>>()
     });
     let samples: Vec<Vec<Value>> = samples.collect();
-    let verified = match simulated(&graph, SHAPE, &samples, &Request::default()) {
+    let verified = match simulated(&graph, shape, &samples, &Request::default()) {
         Ok(verified) => verified,
         Err(why) => {
             for &i in pack {

@@ -12,7 +12,8 @@ use macforge_numeric::{
     Semantics, SoftmaxRule,
 };
 use macforge_quant::{
-    Attention, Conv2d, DType, FullyConnected, QGraph, QNode, QOp, QState, QTensor, TensorId, Window,
+    Attention, Conv2d, DType, FullyConnected, MatMul, QGraph, QNode, QOp, QState, QTensor,
+    TensorId, Window,
 };
 use macforge_reference::Value;
 use std::sync::atomic::AtomicBool;
@@ -80,6 +81,44 @@ impl Graph {
         let id = self.tensor(shape);
         self.graph.inputs.push(id);
         id
+    }
+
+    pub fn input_with(&mut self, shape: &[usize], zero_point: i32) -> TensorId {
+        let quant = AffineParams {
+            zero_point,
+            ..self.params()
+        };
+        let id = self.tensor_with(shape, quant);
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// The last layer's accumulators as int32.
+    pub fn accumulators(&mut self, y: TensorId) -> TensorId {
+        let node = self.graph.nodes.last_mut().expect("a layer");
+        match &mut node.op {
+            QOp::Conv2d(conv) => conv.requant.clear(),
+            QOp::FullyConnected(layer) => layer.requant.clear(),
+            other => panic!("{} has no accumulators", other.kind()),
+        }
+        let tensor = &mut self.graph.tensors[y.0];
+        (tensor.dtype, tensor.quant) = (DType::I32, None);
+        y
+    }
+
+    /// `[.., M, K]` times `[.., K, N]`, or `[.., N, K]`.
+    pub fn matmul(&mut self, [a, b]: [TensorId; 2], transpose_b: bool) -> TensorId {
+        let mut shape = self.shape(a);
+        let of_b = self.shape(b);
+        let columns = of_b[of_b.len() - if transpose_b { 2 } else { 1 }];
+        let depth = std::mem::replace(shape.last_mut().expect("a matrix"), columns);
+        let y = self.tensor(&shape);
+        let requant = Some(self.requant(depth));
+        let op = QOp::MatMul(MatMul {
+            transpose_b,
+            requant,
+        });
+        self.node(op, &[a, b], y)
     }
 
     /// A variable; [`Graph::update`] says what it becomes.

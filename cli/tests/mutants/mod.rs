@@ -19,6 +19,8 @@ pub enum Base {
     Staircase,
     /// Weights from memory through three ports.
     Memory,
+    /// Operators of two tensors.
+    Tensors,
 }
 
 /// One change of one file.
@@ -107,6 +109,15 @@ const fn memory(
     new: &'static str,
 ) -> Mutant {
     text(Base::Memory, name, file, [old, new])
+}
+
+const fn tensors(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    text(Base::Tensors, name, file, [old, new])
 }
 
 const fn lstm(
@@ -377,6 +388,39 @@ pub const MUTANTS: &[Mutant] = &[
         "wire issue       = running_q && !holding_q && weights_ready;", "wire issue       = running_q && !holding_q;"),
     memory("pooling takes weights", "macforge_top",
         "uses_weights = !f_channel_mode || f_weighted;", "uses_weights = 1'b1;"),
+
+    // operators of two tensors
+    tensors("a product of the window's last value with itself", "channel_array",
+        "if (step_valid && step_first) first_q", "if (step_valid) first_q"),
+    tensors("products with the first pixel's value", "channel_array",
+        "product && step_last ? first_q :", "product && step_last ? {P{first_q[C*8-1:0]}} :"),
+    tensors("carries of the first pixel's products", "channel_array",
+        "y, carry[p*C+c]}", "y, carry[c]}"),
+    tensors("a gathered row lacks its last element", "gather_unit",
+        "count_q[0] < tail_0", "count_q[0] + 1'b1 < tail_0"),
+    tensors("gathered channels stay in their word", "gather_unit",
+        "(lane_carry ? plane :", "(lane_carry && start ? plane :"),
+    tensors("gathered pixels advance without their carry", "gather_unit",
+        "{{(AW-1){1'b0}}, rem_carry}", "{{(AW-1){1'b0}}, rem_carry & start}"),
+    tensors("gathered words go to their banks without carry", "gather_unit",
+        "{{(DW-1){1'b0}}, to_carry}", "{{(DW-1){1'b0}}, to_carry & start}"),
+    tensors("a computed weight's third part comes too early", "gather_unit",
+        "rest == 9'd128", "rest > 9'd90"),
+    tensors("a computed weight without its zero point", "gather_unit",
+        "{zero_point[7], zero_point}", "{zero_point[7], zero_point ^ 8'd4}"),
+    tensors("the second row of computed weights is not negated", "gather_unit",
+        "value_q[8] != negate ?", "value_q[8] != (negate && start) ?"),
+    tensors("a computed weight word is not written", "weight_ram",
+        "if (write_valid)", "if (write_valid && write_addr[0])"),
+    tensors("a full word one element early", "gather_unit",
+        ".STAGES(6)) u_full", ".STAGES(5)) u_full"),
+    tensors("bytes of accumulators are clamped", "drain_unit",
+        ".wrap(wrap)", ".wrap(wrap && phase != phase)"),
+    Mutant {
+        name: "a part of a computed weight",
+        base: Base::Tensors,
+        change: Change::Field { layer: 2, field: "gather_part", bit: 0 },
+    },
 
     // drain and buffers
     int8("the last pixel of a tile is not written", "drain",

@@ -7,6 +7,8 @@ pub(super) struct Bounds {
     lo: Expr,
     hi: Expr,
     lower_is_activation: Expr,
+    /// The low byte of the value in the place of a clamped one.
+    wrap: Option<Expr>,
 }
 
 impl Bounds {
@@ -18,7 +20,15 @@ impl Bounds {
             lo,
             hi,
             lower_is_activation,
+            wrap: None,
         }
+    }
+
+    /// Declares the input port `wrap` as well.
+    pub(super) fn inputs_with_wrap(m: &mut Module) -> Self {
+        let bounds = Self::inputs(m);
+        let wrap = Some(m.input("wrap", unsigned(1)));
+        Self { wrap, ..bounds }
     }
 }
 
@@ -40,15 +50,20 @@ pub(super) fn finish(m: &mut Module, x: &Unclamped, bounds: &Bounds, first: usiz
         lo,
         hi,
         lower_is_activation,
+        wrap,
     } = bounds;
+    let unless_wrapped = |flag: Expr| match wrap {
+        Some(wrap) => flag.and(&wrap.not()),
+        None => flag,
+    };
     m.section(&format!(
         "{first}: comparison with the bounds, and with int8 where they are its limits"
     ));
     let unless = |bit: Expr, other: &Expr| bit.and(&other.not());
     let below = unless(x.value.less(&lo.extend(width)), &x.far_above).or(&x.far_below);
     let above = unless(hi.extend(width).less(&x.value), &x.far_below).or(&x.far_above);
-    let below = m.register("below", &below);
-    let above = m.register("above", &above);
+    let below = m.register("below", &unless_wrapped(below));
+    let above = m.register("above", &unless_wrapped(above));
     let limit = |v| constant(signed(8), v);
     let lower_counts = lo.equals(&limit(-128)).and(&lower_is_activation.not());
     let upper_counts = hi.equals(&limit(127));
@@ -66,7 +81,7 @@ pub(super) fn finish(m: &mut Module, x: &Unclamped, bounds: &Bounds, first: usiz
     let over = negative.not().and(&near).or(&x.far_above);
     let saturated = m.register(
         "limit",
-        &under.and(&lower_counts).or(&over.and(&upper_counts)),
+        &unless_wrapped(under.and(&lower_counts).or(&over.and(&upper_counts))),
     );
     let byte = m.register("byte", &x.value.slice(0, 8).as_signed());
     m.section(&format!("{}: choice", first + 1));

@@ -42,6 +42,8 @@ pub struct Selection {
     pub bias_bits: u32,
     /// Bits of its fraction, see [`RequantLane`].
     pub fraction_bits: u32,
+    /// Lanes that give bytes of accumulators, see [`RequantLane`].
+    pub wraps: bool,
     /// Maximum over a window.
     pub max: bool,
     /// Products in LUTs: depthwise convolution, or chains that there are no DSPs for.
@@ -80,6 +82,7 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         acc_bits,
         bias_bits,
         fraction_bits,
+        wraps,
         ..
     } = *selection;
     let lane = RequantLane {
@@ -87,6 +90,7 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         acc_bits,
         bias_bits,
         fraction_bits,
+        wraps,
     };
     let mut modules = vec![packed_mac::build(), cells::lane_split(), lane.build()?];
     if selection.max {

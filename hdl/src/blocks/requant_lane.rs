@@ -64,6 +64,8 @@ pub struct RequantLane {
     /// Bits of the constant at product scale below those of the bias: none, or
     /// [`macforge_numeric::FRACTION_BITS`] with [`Semantics::OrtX86`].
     pub fraction_bits: u32,
+    /// An input `wrap` makes `q_q` the low byte of `y + zero_point`, without clamp or saturation.
+    pub wraps: bool,
 }
 
 /// `h` of one accumulator and what belongs to it.
@@ -114,7 +116,10 @@ impl RequantLane {
         let shift = m.input("shift", unsigned(6));
         let special = m.input("double_round", unsigned(1));
         let zero_point = m.input("zero_point", signed(8));
-        let bounds = Bounds::inputs(&mut m);
+        let bounds = match self.wraps {
+            true => Bounds::inputs_with_wrap(&mut m),
+            false => Bounds::inputs(&mut m),
+        };
 
         m.section("1: bias; places of h = t >> (shift - 1)");
         let whole = match fraction_bits {
@@ -194,7 +199,12 @@ impl RequantLane {
         };
         Header {
             purpose: format!("requantizer lane ({}): accumulator to int8", self.semantics),
-            equation: format!("{bias}\n{rounding}\nq = clamp(y + zero_point)"),
+            equation: match self.wraps {
+                false => format!("{bias}\n{rounding}\nq = clamp(y + zero_point)"),
+                true => format!(
+                    "{bias}\n{rounding}\nq = wrap ? low byte of (y + zero_point) : clamp(y + zero_point)"
+                ),
+            },
             latency: format!(
                 "{}; initiation interval 1; never stalls; zero_point, clamps and\n\
                  lower_is_activation are constants of a layer",

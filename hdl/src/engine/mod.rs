@@ -19,6 +19,7 @@
 //! | [`lstm`] | LSTM unit |
 //! | [`attention`] | attention unit |
 //! | `softmax_port` | softmax unit on the buffers |
+//! | `gather_unit`, `weight_ram` | transposed tensors, products of two computed ones |
 //! | `weight_stream`, `axi_reader`, `weight_unpack`, `crc32_step`, `weight_ring` | weights from memory |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
@@ -40,7 +41,7 @@ pub const SOFTMAX_READ_LATENCY: usize = 5;
 pub const PAIR_EXCEPTIONS_LATENCY: usize = 1;
 
 /// Modules that every design has, with their text.
-const COMMON: [(&str, &str); 18] = [
+const COMMON: [(&str, &str); 17] = [
     ("pixel_walker", include_str!("pixel_walker.v")),
     ("bank_step", include_str!("bank_step.v")),
     ("delay_line", include_str!("delay_line.v")),
@@ -53,7 +54,6 @@ const COMMON: [(&str, &str); 18] = [
     ("mac_column", include_str!("mac_column.v")),
     ("dot_array", include_str!("dot_array.v")),
     ("drain_walker", include_str!("drain_walker.v")),
-    ("drain_unit", include_str!("drain_unit.v")),
     ("sequencer", include_str!("sequencer.v")),
     ("axil_registers", include_str!("axil_registers.v")),
     ("output_walk", include_str!("output_walk.v")),
@@ -203,12 +203,24 @@ pub struct Engine {
     pub has_max: bool,
     /// The channel array multiplies.
     pub has_depthwise: bool,
+    /// It multiplies two tensors.
+    pub has_product: bool,
     /// Activation tables.
     pub tables: usize,
     /// Residual add present.
     pub has_add: bool,
     /// Longest list of pairs on which a residual add is off by one.
     pub add_exceptions: usize,
+    /// Lanes that give bytes of accumulators.
+    pub has_wrap: bool,
+    /// Gather unit present.
+    pub has_gather: bool,
+    /// It writes weights.
+    pub has_computed: bool,
+    /// Width of a channel index within an activation word.
+    pub lane_width: usize,
+    /// Address width of what the gather unit writes to.
+    pub target_width: usize,
     /// Softmax unit present.
     pub has_softmax: bool,
     /// LSTM unit.
@@ -247,11 +259,24 @@ impl Engine {
             modules.push(module("pair_exceptions", text));
         }
         modules.push(VerilogModule {
+            name: "drain_unit".into(),
+            text: render(include_str!("drain_unit.v.tera"), &self.context()?)?,
+        });
+        modules.push(VerilogModule {
             name: "drain".into(),
             text: render(include_str!("drain.v.tera"), &self.context()?)?,
         });
         if self.has_channel {
-            modules.push(module("channel_array", include_str!("channel_array.v")));
+            modules.push(VerilogModule {
+                name: "channel_array".into(),
+                text: render(include_str!("channel_array.v.tera"), &self.context()?)?,
+            });
+        }
+        if self.has_gather {
+            modules.push(VerilogModule {
+                name: "gather_unit".into(),
+                text: render(include_str!("gather_unit.v.tera"), &self.context()?)?,
+            });
         }
         if self.has_softmax {
             modules.push(module("softmax_port", include_str!("softmax_port.v")));
@@ -277,6 +302,8 @@ impl Engine {
         });
         if self.stream.is_some() {
             modules.extend(STREAM.iter().map(|(name, text)| module(name, text)));
+        } else if self.has_computed {
+            modules.push(module("weight_ram", include_str!("weight_ram.v")));
         } else if self.weight_tail > 0 {
             modules.push(module("weight_rom", include_str!("weight_rom_split.v")));
         } else {

@@ -16,6 +16,7 @@ fn lane(semantics: Semantics) -> RequantLane {
         acc_bits: ACC,
         bias_bits: ACC,
         fraction_bits: 0,
+        wraps: false,
     }
 }
 
@@ -417,6 +418,7 @@ fn impossible_widths_are_refused() {
             acc_bits,
             bias_bits,
             fraction_bits,
+            wraps: false,
         };
         assert!(
             lane.build().is_err(),
@@ -439,6 +441,7 @@ fn the_text_is_clean_for_every_semantics_and_width() {
                     acc_bits,
                     bias_bits,
                     fraction_bits,
+                    wraps: acc_bits == 25,
                 };
                 assert_clean(&[lane.build().unwrap()]);
             }

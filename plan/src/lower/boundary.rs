@@ -4,7 +4,7 @@ use super::{Pass, unsupported};
 use crate::error::PlanError;
 use crate::layers::Port;
 use crate::region::Region;
-use macforge_quant::{DType, QOp, TensorId};
+use macforge_quant::{QOp, TensorId};
 
 impl Pass<'_> {
     /// The int8 tensor behind a graph input: a float one is quantized while it streams in.
@@ -86,13 +86,6 @@ impl Pass<'_> {
 
     fn output_port(&mut self, output: TensorId) -> Result<Port, PlanError> {
         let graph = self.graph;
-        if graph.tensor(output).dtype == DType::I32 {
-            return Err(unsupported(
-                &graph.tensor(output).name,
-                "an int32 output".into(),
-                "the engine requantizes every accumulator; end the model with int8 values",
-            ));
-        }
         let dequantize =
             (graph.nodes.iter()).find(|n| matches!(n.op, QOp::Dequantize) && n.output == output);
         let tensor = dequantize.map_or(output, |n| n.inputs[0]);

@@ -15,20 +15,14 @@ impl Pass<'_> {
             layer: node.source.clone(),
             source,
         })?;
-        let [h, w, c] = self.graph.tensor(node.output).hwc();
-        let both = self.area(&format!("{}_both", node.name), [2 * h, w, c]);
-        for (which, table) in solved.operands.iter().enumerate() {
-            let target = both.part([which * h, 0, 0], [1, 1], [h, w, c]);
-            let tensor = self.graph.nodes[index].inputs[which];
-            let identity = (-128..=127).all(|q: i8| table[usize::from(q as u8)] == q);
-            if identity && self.merge(&self.home(tensor), &target) {
-                continue;
-            }
-            self.extremum_operand(index, which, target)?;
-            if !identity {
-                self.set_table(self.layers.len() - 1, table);
-            }
-        }
+        let h = self.graph.tensor(node.output).hwc()[0];
+        let identity =
+            |table: &[i8; 256]| (-128..=127).all(|q: i8| table[usize::from(q as u8)] == q);
+        let tables = solved
+            .operands
+            .each_ref()
+            .map(|t| Some(t).filter(|t| !identity(t)));
+        let both = self.both_operands(index, tables)?;
         let window = Window {
             kernel: [2, 1],
             stride: [1, 1],
@@ -42,8 +36,32 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// The two operands of node `index`, each repeated to the shape of the output and through its table, the
+    /// first one above the second one.
+    pub(super) fn both_operands(
+        &mut self,
+        index: usize,
+        tables: [Option<&[i8; 256]>; 2],
+    ) -> Result<Region, PlanError> {
+        let node = &self.graph.nodes[index];
+        let [h, w, c] = self.graph.tensor(node.output).hwc();
+        let both = self.area(&format!("{}_both", node.name), [2 * h, w, c]);
+        for (which, table) in tables.into_iter().enumerate() {
+            let target = both.part([which * h, 0, 0], [1, 1], [h, w, c]);
+            let tensor = self.graph.nodes[index].inputs[which];
+            if table.is_none() && self.merge(&self.home(tensor), &target) {
+                continue;
+            }
+            self.upper_or_lower_operand(index, which, target)?;
+            if let Some(table) = table {
+                self.set_table(self.layers.len() - 1, table);
+            }
+        }
+        Ok(both)
+    }
+
     /// A copy of operand `which`, repeated to the shape of `target`.
-    fn extremum_operand(
+    fn upper_or_lower_operand(
         &mut self,
         index: usize,
         which: usize,

@@ -2,14 +2,17 @@
 //! copies where they cannot, activation tables and sums move into the drain of the layer before
 //! them, the boundary's float conversions leave, states are written when all their readers ran.
 
+mod accumulators;
 mod attention;
 mod average;
 mod boundary;
 mod extremum;
 mod fuse;
 mod grouped_conv;
+mod matmul;
 mod movement;
 mod order;
+mod product;
 mod reshape;
 mod select;
 mod states;
@@ -21,7 +24,7 @@ use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, 
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
 use crate::{constant_channels, convolution, staircases, strips};
-use macforge_numeric::Extremum;
+use macforge_numeric::{Extremum, Product};
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -49,7 +52,9 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving) -> Result<Layers, PlanErr
     let mut layers = pass.finish()?;
     layers.compact = saving.compact;
     for layer in &mut layers.layers {
-        constant_channels::replace(layer, layer.input_zero_point);
+        if !layer.wraps {
+            constant_channels::replace(layer, layer.input_zero_point);
+        }
         layer.form = WeightForm::new(&layer.kind);
     }
     buffers::separate(&mut layers);
@@ -204,15 +209,22 @@ impl<'a> Pass<'a> {
         match &node.op {
             QOp::Conv2d(c) if self.grouped_conv(index, c)? => {}
             QOp::Conv2d(c) => {
-                let kind = convolution::kind(c, &node.source)?;
+                let raw = c.requant.is_empty();
+                let kind = match raw {
+                    true => convolution::dense(c, &node.source)?,
+                    false => convolution::kind(c, &node.source)?,
+                };
                 let input = match kind {
                     LayerKind::Dot { .. } => self.operand(index, 0)?,
                     _ => self.aligned_operand(index, 0)?,
                 };
-                self.push(index, input, kind, c.lower_is_activation);
+                if raw {
+                    self.accumulators(index, input, kind)?;
+                } else {
+                    self.push(index, input, kind, c.lower_is_activation);
+                }
             }
             QOp::FullyConnected(f) => {
-                convolution::check_output(f.requant.len(), &node.source)?;
                 // reads the elements in their order, whatever the form
                 let input = self.home(node.inputs[0]);
                 let [h, w, _] = input.hwc;
@@ -226,7 +238,11 @@ impl<'a> Pass<'a> {
                     bias: f.bias.clone(),
                     requant: f.requant.clone(),
                 };
-                self.push(index, input, kind, f.lower_is_activation);
+                if f.requant.is_empty() {
+                    self.accumulators(index, input, kind)?;
+                } else {
+                    self.push(index, input, kind, f.lower_is_activation);
+                }
             }
             QOp::MaxPool(window, clamp) => {
                 let input = self.aligned_operand(index, 0)?;
@@ -239,6 +255,7 @@ impl<'a> Pass<'a> {
             QOp::Binary(rule) if Extremum::takes_smaller(rule).is_some() => {
                 self.extremum(index, rule)?;
             }
+            QOp::Binary(rule) if Product::is_product(rule) => self.product(index, rule)?,
             QOp::Binary(_) => self.add(index)?,
             QOp::Concat(axis) => self.concat(index, *axis)?,
             QOp::Slice { start, step } => self.slice(index, start, step)?,
@@ -248,7 +265,8 @@ impl<'a> Pass<'a> {
             QOp::Reshape => self.reshape(index),
             QOp::Lstm(op) => self.lstm(index, op)?,
             QOp::Attention(op) => self.attention(index, op)?,
-            QOp::MatMul(_) | QOp::Host(_) => {
+            QOp::MatMul(op) => self.matmul(index, op)?,
+            QOp::Host(_) => {
                 return Err(unsupported(
                     &node.source,
                     format!("{} has no hardware", node.op.kind()),
@@ -371,6 +389,7 @@ impl<'a> Pass<'a> {
             completes: Vec::new(),
             form: WeightForm::default(),
             again: false,
+            wraps: false,
         });
     }
 

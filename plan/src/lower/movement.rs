@@ -2,6 +2,7 @@
 
 use super::{MAX_PIECES, Pass, select, unsupported};
 use crate::error::PlanError;
+use crate::gather::Gather;
 use crate::layers::{LayerKind, Residual, unit_window};
 use crate::region::Region;
 use macforge_numeric::{Clamp, MulAdd, PairSum};
@@ -166,11 +167,7 @@ impl Pass<'_> {
         let (Some((row_step, row_runs)), Some((column_step, column_runs))) =
             (runs(rows), runs(columns))
         else {
-            return Err(unsupported(
-                &node.source,
-                "a resize whose rows or columns repeat without a short pattern".into(),
-                "resize by a small ratio, such as 2 or 3/2",
-            ));
+            return self.irregular_resize(index, rows, columns);
         };
         let input = self.aligned_operand(index, 0)?;
         let tensor = self.graph.tensor(node.output);
@@ -193,6 +190,43 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Rows first, then columns, neighbours that stay neighbours together.
+    fn irregular_resize(
+        &mut self,
+        index: usize,
+        rows: &[usize],
+        columns: &[usize],
+    ) -> Result<(), PlanError> {
+        let node = &self.graph.nodes[index];
+        let (row_runs, column_runs) = (neighbours(rows), neighbours(columns));
+        if row_runs.len() + column_runs.len() > MAX_PIECES {
+            return Err(unsupported(
+                &node.source,
+                "a resize whose rows or columns repeat without a short pattern".into(),
+                "resize by a small ratio, such as 2 or 3/2, or a smaller image",
+            ));
+        }
+        let input = self.aligned_operand(index, 0)?;
+        let tensor = self.graph.tensor(node.output);
+        let [_, w, c] = input.hwc;
+        let between = self.area(&format!("{}_rows", node.name), [rows.len(), w, c]);
+        let output = self.area(&tensor.name, tensor.hwc());
+        for run in &row_runs {
+            let hwc = [run.count, w, c];
+            let from = input.part([run.in_first, 0, 0], [1, 1], hwc);
+            let to = between.part([run.out_first, 0, 0], [1, 1], hwc);
+            self.copy_to(index, from, to);
+        }
+        for run in &column_runs {
+            let hwc = [rows.len(), run.count, c];
+            let from = between.part([0, run.in_first, 0], [1, 1], hwc);
+            let to = output.part([0, run.out_first, 0], [1, 1], hwc);
+            self.copy_to(index, from, to);
+        }
+        self.complete(index, output);
+        Ok(())
+    }
+
     pub(super) fn transpose(&mut self, index: usize, perm: &[usize]) -> Result<(), PlanError> {
         let node = &self.graph.nodes[index];
         let input_hwc = self.graph.tensor(node.inputs[0]).hwc();
@@ -208,11 +242,10 @@ impl Pass<'_> {
             return Ok(());
         }
         if order != [1, 0, 2] {
-            return Err(unsupported(
-                &node.source,
-                format!("dimensions in the order {perm:?}"),
-                "the engine exchanges rows and columns; channels stay where they are",
-            ));
+            let input = self.operand(index, 0)?;
+            let kind = LayerKind::Gather(Gather::Transposed(order));
+            self.push(index, input, kind, true);
+            return Ok(());
         }
         let input = self.aligned_operand(index, 0)?;
         let tensor = self.graph.tensor(node.output);
@@ -232,6 +265,23 @@ fn exact_sum(zero_point: i32) -> PairSum {
         shift: 1,
         clamp: Clamp { lo: -128, hi: 127 },
     })
+}
+
+/// Runs of indices that grow by one.
+fn neighbours(of: &[usize]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (at, &from) in of.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if run.in_first + run.count == from => run.count += 1,
+            _ => runs.push(Run {
+                out_first: at,
+                in_first: from,
+                in_step: 1,
+                count: 1,
+            }),
+        }
+    }
+    runs
 }
 
 /// The smallest distance of output indices at which the input indices are regular, and the runs.

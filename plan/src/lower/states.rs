@@ -119,6 +119,7 @@ impl Pass<'_> {
             }],
             form: WeightForm::default(),
             again: false,
+            wraps: false,
         }
     }
 
