@@ -32,6 +32,12 @@ fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
     }
 }
 
+#[track_caller]
+fn assert_refused(shape: &str, graph: &QGraph, reason: &str) {
+    let why = run(graph, shape, 1, None).expect_err("must be refused");
+    assert!(why.contains(reason), "{why}");
+}
+
 #[test]
 fn rows_and_columns_are_joined_in_place() {
     let mut g = Graph::new(1);

@@ -44,7 +44,7 @@ const TFLITE: &[(&str, usize)] = &[
     ("RELU", 6),
     ("RELU6", 6),
     ("RELU_N1_TO_1", 6),
-    ("RESIZE_NEAREST_NEIGHBOR", 18),
+    ("RESIZE_NEAREST_NEIGHBOR", 17),
     ("SLICE", 6),
     ("STRIDED_SLICE", 12),
     ("SUB", 18),
@@ -100,7 +100,10 @@ const ONNX: &[(&str, usize)] = &[
 ];
 
 /// What the hardware refuses, and of how many cases.
-const TFLITE_REFUSED: &[(&str, usize)] = &[];
+const TFLITE_REFUSED: &[(&str, usize)] = &[(
+    "stride N of RESIZE_NEAREST_NEIGHBOR #N (y) shares a factor with P",
+    1,
+)];
 const CMSIS_NN_REFUSED: &[(&str, usize)] = &[];
 const ONNX_REFUSED: &[(&str, usize)] = &[
     ("a rule without a graph", 13),
