@@ -13,7 +13,9 @@ pub(super) trait Parameters {
     fn get(&mut self, name: &str, shape: &[usize], fan_in: usize, gain: f32) -> Vec<f32>;
 }
 
-/// Normal weights: He's deviation has gain 2, Glorot's (for as many outputs as inputs) gain 1.
+/// Weights of He's deviation (gain 2) or Glorot's (gain 1, for as many outputs as inputs). As in trained
+/// networks there are more small and more large ones than in a normal distribution, so that sums of
+/// their 8-bit forms stay as far from their bounds.
 pub(super) struct Seeded {
     /// All weights follow from it and from their names.
     pub seed: u64,
@@ -24,7 +26,8 @@ impl Parameters for Seeded {
         let mut random = Random::named(self.seed, name);
         let deviation = (gain / fan_in as f32).sqrt();
         let count = shape.iter().product();
-        (0..count).map(|_| random.normal() * deviation).collect()
+        let mut heavy_tailed = || random.normal() * random.uniform() * 3f32.sqrt();
+        (0..count).map(|_| heavy_tailed() * deviation).collect()
     }
 }
 
