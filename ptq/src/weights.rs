@@ -8,9 +8,12 @@ use crate::policy::{Granularity, TensorPolicy};
 use crate::prepare::{Weights, bias_values, floats};
 use crate::scale::{Grid, Range};
 
-/// Largest bias in accumulator units. It keeps bias and products inside the hardware's 25-bit
-/// accumulator; a channel whose bias is larger gets a coarser weight scale.
+/// Largest bias in accumulator units; a channel whose bias is larger gets a coarser weight scale.
 const MAX_BIAS: f64 = (1 << 22) as f64;
+
+/// Most that bias and products of a channel may add up to, whatever the 8-bit activations are: the
+/// hardware's accumulator has 25 bits. Where the weights are many and large, their scale is coarser.
+const MAX_SUM: f64 = (1 << 24) as f64;
 
 /// Weights on their grids.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +38,8 @@ impl QuantizedWeights {
     }
 }
 
-/// Quantizes a layer's weights. `input_scale` bounds how fine they may get, see [`MAX_BIAS`].
+/// Quantizes a layer's weights. `input_scale` bounds how fine they may get, see [`MAX_BIAS`] and
+/// [`MAX_SUM`].
 pub fn quantize(
     graph: &OnnxGraph,
     weights: &Weights,
@@ -52,8 +56,12 @@ pub fn quantize(
     };
     let bias = bias_values(graph, weights);
     let mut members: Vec<Vec<f32>> = vec![Vec::new(); channels.div_ceil(group)];
+    // sums of what is positive and of what is negative
+    let mut sums = vec![[0f64; 2]; channels];
     for (i, &w) in values.iter().enumerate() {
-        members[weights.channel_of(i) / group].push(w);
+        let channel = weights.channel_of(i);
+        members[channel / group].push(w);
+        sums[channel][usize::from(w < 0.0)] += f64::from(w.abs());
     }
     let mut grids = Vec::with_capacity(channels);
     let mut ranges = Vec::with_capacity(channels);
@@ -62,9 +70,8 @@ pub fn quantize(
             .calibrator
             .range_of(members, policy.bits, policy.scheme);
         let own = g * group..((g + 1) * group).min(channels);
-        let largest = bias[own.clone()].iter().fold(0f32, |m, b| m.max(b.abs()));
-        let floor = f64::from(largest) / (f64::from(input_scale) * MAX_BIAS);
-        let grid = coarser(range, policy, power_of_two, floor);
+        let needed = own.clone().map(|c| finest(sums[c], bias[c], input_scale));
+        let grid = coarser(range, policy, power_of_two, needed.fold(0.0, f64::max));
         ranges.extend(own.clone().map(|_| range));
         grids.extend(own.map(|_| grid));
     }
@@ -77,6 +84,14 @@ pub fn quantize(
         grids,
         ranges,
     }
+}
+
+/// The finest scale of a channel's weights, from the sums of its positive and of its negative ones.
+fn finest([positive, negative]: [f64; 2], bias: f32, input_scale: f32) -> f64 {
+    let bias = f64::from(bias.abs()) / f64::from(input_scale);
+    // activation less zero point is within -255..=255; one in 256 is for the weights' rounding
+    let sum = 257.0 * positive.max(negative) + bias;
+    (bias / MAX_BIAS).max(sum / MAX_SUM)
 }
 
 /// The grid for `range`, its scale at least `floor`.
