@@ -249,8 +249,8 @@ mod cost {
     pub const LUT_MAC_FF: usize = 142;
     /// Dequantizer (two), exponential, quantizer.
     pub const ATTENTION_DSP: usize = 4;
-    pub const ATTENTION_LUT: usize = 1900;
-    pub const ATTENTION_FF: usize = 1700;
+    pub const ATTENTION_LUT: usize = 1750;
+    pub const ATTENTION_FF: usize = 1400;
     /// Of a channel: operands, accumulator, choice of the context.
     pub const ATTENTION_LANE_LUT: usize = 110;
     pub const ATTENTION_LANE_FF: usize = 100;

@@ -98,8 +98,13 @@ impl Layer {
     }
 
     fn build(&self) -> Block {
+        self.build_of(&self.modules())
+    }
+
+    /// The unit from a changed text.
+    fn build_of(&self, modules: &[VerilogModule]) -> Block {
         let source = BlockSource::new("attention_unit");
-        let source = self.modules().iter().fold(source, |source, m| {
+        let source = modules.iter().fold(source, |source, m| {
             source.text(format!("{}.v", m.name), shipped(m))
         });
         let parameters = [("P", P), ("RW", 2), ("WB", self.wb), ("AW", 10)];
@@ -201,6 +206,87 @@ impl Layer {
         }
         counted
     }
+}
+
+/// What is wrong, in which module, which text becomes which other one.
+const FAULTS: [[&str; 4]; 8] = [
+    [
+        "the largest score of the row before",
+        "attention_unit",
+        "written_q == 16'd0 || score_q > largest_q",
+        "score_q > largest_q",
+    ],
+    [
+        "scores of the key before",
+        "attention_unit",
+        "(score_first ? 32'sd0 : score_q)",
+        "(score_first && written_q == 16'd0 ? 32'sd0 : score_q)",
+    ],
+    [
+        "values with the zero point of the keys",
+        "attention_unit",
+        "(of_values ? VALUE_ZERO : KEY_ZERO)",
+        "KEY_ZERO",
+    ],
+    [
+        "weights of the head before",
+        "attention_unit",
+        "if (state_q == S_ROW) sum_of_weights_q <= 24'd0;",
+        "if (start) sum_of_weights_q <= 24'd0;",
+    ],
+    [
+        "the reciprocal is twice as large",
+        "attention_unit",
+        "places_q   <= -7'sd13;",
+        "places_q   <= -7'sd12;",
+    ],
+    [
+        "values of the first head",
+        "attention_unit",
+        "divided ? head_base_q + VALUES",
+        "divided ? VALUES",
+    ],
+    [
+        "saturations are not counted",
+        "attention_unit",
+        "context_valid && context_over)",
+        "context_valid && context_over && rst)",
+    ],
+    [
+        "tokens from one bank",
+        "attention_loader",
+        "read_bank_q <= bank_wrap ?",
+        "read_bank_q <= bank_wrap || 1'b1 ?",
+    ],
+];
+
+#[test]
+fn deliberate_faults_are_noticed() {
+    let size = [4, 3, 2, 8];
+    let layer = Layer::new(size, [4, 8], [3, -7, 9], rule(6e-4, 1.5, 4));
+    let mut random = Random(5);
+    let mut token = |_| {
+        (0..layer.channels())
+            .map(|_| random.signed(8) as i8)
+            .collect()
+    };
+    let tokens: Tokens = (0..layer.tokens()).map(&mut token).collect();
+    let wanted = layer.expected(&tokens);
+    assert!(wanted.1 > 0, "nothing saturates");
+    let mut unnoticed = Vec::new();
+    for [what, module, old, new] in FAULTS {
+        let mut modules = layer.modules();
+        let faulty = modules.iter_mut().find(|m| m.name == module).unwrap();
+        assert_eq!(faulty.text.matches(old).count(), 1, "{what}");
+        faulty.text = faulty.text.replace(old, new);
+        let mut block = layer.build_of(&modules);
+        let (found, _) = layer.run(&mut block, &tokens);
+        let counted = block.peek("saturations_q").unwrap();
+        if (found, counted) == wanted {
+            unnoticed.push(what);
+        }
+    }
+    assert!(unnoticed.is_empty(), "{unnoticed:?}");
 }
 
 fn rule(score: f64, quotient: f64, zero_point: i32) -> AttentionRule {
