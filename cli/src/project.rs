@@ -11,7 +11,7 @@ use macforge_plan::{
     BlockLatencies, Budget, HwPlan, MAX_PORTS, MemoryRates, Options, Shape, WeightOptions,
     WeightPlace,
 };
-use macforge_quant::QGraph;
+use macforge_quant::{Parts, QGraph};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use std::fs;
 use std::path::Path;
@@ -81,14 +81,32 @@ impl ModelFile {
     /// The integer graph, divided. Staircases are solved for in the whole graph, where the
     /// values that the host quantizes are known.
     pub fn divided(&self, semantics: Option<Semantics>, io: Io) -> Result<Divided> {
+        self.divided_by(semantics, io, QGraph::parts)
+    }
+
+    /// The same for one of several precisions of a design. The scales of its streams are its own, so the
+    /// host converts float32, unless a unit for that is asked for.
+    pub fn divided_of_several(&self, semantics: Option<Semantics>, io: Io) -> Result<Divided> {
+        match io {
+            Io::Int8 => self.divided_by(semantics, io, QGraph::parts_with_conversions),
+            Io::Float => self.divided(semantics, io),
+        }
+    }
+
+    fn divided_by(
+        &self,
+        semantics: Option<Semantics>,
+        io: Io,
+        parts: fn(QGraph) -> Parts,
+    ) -> Result<Divided> {
         let graph = self.graph(semantics, io)?;
         let lanes = as_lane_rules(&graph).into_diagnostic()?.into_owned();
-        let parts = graph.parts();
+        let divided = parts(graph);
         Ok(Divided {
-            head: parts.head,
-            graph: parts.core,
-            lanes: lanes.parts().core,
-            tail: parts.tail,
+            head: divided.head,
+            graph: divided.core,
+            lanes: parts(lanes).core,
+            tail: divided.tail,
         })
     }
 }
@@ -161,9 +179,9 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The plan for a target.
-pub fn plan(graph: &QGraph, target: &Target) -> Result<HwPlan> {
-    macforge_plan::build(graph, &options(graph.semantics, target)).into_diagnostic()
+/// The plan for a target: of one graph, or of several quantizations of one network.
+pub fn plan(graphs: &[&QGraph], target: &Target) -> Result<HwPlan> {
+    macforge_plan::build_sets(graphs, &options(graphs[0].semantics, target)).into_diagnostic()
 }
 
 /// Bytes per 1,000 cycles of a clock, from MB/s.
@@ -209,16 +227,24 @@ pub fn options(semantics: Semantics, target: &Target) -> Options {
     }
 }
 
-/// A design folder, read back.
-pub struct Project {
-    /// Its manifest.
-    pub manifest: Manifest,
+/// A network of a design, in one precision.
+pub struct Network {
+    /// Name of the precision; the model's where there is only one.
+    pub name: String,
     /// Integer graph of the hardware, rebuilt from the model in the folder.
     pub graph: QGraph,
     /// float32 work in front of it.
     pub head: Option<QGraph>,
     /// What follows it.
     pub tail: Option<QGraph>,
+}
+
+/// A design folder, read back.
+pub struct Project {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The network in all its precisions.
+    pub networks: Vec<Network>,
     /// The plan, rebuilt.
     pub plan: HwPlan,
 }
@@ -246,20 +272,35 @@ impl Project {
                 env!("CARGO_PKG_VERSION")
             ));
         }
-        let model_path = dir.join(&manifest.model_file);
-        let file = ModelFile::open(&model_path.to_string_lossy())?;
         let semantics: Semantics = manifest.semantics.parse().into_diagnostic()?;
         let io = if manifest.io == "float" {
             Io::Float
         } else {
             Io::Int8
         };
-        let Divided {
-            head,
-            graph,
-            lanes,
-            tail,
-        } = file.divided(Some(semantics), io)?;
+        let files: Vec<(&str, &str)> = if manifest.precisions.is_empty() {
+            vec![(&manifest.model, &manifest.model_file)]
+        } else {
+            let each = manifest.precisions.iter();
+            each.map(|p| (p.name.as_str(), p.model_file.as_str()))
+                .collect()
+        };
+        let (mut networks, mut lanes) = (Vec::new(), Vec::new());
+        for (name, file) in files {
+            let file = ModelFile::open(&dir.join(file).to_string_lossy())?;
+            let divided = if manifest.precisions.is_empty() {
+                file.divided(Some(semantics), io)?
+            } else {
+                file.divided_of_several(Some(semantics), io)?
+            };
+            lanes.push(divided.lanes);
+            networks.push(Network {
+                name: name.to_string(),
+                graph: divided.graph,
+                head: divided.head,
+                tail: divided.tail,
+            });
+        }
         let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
         let stream = manifest.weight_stream.as_ref();
         let target = Target {
@@ -272,12 +313,10 @@ impl Project {
             }),
             ..Target::new(board)
         };
-        let plan = plan(&lanes, &target)?;
+        let plan = plan(&lanes.iter().collect::<Vec<_>>(), &target)?;
         Ok(Project {
             manifest,
-            graph,
-            head,
-            tail,
+            networks,
             plan,
         })
     }

@@ -2,6 +2,7 @@
 //! co-simulation must notice every one of them. What it would not notice here could be wrong in a
 //! design that it calls proved.
 
+mod float_support;
 mod fp16_lstm_support;
 #[allow(dead_code, reason = "one graph is all that is needed of it")]
 mod layers_support;
@@ -229,6 +230,20 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
     let streamed = ["--weights", "ddr", "--hp-ports", "3"];
     let slow = ["--samples", "3", "--ddr-bandwidth", "20"];
     let eight = ["--samples", "8"];
+    float_support::write(dir);
+    float_support::write_policies(dir);
+    let [calib, policies] = [
+        path("data.npz"),
+        path("eight.toml") + "," + &path("four.toml"),
+    ];
+    let precisions = [
+        "--calib",
+        &calib,
+        "--divide",
+        "255",
+        "--precisions",
+        &policies,
+    ];
     let [pairs, staircase] = [pairs_support::model(), staircase_support::model()];
     let tensors_model = dir.join("tensors.onnx");
     fs::write(&tensors_model, tensors_support::model()).expect("a new file");
@@ -259,6 +274,15 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         (
             Base::Memory,
             own("stream.tflite", stream_model(), &streamed, &slow),
+        ),
+        (
+            Base::Precisions,
+            Original::new(
+                &path("tiny.onnx"),
+                &[&["--shape", "3x8x4"][..], &precisions].concat(),
+                dir.join("precisions"),
+                &["--samples", "4"],
+            ),
         ),
         (
             Base::Pairs,

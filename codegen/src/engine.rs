@@ -53,6 +53,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         layers: plan.program.len(),
         fields,
         reset_layers: plan.layers.reset_layers,
+        sets: sets(plan),
         inputs: ports(&plan.layers.inputs, |port| input(plan, graph, port)),
         outputs: ports(&plan.layers.outputs, |port| output(plan, graph, port)),
         float_input: plan.layers.inputs.iter().any(|p| p.float),
@@ -82,6 +83,16 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         add_latency: plan.latencies.residual_add(plan.features),
         layer_comments: layer_comments(plan),
     }
+}
+
+/// First and last layer of each precision, where there are several.
+fn sets(plan: &HwPlan) -> Vec<[usize; 2]> {
+    let sets = plan
+        .layers
+        .sets
+        .iter()
+        .filter(|_| plan.layers.sets.len() > 1);
+    sets.map(|set| [set.start, set.end - 1]).collect()
 }
 
 /// The weight stream's ports.

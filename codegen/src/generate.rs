@@ -4,7 +4,7 @@ use crate::bundle::{Bundle, sha256};
 use crate::engine;
 use crate::error::CodegenError;
 use crate::header::Origin;
-use crate::manifest::{EstimateEntry, Manifest, StreamEntry, layers};
+use crate::manifest::{EstimateEntry, Manifest, PrecisionEntry, StreamEntry, layers};
 use crate::memory;
 use crate::weight_image;
 use macforge_constraints::{Board, out_of_context_xdc};
@@ -15,17 +15,26 @@ use macforge_quant::QGraph;
 use macforge_vivado_scripts::SynthScript;
 use std::path::PathBuf;
 
-/// What a design is made from besides the plan.
+/// A network in one precision.
 #[derive(Clone, Debug)]
-pub struct Design<'a> {
+pub struct Network<'a> {
+    /// Name of the precision.
+    pub name: &'a str,
     /// Integer graph.
     pub graph: &'a QGraph,
-    /// Hardware plan.
-    pub plan: &'a HwPlan,
     /// Model file name and content; the design carries a copy.
     pub model_file: (&'a str, &'a [u8]),
     /// Policy file content.
     pub policy: Option<&'a [u8]>,
+}
+
+/// What a design is made from.
+#[derive(Clone, Debug)]
+pub struct Design<'a> {
+    /// The network in all its precisions, in the order of the plan's sets.
+    pub networks: &'a [Network<'a>],
+    /// Hardware plan.
+    pub plan: &'a HwPlan,
     /// The board.
     pub board: &'a Board,
     /// `int8` (as the model has it) or `float`.
@@ -51,7 +60,7 @@ pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
     let origin = Origin {
         version: env!("CARGO_PKG_VERSION").to_string(),
         model: engine::one_line(&design.plan.name),
-        model_sha256: sha256(design.model_file.1),
+        model_sha256: sha256(design.first().model_file.1),
     };
     let mut bundle = Bundle::default();
     let mut sources = Vec::new();
@@ -84,11 +93,11 @@ pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
     };
     bundle.add("vivado/synth.tcl", script.render()?);
     bundle.add("plan.txt", design.plan.to_string());
-    bundle.add("graph.txt", design.graph.to_string());
-    bundle.add(
-        format!("model/{}", design.model_file.0),
-        design.model_file.1,
-    );
+    bundle.add("graph.txt", graphs(design.networks));
+    for network in design.networks {
+        let (name, content) = network.model_file;
+        bundle.add(format!("model/{name}"), content);
+    }
     let manifest = manifest(design, &bundle, &origin);
     let mut json =
         serde_json::to_string_pretty(&manifest).map_err(|source| CodegenError::Manifest {
@@ -98,6 +107,24 @@ pub fn generate(design: &Design) -> Result<Bundle, CodegenError> {
     json.push('\n');
     bundle.add("manifest.json", json);
     Ok(bundle)
+}
+
+impl<'a> Design<'a> {
+    /// The first precision: what a design is called after, and whose streams it has.
+    fn first(&self) -> &Network<'a> {
+        &self.networks[0]
+    }
+}
+
+/// The integer graphs as text.
+fn graphs(networks: &[Network]) -> String {
+    match networks {
+        [only] => only.graph.to_string(),
+        _ => networks
+            .iter()
+            .map(|n| format!("precision {}\n{}", n.name, n.graph))
+            .collect(),
+    }
 }
 
 fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
@@ -123,10 +150,10 @@ fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
 
 /// The engine's modules and the compute cells that this design needs.
 fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
-    let plan = design.plan;
+    let (plan, graph) = (design.plan, design.first().graph);
     let [bias, fraction] = plan.bias_bits();
     let mut modules = blocks::compute_cells(&blocks::Selection {
-        semantics: design.graph.semantics,
+        semantics: graph.semantics,
         acc_bits: ACC_BITS,
         bias_bits: (bias - fraction) as u32,
         fraction_bits: fraction as u32,
@@ -137,10 +164,10 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         softmax: softmax_rule(plan),
         lstm: lstm_cells(plan),
         attention: plan.features.attention.is_some(),
-        quantize: boundary(design.graph, &plan.layers.inputs),
-        dequantize: boundary(design.graph, &plan.layers.outputs),
+        quantize: boundary(graph, &plan.layers.inputs),
+        dequantize: boundary(graph, &plan.layers.outputs),
     })?;
-    modules.extend(engine::engine(plan, design.graph, TOP).render()?);
+    modules.extend(engine::engine(plan, graph, TOP).render()?);
     Ok(modules)
 }
 
@@ -165,8 +192,27 @@ fn softmax_rule(plan: &HwPlan) -> Option<macforge_numeric::SoftmaxRule> {
     })
 }
 
+/// What a register chooses from; nothing where there is no choice.
+fn precisions(design: &Design) -> Vec<PrecisionEntry> {
+    let sets = design.plan.layers.sets.iter().enumerate();
+    let several = sets.filter(|_| design.networks.len() > 1);
+    several
+        .zip(design.networks)
+        .map(|((set, layers), network)| PrecisionEntry {
+            name: network.name.to_string(),
+            value: set,
+            model_file: format!("model/{}", network.model_file.0),
+            model_sha256: sha256(network.model_file.1),
+            policy_sha256: network.policy.map(sha256),
+            first_layer: layers.start,
+            layers: layers.len(),
+            estimated_cycles: design.plan.estimated_cycles_of(set),
+        })
+        .collect()
+}
+
 fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
-    let plan = design.plan;
+    let (plan, first) = (design.plan, design.first());
     let Board {
         name: board,
         device,
@@ -177,19 +223,20 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         tool: format!("macforge {}", origin.version),
         version: origin.version.clone(),
         model: plan.name.clone(),
-        model_file: format!("model/{}", design.model_file.0),
+        model_file: format!("model/{}", first.model_file.0),
         model_sha256: origin.model_sha256.clone(),
-        policy_sha256: design.policy.map(sha256),
+        policy_sha256: first.policy.map(sha256),
         board,
         device,
         part,
         clock_mhz: design.clock_mhz,
         shape: plan.shape.to_string(),
         lanes: plan.shape.all_lanes(),
-        semantics: design.graph.semantics.to_string(),
+        semantics: first.graph.semantics.to_string(),
         io: design.io.to_string(),
         top: TOP.to_string(),
         layers: layers(plan),
+        precisions: precisions(design),
         weight_stream: plan.stream.as_ref().map(StreamEntry::new),
         estimate: EstimateEntry::new(&plan.estimate, plan.estimated_cycles()),
         files: bundle.digests(),

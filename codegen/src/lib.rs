@@ -12,5 +12,7 @@ mod weight_image;
 
 pub use bundle::Bundle;
 pub use error::CodegenError;
-pub use generate::{Design, generate};
-pub use manifest::{EstimateEntry, LayerEntry, LayerStream, Manifest, ProofEntry, StreamEntry};
+pub use generate::{Design, Network, generate};
+pub use manifest::{
+    EstimateEntry, LayerEntry, LayerStream, Manifest, PrecisionEntry, ProofEntry, StreamEntry,
+};

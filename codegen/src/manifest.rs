@@ -40,6 +40,9 @@ pub struct Manifest {
     pub top: String,
     /// Layers of the program.
     pub layers: Vec<LayerEntry>,
+    /// The precisions that register PRECISION (0x028) chooses from; absent where there is only one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precisions: Vec<PrecisionEntry>,
     /// How the weights come from memory; absent where they are on chip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_stream: Option<StreamEntry>,
@@ -47,6 +50,27 @@ pub struct Manifest {
     pub estimate: EstimateEntry,
     /// SHA-256 by file.
     pub files: BTreeMap<String, String>,
+}
+
+/// One quantization of the network, in a design that has several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionEntry {
+    /// Name: that of its policy or model file.
+    pub name: String,
+    /// What register PRECISION gets.
+    pub value: usize,
+    /// Model file in the folder.
+    pub model_file: String,
+    /// SHA-256 of the model file.
+    pub model_sha256: String,
+    /// SHA-256 of the policy file; absent where a quantized model was given.
+    pub policy_sha256: Option<String>,
+    /// First of its layers in `layers`.
+    pub first_layer: usize,
+    /// How many it has.
+    pub layers: usize,
+    /// Estimated cycles of one inference.
+    pub estimated_cycles: u64,
 }
 
 /// The weight stream of a design.

@@ -1,7 +1,8 @@
 //! Pass 4: buffer and address of every area. A layer reads its input from one buffer and its
 //! residual from the other (each bank has one read port); its output may lie in either. Addresses
 //! are first fit by lifetime; a result may overwrite its residual in place. Where layers run in strips,
-//! each row of an area has a lifetime of its own.
+//! each row of an area has a lifetime of its own. One set of layers runs per inference, so lifetimes are
+//! those within a set: areas of different sets may share addresses, unless a state or stream needs them.
 
 use crate::buffers::Sides;
 use crate::layers::Layers;
@@ -9,6 +10,7 @@ use crate::layout::{Layout, Placement, Storage};
 use crate::region::{Distance, Region, StorageId};
 use crate::shape::Shape;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A part of an area, and when it is needed.
 #[derive(Clone, Copy, Debug)]
@@ -29,49 +31,87 @@ pub fn place(layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> 
             sides.separate(layer.input.storage, residual.storage);
         }
     }
-    let lifetimes = lifetimes(layers);
-    let mut order: Vec<StorageId> = (0..layers.areas.len()).map(StorageId).collect();
-    // strips last: they go where the areas at both of their ends have room
-    order.sort_by_key(|area| (layers.strips.contains(area), lifetimes[area.0].0, area.0));
-    let mut placed: Vec<Option<Placement>> = vec![None; layers.areas.len()];
-    let mut taken: [Vec<Run>; 2] = Default::default();
-    let mut group_buffer: BTreeMap<usize, usize> = BTreeMap::new();
-    for area in order {
-        let (group, side) = sides.find(area);
-        let side = usize::from(side);
-        let buffers: Vec<usize> = match group_buffer.get(&group) {
-            Some(flip) => vec![side ^ flip],
-            None => vec![0, 1],
-        };
-        let storage = layout.storage(area);
-        let rows = row_lives(layers, area, storage);
-        let live = lifetimes[area.0];
-        let candidates = buffers.into_iter().flat_map(|buffer| {
-            planes(layers, &placed, area, buffer, storage)
-                .into_iter()
-                .map(move |plane| (buffer, plane))
-        });
-        let fitted = candidates.map(|(buffer, plane)| {
-            let mut placement = Placement {
-                storage: storage.clone(),
-                buffer,
-                base: 0,
-                live,
-            };
-            placement.storage.plane = plane;
-            let own = runs(&placement.storage, &rows, live, shape.p);
-            placement.base = residual_place(layers, &placed, area, &placement)
-                .unwrap_or_else(|| first_fit(&taken[buffer], &own));
-            (placement, own)
-        });
-        let (best, own) = fitted
-            .min_by_key(|(p, _)| p.base + p.size())
-            .expect("one or two candidates");
-        group_buffer.entry(group).or_insert(best.buffer ^ side);
-        taken[best.buffer].extend(own.iter().map(|run| run.at(best.base)));
-        placed[area.0] = Some(best);
+    let mut places = Places {
+        placed: vec![None; layers.areas.len()],
+        group_buffer: BTreeMap::new(),
+    };
+    for set in &layers.sets {
+        places.place_set(&View { layers, set }, layout, shape, &sides);
     }
-    placed.into_iter().flatten().collect()
+    let placed = places.placed.into_iter();
+    placed.map(|p| p.expect("a set uses it")).collect()
+}
+
+/// What has its place.
+struct Places {
+    placed: Vec<Option<Placement>>,
+    /// By group of areas that know on which side of one another they lie: the buffer of the one side.
+    group_buffer: BTreeMap<usize, usize>,
+}
+
+/// A set of layers and those that restore states, which run before it.
+struct View<'a> {
+    layers: &'a Layers,
+    set: &'a Range<usize>,
+}
+
+impl Places {
+    /// Places the areas of a set; those that it shares with sets before it have their place.
+    fn place_set(&mut self, view: &View, layout: &Layout, shape: &Shape, sides: &Sides) {
+        let layers = view.layers;
+        let lifetimes = view.lifetimes();
+        let mut taken: [Vec<Run>; 2] = Default::default();
+        let mut order = Vec::new();
+        for (area, live) in (0..layers.areas.len()).map(StorageId).zip(&lifetimes) {
+            match (&self.placed[area.0], *live) {
+                (Some(placed), Some(live)) => {
+                    let rows = view.row_lives(area, &placed.storage);
+                    let own = runs(&placed.storage, &rows, live, shape.p);
+                    taken[placed.buffer].extend(own.iter().map(|run| run.at(placed.base)));
+                }
+                (None, Some(live)) => order.push((area, live)),
+                (_, None) => {}
+            }
+        }
+        // strips last: they go where the areas at both of their ends have room
+        order.sort_by_key(|(area, live)| (layers.strips.contains(area), live.0, area.0));
+        for (area, live) in order {
+            let (group, side) = sides.find(area);
+            let side = usize::from(side);
+            let buffers: Vec<usize> = match self.group_buffer.get(&group) {
+                Some(flip) => vec![side ^ flip],
+                None => vec![0, 1],
+            };
+            let storage = layout.storage(area);
+            let rows = view.row_lives(area, storage);
+            let placed = &self.placed;
+            let candidates = buffers.into_iter().flat_map(|buffer| {
+                planes(layers, placed, area, buffer, storage)
+                    .into_iter()
+                    .map(move |plane| (buffer, plane))
+            });
+            let fitted = candidates.map(|(buffer, plane)| {
+                let mut placement = Placement {
+                    storage: storage.clone(),
+                    buffer,
+                    base: 0,
+                    live,
+                };
+                placement.storage.plane = plane;
+                let own = runs(&placement.storage, &rows, live, shape.p);
+                placement.base = view
+                    .residual_place(placed, &lifetimes, area, &placement)
+                    .unwrap_or_else(|| first_fit(&taken[buffer], &own));
+                (placement, own)
+            });
+            let (best, own) = fitted
+                .min_by_key(|(p, _)| p.base + p.size())
+                .expect("one or two candidates");
+            self.group_buffer.entry(group).or_insert(best.buffer ^ side);
+            taken[best.buffer].extend(own.iter().map(|run| run.at(best.base)));
+            self.placed[area.0] = Some(best);
+        }
+    }
 }
 
 impl Run {
@@ -111,33 +151,6 @@ fn planes(
         planes.dedup();
     }
     planes
-}
-
-/// When each row of an area is needed, where layers run in strips.
-fn row_lives(layers: &Layers, area: StorageId, storage: &Storage) -> Vec<Option<(usize, usize)>> {
-    if layers.strips.is_empty() || layers.areas[area.0].keeps {
-        return Vec::new();
-    }
-    let height = storage.hwc[0];
-    let mut rows = vec![None; height];
-    let mut touch = |region: &Region, at: usize| {
-        if region.storage != area {
-            return;
-        }
-        let plain = region.row == Distance::ROW && region.column == Distance::PIXEL;
-        let width = layers.areas[area.0].hwc[1];
-        let touched = if plain && region.start.pixels + region.hwc[1] <= width {
-            region.start.rows..(region.start.rows + region.hwc[0]).min(height)
-        } else {
-            0..height
-        };
-        for row in &mut rows[touched] {
-            let (first, last) = row.unwrap_or((at, at));
-            *row = Some((first.min(at), last.max(at)));
-        }
-    };
-    uses(layers, &mut touch);
-    rows
 }
 
 /// The bank words of an area by time of need; as a whole where its rows are not told apart.
@@ -190,59 +203,103 @@ fn first_fit(taken: &[Run], own: &[Run]) -> usize {
     bases.into_iter().find(fits).expect("behind all others")
 }
 
-/// First and last layer (1-based; the input is written at 0) at which an area is needed.
-fn lifetimes(layers: &Layers) -> Vec<(usize, usize)> {
-    let end = layers.layers.len() + 1;
-    let mut live: Vec<Option<(usize, usize)>> = vec![None; layers.areas.len()];
-    let mut touch = |region: &Region, at: usize| {
-        let range = live[region.storage.0].get_or_insert((at, at));
-        *range = (range.0.min(at), range.1.max(at));
-    };
-    uses(layers, &mut touch);
-    let range = |(area, live): (usize, Option<(usize, usize)>)| {
-        if layers.areas[area].keeps {
-            (0, end)
-        } else {
-            live.unwrap_or((0, 0))
+impl View<'_> {
+    /// When each row of an area is needed, where layers run in strips.
+    fn row_lives(&self, area: StorageId, storage: &Storage) -> Vec<Option<(usize, usize)>> {
+        let layers = self.layers;
+        if layers.strips.is_empty() || layers.areas[area.0].keeps {
+            return Vec::new();
         }
-    };
-    live.into_iter().enumerate().map(range).collect()
-}
+        let height = storage.hwc[0];
+        let mut rows = vec![None; height];
+        let mut touch = |region: &Region, at: usize| {
+            if region.storage != area {
+                return;
+            }
+            let plain = region.row == Distance::ROW && region.column == Distance::PIXEL;
+            let width = layers.areas[area.0].hwc[1];
+            let touched = if plain && region.start.pixels + region.hwc[1] <= width {
+                region.start.rows..(region.start.rows + region.hwc[0]).min(height)
+            } else {
+                0..height
+            };
+            for row in &mut rows[touched] {
+                let (first, last) = row.unwrap_or((at, at));
+                *row = Some((first.min(at), last.max(at)));
+            }
+        };
+        self.uses(&mut touch);
+        rows
+    }
 
-/// All uses of regions, with the layer (1-based; the input is written at 0).
-fn uses(layers: &Layers, touch: &mut impl FnMut(&Region, usize)) {
-    for port in &layers.inputs {
-        touch(&port.region, 0);
+    /// First and last layer (1-based; the input is written at 0) at which an area is needed; `None` where
+    /// the set does not need it.
+    fn lifetimes(&self) -> Vec<Option<(usize, usize)>> {
+        let mut live: Vec<Option<(usize, usize)>> = vec![None; self.layers.areas.len()];
+        let mut touch = |region: &Region, at: usize| {
+            let range = live[region.storage.0].get_or_insert((at, at));
+            *range = (range.0.min(at), range.1.max(at));
+        };
+        self.uses(&mut touch);
+        let kept = Some((0, self.end()));
+        let areas = live.into_iter().zip(&self.layers.areas);
+        areas
+            .map(|(live, a)| if a.keeps { kept } else { live })
+            .collect()
     }
-    for (index, layer) in layers.layers.iter().enumerate() {
-        touch(&layer.output, index + 1);
-        touch(&layer.input, index + 1);
-        layer
-            .residual()
-            .into_iter()
-            .for_each(|r| touch(r, index + 1));
-    }
-    for port in &layers.outputs {
-        touch(&port.region, layers.layers.len() + 1);
-    }
-}
 
-/// Base of the residual operand when the result can take its place.
-fn residual_place(
-    layers: &Layers,
-    placed: &[Option<Placement>],
-    area: StorageId,
-    result: &Placement,
-) -> Option<usize> {
-    let layer = &layers.layers[result.live.0.checked_sub(1)?];
-    let from = layer.residual()?;
-    let residual = placed[from.storage.0].as_ref()?;
-    let whole = |r: &Region| *r == Region::whole(r.storage, layers.areas[r.storage.0].hwc);
-    let in_place = layer.output.storage == area
-        && whole(&layer.output)
-        && whole(from)
-        && residual.buffer == result.buffer
-        && residual.storage == result.storage
-        && residual.live.1 == result.live.0;
-    in_place.then_some(residual.base)
+    /// When the outputs are read.
+    fn end(&self) -> usize {
+        self.layers.reset_layers + self.set.len() + 1
+    }
+
+    /// Index of the layer at a time.
+    fn layer_at(&self, time: usize) -> Option<usize> {
+        let ran = time.checked_sub(1)?;
+        let resets = self.layers.reset_layers;
+        Some(if ran < resets {
+            ran
+        } else {
+            self.set.start + ran - resets
+        })
+    }
+
+    /// All uses of regions, with the layer (1-based; the input is written at 0).
+    fn uses(&self, touch: &mut impl FnMut(&Region, usize)) {
+        let layers = self.layers;
+        for port in &layers.inputs {
+            touch(&port.region, 0);
+        }
+        let ran = (0..layers.reset_layers).chain(self.set.clone());
+        for (layer, at) in ran.map(|i| &layers.layers[i]).zip(1..) {
+            touch(&layer.output, at);
+            touch(&layer.input, at);
+            layer.residual().into_iter().for_each(|r| touch(r, at));
+        }
+        for port in &layers.outputs {
+            touch(&port.region, self.end());
+        }
+    }
+
+    /// Base of the residual operand when the result can take its place.
+    fn residual_place(
+        &self,
+        placed: &[Option<Placement>],
+        lifetimes: &[Option<(usize, usize)>],
+        area: StorageId,
+        result: &Placement,
+    ) -> Option<usize> {
+        let layer = &self.layers.layers[self.layer_at(result.live.0)?];
+        let from = layer.residual()?;
+        let residual = placed[from.storage.0].as_ref()?;
+        let areas = &self.layers.areas;
+        let whole = |r: &Region| *r == Region::whole(r.storage, areas[r.storage.0].hwc);
+        let in_place = layer.output.storage == area
+            && whole(&layer.output)
+            && whole(from)
+            && residual.buffer == result.buffer
+            && residual.storage == result.storage
+            && lifetimes[from.storage.0].is_some_and(|live| live.1 == result.live.0);
+        in_place.then_some(residual.base)
+    }
 }

@@ -3,6 +3,7 @@
 
 use crate::layers::{Area, HwLayer, Layers, WeightForm, copy};
 use crate::region::{Region, StorageId};
+use crate::sets::grown;
 
 /// A forest of areas that know on which side they lie relative to one another.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl Sides {
 pub fn separate(layers: &mut Layers) {
     let mut sides = Sides::new(layers.areas.len());
     let mut done = Vec::with_capacity(layers.layers.len());
-    let mut first = layers.reset_layers;
+    let mut inserted = Vec::new();
     for (index, mut layer) in std::mem::take(&mut layers.layers).into_iter().enumerate() {
         let input = layer.input.storage;
         if let Some(residual) = &mut layer.residual
@@ -61,12 +62,15 @@ pub fn separate(layers: &mut Layers) {
             sides.separate(input, area);
             let from = std::mem::replace(&mut residual.region, copied.clone());
             done.push(operand_copy(&layer, from, copied));
-            first += usize::from(index < layers.reset_layers);
+            inserted.push(index);
         }
         done.push(layer);
     }
     layers.layers = done;
-    layers.reset_layers = first;
+    layers.reset_layers = grown(&(0..layers.reset_layers), &inserted).end;
+    for set in &mut layers.sets {
+        *set = grown(set, &inserted);
+    }
 }
 
 /// The copy of a residual operand for `layer`.

@@ -8,6 +8,7 @@ use crate::layers::HwLayer;
 use crate::program::LayerProgram;
 use crate::region::{Region, StorageId};
 use crate::verify::fail;
+use std::ops::Range;
 
 /// What lies in the activation buffers.
 struct Memory<'a> {
@@ -26,8 +27,13 @@ struct Cell {
     residual_of: Option<usize>,
 }
 
-/// Checks all layers in order.
+/// Checks the layers of every set in order, those that restore the states before them.
 pub fn check(plan: &HwPlan) -> Result<(), PlanError> {
+    let mut sets = plan.layers.sets.iter();
+    sets.try_for_each(|set| check_set(plan, set.clone()))
+}
+
+fn check_set(plan: &HwPlan, set: Range<usize>) -> Result<(), PlanError> {
     let cells = vec![Cell::default(); plan.act_depth * plan.shape.p];
     let written = (plan.placements.iter())
         .map(|p| vec![vec![false; p.storage.hwc[0] * p.storage.pitch]; p.storage.words])
@@ -40,8 +46,9 @@ pub fn check(plan: &HwPlan) -> Result<(), PlanError> {
     for port in &plan.layers.inputs {
         memory.write(&port.region, None)?;
     }
-    for (index, layer) in plan.layers.layers.iter().enumerate() {
-        let fills = index < plan.layers.reset_layers;
+    let resets = plan.layers.reset_layers;
+    for (index, layer) in (0..resets).chain(set).map(|i| (i, &plan.layers.layers[i])) {
+        let fills = index < resets;
         aligned(plan, index, layer)?;
         if !fills {
             memory.read(&layer.input, &layer.name, |cell| {

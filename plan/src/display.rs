@@ -30,6 +30,11 @@ impl fmt::Display for HwPlan {
                 "input folds {fold} kernel columns, {columns} stored columns"
             )?;
         }
+        for (number, set) in self.layers.sets.iter().enumerate() {
+            if self.layers.sets.len() > 1 {
+                writeln!(f, "precision {number} layers {}..{}", set.start, set.end)?;
+            }
+        }
         for (index, layer) in self.layers.layers.iter().enumerate() {
             let program = &self.program[index];
             let output = &self.placements[layer.output.storage.0];

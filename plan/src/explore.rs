@@ -141,7 +141,7 @@ pub fn check_shape(layers: &Layers, shape: &Shape) -> Result<(), PlanError> {
 /// # Errors
 /// The graph has an operator that the engine cannot run.
 pub fn candidates(graph: &QGraph, options: &Options) -> Result<Vec<Candidate>, PlanError> {
-    Ok(Explorer::new(&Lowered::new(graph)?, options)?.explore())
+    Ok(Explorer::new(&Lowered::new(&[graph])?, options)?.explore())
 }
 
 /// What all shapes are judged by.
@@ -190,7 +190,7 @@ impl<'a> Explorer<'a> {
     /// What is missing, seen from the smallest array.
     fn no_fit(&self, least: &Shape) -> PlanError {
         let streamed = self.places().last().copied().unwrap_or(false);
-        let name = &self.lowered.graph().name;
+        let name = &self.lowered.graphs()[0].name;
         let budget = &self.options.budget;
         let needs = match self.judge(*least, streamed) {
             Some(c) if c.estimate.bram36 > budget.bram36 as f64 => {
@@ -218,6 +218,7 @@ impl<'a> Explorer<'a> {
         match self.options.weights.place {
             _ if weights == 0 || self.features.computed => &[false],
             WeightPlace::Chip => &[false],
+            _ if self.layers.sets.len() > 1 => &[false],
             WeightPlace::Memory => &[true],
             WeightPlace::Auto if weights as u64 > 2 * room => &[true],
             WeightPlace::Auto => &[false, true],
@@ -235,8 +236,8 @@ impl<'a> Explorer<'a> {
     }
 
     fn explore_with(&self, streamed: bool) -> Vec<Candidate> {
-        let graph = self.lowered.graph();
-        let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
+        let of_graph = |g: &QGraph| (0..g.nodes.len()).map(|n| g.macs(n)).sum::<u64>();
+        let macs: u64 = self.lowered.graphs().into_iter().map(of_graph).sum();
         let mut found: Vec<Candidate> = Vec::new();
         let mut best = u64::MAX;
         for shape in self.arrays(streamed) {

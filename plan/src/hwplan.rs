@@ -18,7 +18,7 @@ use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
 use crate::resources::{Budget, Estimate, Features};
 use crate::shape::Shape;
-use crate::stream::{WeightOptions, WeightStream};
+use crate::stream::{self, WeightOptions, WeightStream};
 use crate::{verify, weights};
 use macforge_numeric::RequantRule;
 use macforge_quant::QGraph;
@@ -112,11 +112,26 @@ pub struct HwPlan {
 
 /// Runs all passes.
 pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
-    let lowered = Lowered::new(graph)?;
+    build_sets(&[graph], options)
+}
+
+/// Runs all passes for several quantizations of one network; each inference runs one of them.
+///
+/// # Errors
+/// As [`build`]; the graphs do not have the same streams, or need what a design has once.
+pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanError> {
+    if graphs.len() > 1 && options.weights.place == stream::WeightPlace::Memory {
+        return Err(PlanError::NoFit(
+            "several precisions in one design read their weights from chip memory only, not from DDR; \
+             leave --weights ddr out, or make a design per precision"
+                .into(),
+        ));
+    }
+    let lowered = Lowered::new(graphs)?;
     let choice = explore::resolve_shape(&lowered, options)?;
     let shape = choice.shape;
     let layers = lowered.layers(shape.word, choice.saving)?.as_ref().clone();
-    let plan = build_with_shape(graph, layers, (shape, choice.streamed), options)?;
+    let plan = build_with_shape(graphs, layers, (shape, choice.streamed), options)?;
     if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
         return Err(PlanError::NoFit(format!(
             "the best shape is {shape}: {:?}",
@@ -128,7 +143,7 @@ pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
 }
 
 fn build_with_shape(
-    graph: &QGraph,
+    graphs: &[&QGraph],
     layers: Layers,
     (shape, streamed): (Shape, bool),
     options: &Options,
@@ -159,7 +174,6 @@ fn build_with_shape(
             param_bases.push(param_bases[first]);
             continue;
         }
-        param_bases.push(param_words.len());
         let words = params::words(
             layer,
             &constants[index],
@@ -167,7 +181,11 @@ fn build_with_shape(
             shape.lanes,
             features.product_constants,
         );
-        param_words.extend(words);
+        let known = layers.known_words(index, &param_bases, &param_words, &words);
+        param_bases.push(known.unwrap_or(param_words.len()));
+        if known.is_none() {
+            param_words.extend(words);
+        }
     }
     let computed: Vec<WeightPlace> = (layers.layers.iter().zip(&weight_bases))
         .filter_map(|(layer, &base)| {
@@ -197,7 +215,7 @@ fn build_with_shape(
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
     let mut cycles = layer_cycles(&layers, &loops, &layout, &shape, &options.latencies);
-    let macs = macs::of_layers(graph, &layers);
+    let macs = macs::of_layers(graphs, &layers);
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
     let (memories, estimate, stream) = if streamed {
         let stream = WeightStream::new(&shape, &layers.layers, &loops, &options.weights);
@@ -217,7 +235,7 @@ fn build_with_shape(
         (memories, estimate, None)
     };
     Ok(HwPlan {
-        name: graph.name.clone(),
+        name: graphs[0].name.clone(),
         channel_bits: channel_bits(&layers, &constants, &proofs),
         latencies: options.latencies,
         shape,
@@ -407,9 +425,14 @@ impl HwPlan {
         [all, all - params::BIAS_BITS]
     }
 
-    /// Sum of the layers' estimates, without those that run after a reset only.
+    /// Sum of the layers' estimates, without those that run after a reset only; of the first set.
     pub fn estimated_cycles(&self) -> u64 {
-        let each = self.cycles[self.layers.reset_layers..].iter();
+        self.estimated_cycles_of(0)
+    }
+
+    /// The same of a set.
+    pub fn estimated_cycles_of(&self, set: usize) -> u64 {
+        let each = self.cycles[self.layers.sets[set].clone()].iter();
         each.map(LayerCycles::total).sum()
     }
 }

@@ -6,6 +6,7 @@ use crate::lstm::LstmLayer;
 use crate::region::{Region, StorageId};
 use macforge_numeric::{AveragePoolRule, Clamp, Interval, PairSum, Requantizer, SoftmaxRule};
 use macforge_quant::{TensorId, Window};
+use std::ops::Range;
 
 /// What the engine does in a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,6 +234,8 @@ pub struct Layers {
     pub layers: Vec<HwLayer>,
     /// How many of them give the states their initial values.
     pub reset_layers: usize,
+    /// Layers of each quantization of the network; an inference runs one of them.
+    pub sets: Vec<Range<usize>>,
     /// Activation tables.
     pub tables: Vec<[i8; 256]>,
     /// Memory areas by [`StorageId`](crate::StorageId).
@@ -254,6 +257,22 @@ impl Layers {
         let same = |l: &HwLayer| l.source == layer.source && !l.again;
         let before = &self.layers[..index];
         before.iter().rposition(same).filter(|_| layer.again)
+    }
+
+    /// Where the words of layer `index`, which belongs to a further set, are in the memory already: those
+    /// of a layer of a set before it. Words of layer `i` begin at `bases[i]`.
+    pub fn known_words<T: PartialEq>(
+        &self,
+        index: usize,
+        bases: &[usize],
+        memory: &[T],
+        words: &[T],
+    ) -> Option<usize> {
+        let set = self.sets.iter().position(|set| set.contains(&index))?;
+        let before = &bases[..self.sets[set].start];
+        let same = |base: &usize| memory[*base..].starts_with(words);
+        let known = before.iter().copied().find(same);
+        known.filter(|_| set > 0 && !words.is_empty())
     }
 
     /// The layers' regions: input, residual, output.

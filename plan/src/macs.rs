@@ -3,9 +3,16 @@
 use crate::layers::{HwLayer, Layers};
 use macforge_quant::QGraph;
 
-/// The share of every layer.
-pub fn of_layers(graph: &QGraph, layers: &Layers) -> Vec<u64> {
-    let all = &layers.layers;
+/// The share of every layer; `graphs` are those of the sets.
+pub fn of_layers(graphs: &[&QGraph], layers: &Layers) -> Vec<u64> {
+    let mut macs = vec![0; layers.reset_layers];
+    for (graph, set) in graphs.iter().zip(&layers.sets) {
+        macs.extend(of_set(graph, &layers.layers[set.clone()]));
+    }
+    macs
+}
+
+fn of_set(graph: &QGraph, all: &[HwLayer]) -> Vec<u64> {
     let mut macs = vec![0; all.len()];
     for (owner, layer) in all.iter().enumerate().filter(|(_, l)| !l.nodes.is_empty()) {
         let total: u64 = layer.nodes.iter().map(|&n| graph.macs(n)).sum();

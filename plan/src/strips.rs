@@ -12,7 +12,7 @@ const STRIPS: [usize; 7] = [2, 3, 4, 6, 8, 12, 16];
 /// Rows of the pair's result per strip that are worth looking at, most first; empty where no layer
 /// can run in strips.
 pub fn choices(layers: &Layers) -> Vec<usize> {
-    let Some(first) = pair(layers) else {
+    let Some(first) = pair(layers).filter(|_| layers.sets.len() == 1) else {
         return Vec::new();
     };
     let rows = layers.layers[first + 1].output.hwc[0];

@@ -86,48 +86,69 @@ pub fn pack(
     mode: &InputMode,
     shape: &Shape,
 ) -> (Vec<BitWord>, Vec<usize>) {
-    let mut words = Vec::new();
+    let mut memory = Vec::new();
     let mut bases = Vec::new();
+    // what the gather unit writes has no content of its own yet
+    let computed = layers.layers.iter().any(|l| l.computed().is_some());
     for index in 0..layers.layers.len() {
-        bases.push(words.len());
-        if let LayerKind::Depthwise {
-            window, weights, ..
-        } = &layers.layers[index].kind
-        {
-            let [kh, kw] = window.kernel;
-            let passes = layers.layers[index].form.passes;
-            words.extend(depthwise_words(weights, [kh * kw, passes], shape.word));
+        let words = of_layer(layers, layout, mode, shape, index);
+        let known = layers.known_words(index, &bases, &memory, &words);
+        let known = known.filter(|_| !computed);
+        bases.push(known.unwrap_or(memory.len()));
+        if known.is_none() {
+            memory.extend(words);
         }
-        if let Some(product) = layers.layers[index].product() {
-            let tiles = layers.layers[index].output.hwc[2].div_ceil(shape.word);
-            words.extend((0..tiles).flat_map(|_| product_words(&product.weights, shape.word)));
-        }
-        if let Some(dot) = layers.layers[index].computed() {
-            // written by the gather unit
-            let [rows, columns] = dot.window.kernel;
-            let chunks = layout.views[index].channels[1].div_ceil(shape.ic);
-            let tiles = layers.layers[index].output.hwc[2].div_ceil(shape.oc);
-            let mut empty = BitWord::default();
-            (0..shape.oc * shape.ic).for_each(|_| empty.push(0, 8));
-            words.resize(words.len() + tiles * rows * columns * chunks, empty);
-        }
-        let Some(kernel) = kernel(layers, layout, mode, index) else {
-            continue;
-        };
-        let [kh, kw, channels] = kernel.dims;
-        for tile in 0..kernel.out_channels.div_ceil(shape.oc) {
-            for ky in 0..kh {
-                for kx in 0..kw {
-                    for pass in 0..kernel.passes {
-                        for chunk in 0..channels.div_ceil(shape.ic) {
-                            words.push(word(&kernel, shape, tile, [ky, kx], pass, chunk));
-                        }
+    }
+    (memory, bases)
+}
+
+/// The words of a layer; none where it has no weights.
+fn of_layer(
+    layers: &Layers,
+    layout: &Layout,
+    mode: &InputMode,
+    shape: &Shape,
+    index: usize,
+) -> Vec<BitWord> {
+    if let LayerKind::Depthwise {
+        window, weights, ..
+    } = &layers.layers[index].kind
+    {
+        let [kh, kw] = window.kernel;
+        let passes = layers.layers[index].form.passes;
+        return depthwise_words(weights, [kh * kw, passes], shape.word);
+    }
+    if let Some(product) = layers.layers[index].product() {
+        let tiles = layers.layers[index].output.hwc[2].div_ceil(shape.word);
+        let words = (0..tiles).flat_map(|_| product_words(&product.weights, shape.word));
+        return words.collect();
+    }
+    if let Some(dot) = layers.layers[index].computed() {
+        // written by the gather unit
+        let [rows, columns] = dot.window.kernel;
+        let chunks = layout.views[index].channels[1].div_ceil(shape.ic);
+        let tiles = layers.layers[index].output.hwc[2].div_ceil(shape.oc);
+        let mut empty = BitWord::default();
+        (0..shape.oc * shape.ic).for_each(|_| empty.push(0, 8));
+        return vec![empty; tiles * rows * columns * chunks];
+    }
+    let Some(kernel) = kernel(layers, layout, mode, index) else {
+        return Vec::new();
+    };
+    let mut words = Vec::new();
+    let [kh, kw, channels] = kernel.dims;
+    for tile in 0..kernel.out_channels.div_ceil(shape.oc) {
+        for ky in 0..kh {
+            for kx in 0..kw {
+                for pass in 0..kernel.passes {
+                    for chunk in 0..channels.div_ceil(shape.ic) {
+                        words.push(word(&kernel, shape, tile, [ky, kx], pass, chunk));
                     }
                 }
             }
         }
     }
-    (words, bases)
+    words
 }
 
 /// Words of a depthwise layer; `weights` is `[C, positions]`, a tile has `word` channels.

@@ -48,6 +48,67 @@ impl QGraph {
         }
     }
 
+    /// Divides the graph so that the host also converts between float32 and the integers at its ends,
+    /// which are int8 then, whatever the model's type.
+    pub fn parts_with_conversions(self) -> Parts {
+        let mut parts = self.parts();
+        if parts.head.is_none() {
+            parts.head = parts.core.take_conversions(true);
+        }
+        if parts.tail.is_none() {
+            parts.tail = parts.core.take_conversions(false);
+        }
+        for tensor in &mut parts.core.tensors {
+            tensor.unsigned = false;
+        }
+        for part in parts.head.iter_mut().chain(&mut parts.tail) {
+            for (tensor, of_core) in part.tensors.iter_mut().zip(&parts.core.tensors) {
+                tensor.unsigned = of_core.unsigned;
+            }
+        }
+        parts
+    }
+
+    /// Takes the conversions at one end out of the graph: a graph of their own, with a tensor per
+    /// input or output; `None` where there is none.
+    fn take_conversions(&mut self, front: bool) -> Option<QGraph> {
+        let ends = if front { &self.inputs } else { &self.outputs };
+        let conversion = |end: &TensorId| {
+            self.nodes.iter().position(|n| match n.op {
+                QOp::Quantize => front && n.inputs[0] == *end,
+                QOp::Dequantize => !front && n.output == *end,
+                _ => false,
+            })
+        };
+        let found: Vec<Option<usize>> = ends.iter().map(conversion).collect();
+        let taken: BTreeSet<usize> = found.iter().copied().flatten().collect();
+        if taken.is_empty() {
+            return None;
+        }
+        let inner = found.iter().zip(ends).map(|(&index, &end)| match index {
+            Some(index) if front => self.nodes[index].output,
+            Some(index) => self.nodes[index].inputs[0],
+            None => end,
+        });
+        let inner: Vec<TensorId> = inner.collect();
+        let part = QGraph {
+            nodes: taken.iter().map(|&i| self.nodes[i].clone()).collect(),
+            inputs: if front { ends } else { &inner }.clone(),
+            outputs: if front { &inner } else { ends }.clone(),
+            states: Vec::new(),
+            ..self.clone()
+        };
+        *(if front {
+            &mut self.inputs
+        } else {
+            &mut self.outputs
+        }) = inner;
+        let mut index = 0..;
+        self.nodes
+            .retain(|_| !index.next().is_some_and(|i| taken.contains(&i)));
+        Some(part)
+    }
+
     /// Nodes of a kind and everything in front of them.
     fn needed_by(&self, kind: impl Fn(&QNode) -> bool) -> BTreeSet<usize> {
         let mut needed = BTreeSet::new();

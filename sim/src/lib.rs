@@ -33,6 +33,6 @@ pub use error::SimError;
 pub use memory::{MemoryModel, MemoryTiming};
 pub use ports::{Direction, Port};
 pub use probe::{LayerProbes, Probe, ProbedMemory, Signal, Snapshot};
-pub use system::{BuildRequest, Inference, Progress, RunOptions, System};
+pub use system::{BuildRequest, Inference, Precision, Progress, RunOptions, System};
 pub use toolchain::Toolchain;
 pub use verilate::{BuildInfo, VERILATOR_OPTIONS, lint};

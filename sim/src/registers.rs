@@ -21,6 +21,8 @@ pub(crate) const LAYERS: u32 = 0x01C;
 pub(crate) const WEIGHT_BASE: u32 = 0x020;
 /// Code, port and block of the error that stopped the design.
 pub(crate) const ERROR: u32 = 0x024;
+/// Which precision the next inference runs (designs that have several).
+pub(crate) const PRECISION: u32 = 0x028;
 /// Cycles of layer `i` at `LAYER_CYCLES + 4 * i`.
 pub(crate) const LAYER_CYCLES: u32 = 0x400;
 /// Saturated results of layer `i` at `LAYER_SATURATIONS + 4 * i`.

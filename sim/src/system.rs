@@ -39,6 +39,18 @@ pub struct RunOptions {
     /// Cycles without a word taken or given after which the design is declared hanging. (A finished
     /// layer is no progress: a faulty sequencer can run layers for ever.)
     pub max_idle_cycles: u64,
+    /// For designs with several precisions.
+    pub precision: Option<Precision>,
+}
+
+/// When the PRECISION register is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Precision {
+    /// What the inference runs. It is written before the input; where the register has the value
+    /// already, nothing is.
+    pub this: u32,
+    /// Written when the design is loading the input (34 words were accepted), for the next inference.
+    pub next: Option<u32>,
 }
 
 impl Default for RunOptions {
@@ -46,6 +58,7 @@ impl Default for RunOptions {
         Self {
             stall_seed: None,
             max_idle_cycles: 20_000_000,
+            precision: None,
         }
     }
 }
@@ -95,6 +108,8 @@ pub struct Inference {
     pub snapshots: Vec<Snapshot>,
 }
 
+/// Input words of which a design's loader has taken at least one: the FIFO of a float32 input holds 32.
+const TAKEN_WORDS: u64 = 34;
 /// Cycles between two looks at the cancel flag.
 const SLICE: u64 = 4096;
 /// Status reads until the design must have come to rest after its last output word.
@@ -110,6 +125,8 @@ pub struct System {
     base: Option<u32>,
     layers: u32,
     inferences: u32,
+    /// What the PRECISION register holds.
+    precision: u32,
     needs_reset: bool,
 }
 
@@ -152,6 +169,7 @@ impl System {
             base: request.memory.as_ref().map(|memory| memory.base),
             layers: 0,
             inferences: 0,
+            precision: 0,
             needs_reset: true,
         })
     }
@@ -209,6 +227,7 @@ impl System {
         }
         self.model.write(reg::CONTROL, 1)?;
         self.inferences = 0;
+        self.precision = 0;
         Ok(())
     }
 
@@ -260,9 +279,13 @@ impl System {
         if must_reset {
             self.reset()?;
         }
+        if let Some(precision) = options.precision {
+            self.choose(precision.this)?;
+        }
         self.model
             .begin(inputs, output_words, options.max_idle_cycles);
-        let snapshots = self.run(cancel, progress)?;
+        let next = options.precision.and_then(|p| p.next);
+        let snapshots = self.run(next, cancel, progress)?;
         let mut inference = self.read_counters()?;
         inference.snapshots = snapshots;
         inference.sim_cycles = self.model.counters().cycle - start.1;
@@ -271,8 +294,26 @@ impl System {
         Ok(inference)
     }
 
+    /// Writes the PRECISION register if it has another value.
+    fn choose(&mut self, precision: u32) -> Result<(), SimError> {
+        if self.precision == precision {
+            return Ok(());
+        }
+        self.model.write(reg::PRECISION, precision)?;
+        let found = self.model.read(reg::PRECISION)?;
+        if found & 0xff != precision {
+            return Err(self.protocol(format!(
+                "the PRECISION register reads 0x{found:08x} after {precision} was written"
+            )));
+        }
+        self.precision = precision;
+        Ok(())
+    }
+
+    /// Runs to the last output word; `next` is chosen while the input comes in.
     fn run(
         &mut self,
+        mut next: Option<u32>,
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Snapshot>, SimError> {
@@ -283,7 +324,8 @@ impl System {
             if cancel.load(Ordering::Relaxed) {
                 return Err(SimError::Cancelled);
             }
-            let mut state = self.model.run(SLICE)?;
+            let slice = if next.is_some() { 1 } else { SLICE };
+            let mut state = self.model.run(slice)?;
             let counters = self.model.counters();
             if state == RunState::Stopped {
                 return Err(self.stopped(counters.cycle));
@@ -304,6 +346,11 @@ impl System {
             });
             if state == RunState::Done {
                 return Ok(snapshots);
+            }
+            if counters.input_sent >= TAKEN_WORDS
+                && let Some(next) = next.take()
+            {
+                self.choose(next)?;
             }
         }
     }

@@ -64,6 +64,7 @@ fn stalled(seed: u64) -> RunOptions {
     RunOptions {
         stall_seed: Some(seed),
         max_idle_cycles: 20_000,
+        precision: None,
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::Outcome;
 use crate::host;
 use crate::precisions::{self, Precision};
-use crate::project::{self, Io, ReadPorts, Target};
+use crate::project::{self, Divided, Io, ReadPorts, Target};
 use crate::sayln;
 use clap::Args as ClapArgs;
-use macforge_codegen::{Bundle, Design, generate};
-use macforge_constraints::{Board, board};
+use macforge_codegen::{Design, Network, generate};
+use macforge_constraints::board;
 use macforge_numeric::Semantics;
-use macforge_plan::{HwPlan, Shape, WeightPlace};
+use macforge_plan::{Shape, WeightPlace};
 use macforge_quant::QGraph;
 use miette::{IntoDiagnostic, Result};
 use std::path::PathBuf;
@@ -72,10 +72,14 @@ impl From<Weights> for WeightPlace {
 /// Compiles a model into a design folder.
 pub fn run(args: &Args) -> Result<Outcome> {
     let started = Instant::now();
-    let precision = args.precisions.open(&args.model, args.semantics)?;
+    let precisions = args.precisions.open(&args.model, args.semantics)?;
     let board = board(&args.board).into_diagnostic()?;
     let clock_mhz = args.clock.unwrap_or(board.default_clock_mhz);
-    let divided = precision.file.divided(args.semantics, args.io)?;
+    let divided = precisions.iter().map(|p| match precisions.len() {
+        1 => p.file.divided(args.semantics, args.io),
+        _ => p.file.divided_of_several(args.semantics, args.io),
+    });
+    let divided: Vec<Divided> = divided.collect::<Result<_>>()?;
     let target = Target {
         board,
         clock_mhz,
@@ -83,8 +87,19 @@ pub fn run(args: &Args) -> Result<Outcome> {
         weights: args.weights.into(),
         ports: args.hp_ports,
     };
-    let plan = project::plan(&divided.lanes, &target)?;
-    let bundle = bundle(&precision, board, clock_mhz, args.io, &divided.graph, &plan)?;
+    let lanes: Vec<&QGraph> = divided.iter().map(|d| &d.lanes).collect();
+    let plan = project::plan(&lanes, &target)?;
+    let networks: Vec<Network> = (precisions.iter().zip(&divided))
+        .map(|(precision, divided)| network(precision, &divided.graph))
+        .collect();
+    let design = Design {
+        networks: &networks,
+        plan: &plan,
+        board,
+        io: args.io.name(),
+        clock_mhz,
+    };
+    let bundle = generate(&design).into_diagnostic()?;
     bundle.write(&args.output).into_diagnostic()?;
     let channels: usize = plan.proofs.iter().map(|p| p.channels.len()).sum();
     sayln!(
@@ -96,14 +111,22 @@ pub fn run(args: &Args) -> Result<Outcome> {
         board.name,
         board.part
     );
+    let cycles = (0..networks.len()).map(|set| plan.estimated_cycles_of(set).to_string());
     sayln!(
         "  estimated {} cycles per inference, {} DSP, {} BRAM36, {} LUT, {} FF",
-        plan.estimated_cycles(),
+        cycles.collect::<Vec<_>>().join(" / "),
         plan.estimate.dsp,
         plan.estimate.bram36,
         plan.estimate.lut,
         plan.estimate.ff
     );
+    if networks.len() > 1 {
+        let names: Vec<&str> = networks.iter().map(|n| n.name).collect();
+        sayln!(
+            "  precisions: {} (register PRECISION, 0x028)",
+            names.join(", ")
+        );
+    }
     if let Some(stream) = &plan.stream {
         sayln!(
             "  weights from DDR: {} bytes per inference through {} ports of {} bits, {} words on chip",
@@ -114,7 +137,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         );
     }
     sayln!("  proved requantizer, accumulator and packed lanes of {channels} channels");
-    host::say(divided.head.as_ref(), divided.tail.as_ref());
+    host::say(divided[0].head.as_ref(), divided[0].tail.as_ref());
     sayln!(
         "  wrote {} in {:.1} s",
         args.output.display(),
@@ -123,22 +146,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-fn bundle(
-    precision: &Precision,
-    board: &Board,
-    clock_mhz: f64,
-    io: Io,
-    graph: &QGraph,
-    plan: &HwPlan,
-) -> Result<Bundle> {
-    let design = Design {
+fn network<'a>(precision: &'a Precision, graph: &'a QGraph) -> Network<'a> {
+    Network {
+        name: &precision.name,
         graph,
-        plan,
         model_file: (&precision.file.name, &precision.file.bytes),
         policy: precision.policy.as_deref(),
-        board,
-        io: io.name(),
-        clock_mhz,
-    };
-    generate(&design).into_diagnostic()
+    }
 }

@@ -40,7 +40,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
         output: args.output.clone(),
     })?;
     let project = Project::open(&args.output)?;
-    let inputs = samples::from_reader(&project.graph, Cursor::new(fire_risk::SAMPLES), None)?;
+    let inputs = samples::from_reader(
+        &project.networks[0].graph,
+        Cursor::new(fire_risk::SAMPLES),
+        None,
+    )?;
     sayln!(
         "\nCo-simulation of {} labelled scenes in Verilator",
         inputs.len()
@@ -48,7 +52,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let outcome = simulate::verify(
         &args.output,
         &project,
-        &inputs,
+        &[inputs],
         &simulate::Request {
             layers: true,
             ..simulate::Request::default()

@@ -55,8 +55,8 @@ impl From<&Candidate> for Entry {
 
 /// Prints the shapes that fit the board, best first. All figures are estimates.
 pub fn run(args: &Args) -> Result<Outcome> {
-    let file = precisions::Args::default().open(&args.model, None)?.file;
-    let graph = file.divided(None, Io::Int8)?.lanes;
+    let precisions = precisions::Args::default().open(&args.model, None)?;
+    let graph = precisions[0].file.divided(None, Io::Int8)?.lanes;
     let board = macforge_constraints::board(&args.board).into_diagnostic()?;
     let candidates = macforge_plan::candidates(
         &graph,

@@ -3,9 +3,13 @@
 use crate::Outcome;
 use crate::commands::report;
 pub use crate::cosim::run::{Request, Verified};
-use crate::cosim::{layout, result::Simulation, run as cosim, samples};
+use crate::cosim::{
+    layout,
+    result::{Layer, Simulation},
+    run as cosim, samples,
+};
 use crate::keep;
-use crate::project::Project;
+use crate::project::{Network, Project};
 use crate::table::Table;
 use crate::{host, say, sayln};
 use clap::Args as ClapArgs;
@@ -66,13 +70,17 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let project = Project::open(&args.dir)?;
     // a waveform of one inference is large, and slow to write
     let limit = args.samples.or(args.trace.as_ref().map(|_| 1));
-    let front = project.head.as_ref().unwrap_or(&project.graph);
-    let inputs = match &args.input {
-        Some(path) => samples::from_file(front, path, limit)?,
-        None => samples::random(front, limit.unwrap_or(DEFAULT_SAMPLES))?,
+    let of_network = |network: &Network| {
+        let front = network.head.as_ref().unwrap_or(&network.graph);
+        let inputs = match &args.input {
+            Some(path) => samples::from_file(front, path, limit)?,
+            None => samples::random(front, limit.unwrap_or(DEFAULT_SAMPLES))?,
+        };
+        host::apply(network.head.as_ref(), inputs)
     };
-    let inputs = host::apply(project.head.as_ref(), inputs)?;
-    if inputs.is_empty() {
+    let inputs = project.networks.iter().map(of_network);
+    let inputs: Vec<Vec<Vec<Value>>> = inputs.collect::<Result<_>>()?;
+    if inputs.iter().all(Vec::is_empty) {
         return Err(miette!("no sample to simulate"));
     }
     let request = Request {
@@ -85,20 +93,39 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let verified = verify(&args.dir, &project, &inputs, &request)?;
     let simulation = &verified.simulation;
     if let Some(path) = &args.output {
-        let outputs = host::apply(project.tail.as_ref(), verified.outputs.clone())?;
-        let back = project.tail.as_ref().unwrap_or(&project.graph);
-        write_outputs(path, back, &outputs)?;
+        let all = std::iter::once(&verified.outputs).chain(&verified.further_outputs);
+        let mut written = Vec::new();
+        for (network, outputs) in project.networks.iter().zip(all) {
+            written.push(Written {
+                precision: &network.name,
+                graph: network.tail.as_ref().unwrap_or(&network.graph),
+                outputs: host::apply(network.tail.as_ref(), outputs.clone())?,
+            });
+        }
+        write_outputs(path, &written)?;
     }
     if let Some(path) = &args.json {
         keep::json(path, simulation)?;
     }
-    say!("{}", layer_table(simulation).render());
-    sayln!(
-        "  {} cycles per inference, utilization {:.1} % of {} MACs per cycle",
-        simulation.cycles_per_inference,
-        100.0 * simulation.utilization,
-        simulation.macs_per_cycle_peak
-    );
+    let figures = |layers: &[Layer], cycles: u64, utilization: f64| {
+        say!("{}", layer_table(layers).render());
+        sayln!(
+            "  {cycles} cycles per inference, utilization {:.1} % of {} MACs per cycle",
+            100.0 * utilization,
+            simulation.macs_per_cycle_peak
+        );
+    };
+    if simulation.precisions.is_empty() {
+        figures(
+            &simulation.layers,
+            simulation.cycles_per_inference,
+            simulation.utilization,
+        );
+    }
+    for p in &simulation.precisions {
+        sayln!("precision {}", p.name);
+        figures(&p.layers, p.cycles_per_inference, p.utilization);
+    }
     sayln!("{}", verdict(simulation));
     Ok(outcome_of(simulation))
 }
@@ -107,13 +134,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
 pub fn verify(
     dir: &Path,
     project: &Project,
-    inputs: &[Vec<Value>],
+    inputs: &[Vec<Vec<Value>>],
     request: &Request,
 ) -> Result<Verified> {
     // a second handler in the same process is refused, and the first one serves as well
     let _ = ctrlc::set_handler(|| CANCEL.store(true, Ordering::Relaxed));
-    let bar = ProgressBar::new(inputs.len() as u64);
-    let style = "  [{bar:30}] {pos}/{len} samples, {elapsed}, {msg}";
+    let inferences: usize = inputs.iter().map(Vec::len).sum();
+    let bar = ProgressBar::new(inferences as u64);
+    let style = "  [{bar:30}] {pos}/{len} inferences, {elapsed}, {msg}";
     bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
     bar.set_message("building the simulation");
     let verified = cosim::verify(
@@ -122,8 +150,8 @@ pub fn verify(
         inputs,
         request,
         &CANCEL,
-        &mut |sample, progress| {
-            bar.set_position(sample as u64);
+        &mut |inference, progress| {
+            bar.set_position(inference as u64);
             bar.set_message(format!("cycle {}", progress.cycles));
         },
     );
@@ -156,7 +184,7 @@ pub fn outcome_of(simulation: &Simulation) -> Outcome {
     }
 }
 
-fn layer_table(simulation: &Simulation) -> Table {
+fn layer_table(layers: &[Layer]) -> Table {
     let mut columns = vec![
         "layer",
         "op",
@@ -165,12 +193,12 @@ fn layer_table(simulation: &Simulation) -> Table {
         "utilization",
         "saturations",
     ];
-    let streamed = simulation.layers.iter().any(|l| l.stalls.is_some());
+    let streamed = layers.iter().any(|l| l.stalls.is_some());
     if streamed {
         columns.push("stalls");
     }
     let mut table = Table::new(&columns);
-    for layer in &simulation.layers {
+    for layer in layers {
         let mut row = vec![
             layer.name.clone(),
             layer.op.clone(),
@@ -185,58 +213,86 @@ fn layer_table(simulation: &Simulation) -> Table {
     table
 }
 
+/// What a precision gave.
+struct Written<'a> {
+    precision: &'a str,
+    graph: &'a QGraph,
+    outputs: Vec<Vec<Value>>,
+}
+
 /// Writes every output as `output0`, `output1`, ... and under its tensor's name, batch first,
-/// completely or not at all.
-fn write_outputs(path: &Path, graph: &QGraph, outputs: &[Vec<Value>]) -> Result<()> {
+/// completely or not at all. Of several precisions these are the first one's; each has its own as
+/// `NAME.output0`, ...
+fn write_outputs(path: &Path, all: &[Written]) -> Result<()> {
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let attempt = || -> Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder).into_diagnostic()?;
-        write_npz(file.as_file_mut(), graph, outputs)?;
+        write_npz(file.as_file_mut(), all)?;
         file.persist(path).into_diagnostic()?;
         Ok(())
     };
     attempt().wrap_err_with(|| format!("cannot write {}", path.display()))
 }
 
-fn write_npz<'a>(file: &mut File, graph: &QGraph, outputs: &'a [Vec<Value>]) -> Result<()> {
+fn write_npz(file: &mut File, all: &[Written]) -> Result<()> {
     let mut npz = NpzWriter::new_compressed(&mut *file);
-    let mut written = BTreeSet::new();
-    for (position, &id) in graph.outputs.iter().enumerate() {
-        let tensor = graph.tensor(id);
-        let of_samples = || outputs.iter().filter_map(|sample| sample.get(position));
-        let ints: Vec<&ArrayD<i8>> = of_samples().filter_map(Value::as_i8).collect();
-        let floats: Vec<&ArrayD<f32>> = of_samples().filter_map(Value::as_f32).collect();
-        let wide = |v: &'a Value| match v {
-            Value::I32(a) => Some(a),
-            _ => None,
-        };
-        let wide: Vec<&ArrayD<i32>> = of_samples().filter_map(wide).collect();
-        for name in [format!("output{position}"), tensor.name.clone()] {
-            if !written.insert(name.clone()) {
-                continue;
-            }
-            if !wide.is_empty() {
-                let batch = layout::of_model(tensor, stack(&wide)?);
-                npz.add_array(name, &batch).into_diagnostic()?;
-            } else if tensor.dtype == DType::F32 {
-                let batch = layout::of_model(tensor, stack(&floats)?);
-                npz.add_array(name, &batch).into_diagnostic()?;
-            } else if tensor.unsigned {
-                // held less 128
-                let bytes = stack(&ints)?.mapv(|v| v as u8 ^ 0x80);
-                let batch = layout::of_model(tensor, bytes);
-                npz.add_array(name, &batch).into_diagnostic()?;
-            } else {
-                let batch = layout::of_model(tensor, stack(&ints)?);
-                npz.add_array(name, &batch).into_diagnostic()?;
-            }
+    let mut names = BTreeSet::new();
+    let mut add = |from: &Written, position: usize, name: String| {
+        if names.insert(name.clone()) {
+            write_array(&mut npz, from, position, name)
+        } else {
+            Ok(())
+        }
+    };
+    for (position, &id) in all[0].graph.outputs.iter().enumerate() {
+        add(&all[0], position, format!("output{position}"))?;
+        add(&all[0], position, all[0].graph.tensor(id).name.clone())?;
+    }
+    for from in all.iter().filter(|_| all.len() > 1) {
+        for position in 0..from.graph.outputs.len() {
+            let name = format!("{}.output{position}", from.precision);
+            add(from, position, name)?;
         }
     }
     npz.finish().into_diagnostic()?;
     file.flush().into_diagnostic()
+}
+
+/// One output of all samples.
+fn write_array(
+    npz: &mut NpzWriter<&mut File>,
+    from: &Written,
+    position: usize,
+    name: String,
+) -> Result<()> {
+    let tensor = from.graph.tensor(from.graph.outputs[position]);
+    let of_samples = || (from.outputs.iter()).filter_map(|sample| sample.get(position));
+    let ints: Vec<&ArrayD<i8>> = of_samples().filter_map(Value::as_i8).collect();
+    let floats: Vec<&ArrayD<f32>> = of_samples().filter_map(Value::as_f32).collect();
+    let wide: Vec<&ArrayD<i32>> = of_samples()
+        .filter_map(|v| match v {
+            Value::I32(a) => Some(a),
+            _ => None,
+        })
+        .collect();
+    if !wide.is_empty() {
+        let batch = layout::of_model(tensor, stack(&wide)?);
+        npz.add_array(name, &batch).into_diagnostic()
+    } else if tensor.dtype == DType::F32 {
+        let batch = layout::of_model(tensor, stack(&floats)?);
+        npz.add_array(name, &batch).into_diagnostic()
+    } else if tensor.unsigned {
+        // held less 128
+        let bytes = stack(&ints)?.mapv(|v| v as u8 ^ 0x80);
+        let batch = layout::of_model(tensor, bytes);
+        npz.add_array(name, &batch).into_diagnostic()
+    } else {
+        let batch = layout::of_model(tensor, stack(&ints)?);
+        npz.add_array(name, &batch).into_diagnostic()
+    }
 }
 
 fn stack<T: Clone>(arrays: &[&ArrayD<T>]) -> Result<ArrayD<T>> {

@@ -29,6 +29,31 @@ pub struct Simulation {
     pub layers: Vec<Layer>,
     /// The first differences, as text.
     pub differences: Vec<String>,
+    /// Each precision by itself, in designs with several; the figures above are then the first one's, but
+    /// for `values_compared`, `mismatches` and `differences`, which are of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precisions: Vec<Precision>,
+}
+
+/// One precision of a design with several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Precision {
+    /// Its name.
+    pub name: String,
+    /// Integers compared.
+    pub values_compared: u64,
+    /// How many differed.
+    pub mismatches: u64,
+    /// From the design's own counter; the largest over all samples.
+    pub cycles_per_inference: u64,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// macs / (cycles * peak).
+    pub utilization: f64,
+    /// Cycles at the clock that the constraints ask for.
+    pub latency_us: f64,
+    /// Layers in execution order.
+    pub layers: Vec<Layer>,
 }
 
 /// One layer.

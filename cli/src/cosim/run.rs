@@ -2,15 +2,15 @@
 
 use crate::cosim::decode;
 use crate::cosim::memory;
-use crate::cosim::result::{Layer, Simulation, utilization};
+use crate::cosim::result::{self, Layer, Simulation, utilization};
 use crate::cosim::samples;
-use crate::project::Project;
+use crate::project::{Network, Project};
 use macforge_plan::{HwLayer, HwPlan, Stored};
 use macforge_quant::QGraph;
 use macforge_reference::{Run, Session, Value};
 use macforge_sim::{
-    BuildRequest, Builder, Inference, LayerProbes, Probe, Progress, RunOptions, Signal, Snapshot,
-    System,
+    BuildRequest, Builder, Inference, LayerProbes, Precision, Probe, Progress, RunOptions, Signal,
+    Snapshot, System,
 };
 use miette::{IntoDiagnostic, Result, WrapErr};
 use std::collections::BTreeMap;
@@ -48,18 +48,24 @@ impl Default for Request {
 pub struct Verified {
     /// What is written as JSON.
     pub simulation: Simulation,
-    /// The hardware's outputs, in graph order, one list per sample.
+    /// The hardware's outputs, in graph order, one list per sample; of the first precision.
     pub outputs: Vec<Vec<Value>>,
+    /// Those of further precisions.
+    pub further_outputs: Vec<Vec<Vec<Value>>>,
 }
 
 /// Differences that are printed in full.
 const SHOWN: usize = 20;
 
-/// Runs all samples; `progress` sees the sample index and the cycles within it.
+/// Input words from which on the next precision may be chosen before all are sent.
+const MANY_WORDS: usize = 48;
+
+/// Runs all samples, each of them in every precision before the next one; `inputs` are the samples as
+/// each precision takes them. `progress` sees the number of the inference and the cycles within it.
 pub fn verify(
     dir: &Path,
     project: &Project,
-    inputs: &[Vec<Value>],
+    inputs: &[Vec<Vec<Value>>],
     request: &Request,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, Progress),
@@ -68,31 +74,102 @@ pub fn verify(
     if let Some(path) = &request.trace {
         system.trace_to(path).into_diagnostic()?;
     }
-    let options = RunOptions {
-        stall_seed: request.stall,
-        // no handshake for many times what the whole inference should take
-        max_idle_cycles: 100_000
-            + 20 * project.plan.estimated_cycles() * 100 / request.ddr_bandwidth,
-    };
-    let beats = decode::output_beats(&project.graph);
-    let mut session = Session::new(&project.graph).into_diagnostic()?;
-    let mut score = Score::new(project);
-    for (index, input) in inputs.iter().enumerate() {
-        let expected = session
+    let sets = project.networks.len();
+    let slowest = (0..sets).map(|set| project.plan.estimated_cycles_of(set));
+    // no handshake for many times what the whole inference should take
+    let idle = 20 * slowest.max().unwrap_or(0) * 100 / request.ddr_bandwidth;
+    let mut runs: Vec<SetRun> = (0..sets)
+        .map(|set| SetRun::new(project, set))
+        .collect::<Result<_>>()?;
+    let samples = inputs.iter().map(Vec::len).min().unwrap_or(0);
+    for number in 0..samples * sets {
+        let (index, set) = (number / sets, number % sets);
+        let run = &mut runs[set];
+        let input = &inputs[set][index];
+        let expected = run
+            .session
             .run(input)
             .into_diagnostic()
             .wrap_err("the reference model refuses the sample")?;
-        let words = samples::beats(&project.graph, input);
+        let words = samples::beats(&run.network.graph, input);
         let words: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
+        // of four inferences, two choose the next one's precision while their input comes in
+        let ahead = number % 4 < 2 && words.iter().map(|w| w.len()).sum::<usize>() >= MANY_WORDS;
+        let options = RunOptions {
+            stall_seed: request.stall,
+            max_idle_cycles: 100_000 + idle,
+            precision: (sets > 1).then(|| Precision {
+                this: set as u32,
+                next: ahead.then_some(((number + 1) % sets) as u32),
+            }),
+        };
         let found = system
-            .infer_tensors(&words, &beats, &options, cancel, &mut |p| {
-                progress(index, p)
+            .infer_tensors(&words, &run.beats, &options, cancel, &mut |p| {
+                progress(number, p)
             })
             .into_diagnostic()
             .wrap_err_with(|| format!("sample {index}"))?;
-        score.sample(index, &expected, &found);
+        run.score.sample(index, &expected, &found);
     }
-    Ok(score.finish(inputs.len()))
+    Ok(finish(runs, samples))
+}
+
+/// A precision while the samples run.
+struct SetRun<'a> {
+    network: &'a Network,
+    beats: Vec<usize>,
+    session: Session<'a>,
+    score: Score<'a>,
+}
+
+impl<'a> SetRun<'a> {
+    fn new(project: &'a Project, set: usize) -> Result<Self> {
+        let network = &project.networks[set];
+        Ok(SetRun {
+            network,
+            beats: decode::output_beats(&network.graph),
+            session: Session::new(&network.graph).into_diagnostic()?,
+            score: Score::new(project, set),
+        })
+    }
+}
+
+/// The first precision's result, with those of all where there are several.
+fn finish(runs: Vec<SetRun>, samples: usize) -> Verified {
+    let several = runs.len() > 1;
+    let names: Vec<String> = runs.iter().map(|run| run.network.name.clone()).collect();
+    let mut verified = runs.into_iter().map(|run| run.score.finish(samples));
+    let mut first = verified.next().expect("a design has a network");
+    if !several {
+        return first;
+    }
+    let of_set = |name: &String, s: &Simulation| result::Precision {
+        name: name.clone(),
+        values_compared: s.values_compared,
+        mismatches: s.mismatches,
+        cycles_per_inference: s.cycles_per_inference,
+        macs: s.macs,
+        utilization: s.utilization,
+        latency_us: s.latency_us,
+        layers: s.layers.clone(),
+    };
+    let named = |name: &str, differences: &[String]| -> Vec<String> {
+        let text = differences.iter().map(|d| format!("{name}: {d}"));
+        text.collect()
+    };
+    let mut precisions = vec![of_set(&names[0], &first.simulation)];
+    first.simulation.differences = named(&names[0], &first.simulation.differences);
+    for (name, further) in names[1..].iter().zip(verified) {
+        precisions.push(of_set(name, &further.simulation));
+        let all = &mut first.simulation;
+        all.values_compared += further.simulation.values_compared;
+        all.mismatches += further.simulation.mismatches;
+        all.differences
+            .extend(named(name, &further.simulation.differences));
+        first.further_outputs.push(further.outputs);
+    }
+    first.simulation.precisions = precisions;
+    first
 }
 
 fn build(dir: &Path, project: &Project, request: &Request, cancel: &AtomicBool) -> Result<System> {
@@ -103,13 +180,13 @@ fn build(dir: &Path, project: &Project, request: &Request, cancel: &AtomicBool) 
         .filter(|f| f.ends_with(".v"))
         .map(|f| dir.join(f))
         .collect();
+    let has_states = (project.networks.iter()).any(|n| !n.graph.states.is_empty());
     let build = BuildRequest {
         top: manifest.top.clone(),
         sources,
         memory_dir: dir.join("mem"),
         // states are compared whether asked for or not
-        layers: (request.layers || !project.graph.states.is_empty())
-            .then(|| probes(&project.plan, &manifest.top)),
+        layers: (request.layers || has_states).then(|| probes(&project.plan, &manifest.top)),
         trace: request.trace.is_some(),
         memory: memory::model(dir, manifest, request)?,
     };
@@ -157,10 +234,12 @@ impl decode::Memory for Snapped<'_> {
     }
 }
 
-/// Collects comparisons.
+/// Collects comparisons of a precision.
 struct Score<'a> {
     graph: &'a QGraph,
     plan: &'a HwPlan,
+    /// The layers that the precision runs, those that restore states first.
+    ran: Vec<usize>,
     clock_mhz: f64,
     compared: u64,
     mismatches: u64,
@@ -174,10 +253,13 @@ struct Score<'a> {
 }
 
 impl<'a> Score<'a> {
-    fn new(project: &'a Project) -> Self {
+    fn new(project: &'a Project, set: usize) -> Self {
         let layers = project.plan.program.len();
         Score {
-            graph: &project.graph,
+            graph: &project.networks[set].graph,
+            ran: (0..project.plan.layers.reset_layers)
+                .chain(project.plan.layers.sets[set].clone())
+                .collect(),
             plan: &project.plan,
             clock_mhz: project.manifest.clock_mhz,
             compared: 0,
@@ -207,12 +289,8 @@ impl<'a> Score<'a> {
         for (most, &stalls) in self.stalls.iter_mut().zip(&found.layer_stalls) {
             *most = (*most).max(stalls.into());
         }
-        for (layer, (&cycles, &count)) in found
-            .layer_cycles
-            .iter()
-            .zip(&found.layer_saturations)
-            .enumerate()
-        {
+        for layer in self.ran.clone() {
+            let (cycles, count) = (found.layer_cycles[layer], found.layer_saturations[layer]);
             self.layer_cycles[layer] = self.layer_cycles[layer].max(cycles.into());
             self.saturations[layer] += u64::from(count);
             self.saturation_count(index, expected, layer, &found.layer_saturations);
@@ -227,12 +305,12 @@ impl<'a> Score<'a> {
     fn saturation_count(&mut self, index: usize, expected: &Run, layer: usize, counts: &[u32]) {
         let layers = &self.plan.layers.layers;
         let hw = &layers[layer];
-        if layers.iter().any(|l| hw.is_part_of(l)) {
+        if self.ran.iter().any(|&l| hw.is_part_of(&layers[l])) {
             // counted with the layer that completes the node
             return;
         }
-        let parts = layers.iter().zip(counts).filter(|(l, _)| l.is_part_of(hw));
-        let of_parts: u64 = parts.map(|(_, &count)| u64::from(count)).sum();
+        let parts = self.ran.iter().filter(|&&l| layers[l].is_part_of(hw));
+        let of_parts: u64 = parts.map(|&l| u64::from(counts[l])).sum();
         let found = u64::from(counts[layer]) + of_parts;
         let wanted: u64 = hw.nodes.iter().map(|&n| expected.saturations[n]).sum();
         self.compared += 1;
@@ -244,10 +322,12 @@ impl<'a> Score<'a> {
 
     /// Every value of the tensor that a layer left in the activation buffer.
     fn stored_tensor(&mut self, index: usize, expected: &Run, snapshot: &Snapshot) {
-        let Some(hw) = self.plan.layers.layers.get(snapshot.layer as usize) else {
-            self.differ(|| format!("sample {index}: a layer {} finished", snapshot.layer));
+        let layer = snapshot.layer as usize;
+        if !self.ran.contains(&layer) {
+            self.differ(|| format!("sample {index}: a layer {layer} finished"));
             return;
-        };
+        }
+        let hw = &self.plan.layers.layers[layer];
         let names = banks(self.plan).map(|(buffer, bank)| decode::probe_name(buffer, bank));
         let memory = Snapped {
             snapshot,
@@ -339,8 +419,8 @@ impl<'a> Score<'a> {
 
     fn finish(self, samples: usize) -> Verified {
         let peak = self.plan.shape.macs_per_cycle();
-        let macs: u64 = self.plan.macs.iter().sum();
-        let layers = self.plan.layers.layers.iter().enumerate();
+        let macs: u64 = self.ran.iter().map(|&layer| self.plan.macs[layer]).sum();
+        let layers = self.ran.iter().map(|&i| (i, &self.plan.layers.layers[i]));
         let layers = layers
             .map(|(i, l)| Layer {
                 name: l.name.clone(),
@@ -371,8 +451,10 @@ impl<'a> Score<'a> {
                 },
                 layers,
                 differences: self.differences,
+                precisions: Vec::new(),
             },
             outputs: self.outputs,
+            further_outputs: Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::cosim::run::{Request, Verified, verify};
 use crate::cosim::samples;
 use crate::layers_support::Rng;
 use crate::project::{self, Project, Target};
-use macforge_codegen::{Design, generate};
+use macforge_codegen::{Design, Network, generate};
 use macforge_numeric::pool::Mean;
 use macforge_numeric::{
     AffineParams, AttentionRule, AveragePoolRule, BinaryRule, Clamp, RequantRule, Requantizer,
@@ -446,12 +446,15 @@ pub fn simulated(
         shape: Some(shape),
         ..Target::new(board)
     };
-    let plan = project::plan(graph, &target).map_err(text)?;
+    let plan = project::plan(&[graph], &target).map_err(text)?;
     let design = Design {
-        graph,
+        networks: &[Network {
+            name: "graph",
+            graph,
+            model_file: ("graph", b"built by a test"),
+            policy: None,
+        }],
         plan: &plan,
-        model_file: ("graph", b"built by a test"),
-        policy: None,
         board,
         io: "int8",
         clock_mhz: 100.0,
@@ -463,11 +466,22 @@ pub fn simulated(
     let manifest = bundle.get("manifest.json").expect("every design has one");
     let project = Project {
         manifest: serde_json::from_slice(manifest).expect("valid JSON"),
-        graph: graph.clone(),
-        head: None,
-        tail: None,
+        networks: vec![project::Network {
+            name: "graph".into(),
+            graph: graph.clone(),
+            head: None,
+            tail: None,
+        }],
         plan,
     };
     let go = AtomicBool::new(false);
-    verify(&out, &project, inputs, request, &go, &mut |_, _| {}).map_err(text)
+    verify(
+        &out,
+        &project,
+        &[inputs.to_vec()],
+        request,
+        &go,
+        &mut |_, _| {},
+    )
+    .map_err(text)
 }

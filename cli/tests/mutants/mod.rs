@@ -21,6 +21,8 @@ pub enum Base {
     Memory,
     /// Operators of two tensors.
     Tensors,
+    /// Two precisions.
+    Precisions,
 }
 
 /// One change of one file.
@@ -452,6 +454,19 @@ pub const MUTANTS: &[Mutant] = &[
         "saturations_read_q <= layer_saturations[s_axil_araddr[LIW+1:2] ^ 1]"),
     int8("read data may leave before it is taken", "axil_registers",
         "else if (s_axil_rready) s_axil_rvalid <= 1'b0;", "else if (s_axil_rready || s_axil_rvalid) s_axil_rvalid <= 1'b0;"),
+
+    text(Base::Precisions, "the precision changes during an inference", "sequencer",
+        ["            if (idle) begin\n                set_q         <= set;",
+         "            set_q <= set;\n            if (idle) begin"]),
+    text(Base::Precisions, "the second precision ends where the first one does", "sequencer",
+        ["last_layer  = layer_index_q == set_last;", "last_layer  = layer_index_q == 3'd2;"]),
+    text(Base::Precisions, "the precision before begins once more", "sequencer",
+        ["                layer_index_q <= set_first;\n                next_index_q  <= set_first;\n", ""]),
+    Mutant {
+        name: "weight address of a layer of the second precision",
+        base: Base::Precisions,
+        change: Change::Field { layer: 3, field: "weight_base", bit: 1 },
+    },
 
     // streams
     int8("input words are taken without valid", "input_unpack",

@@ -54,12 +54,15 @@ const COMMON: [(&str, &str); 17] = [
     ("mac_column", include_str!("mac_column.v")),
     ("dot_array", include_str!("dot_array.v")),
     ("drain_walker", include_str!("drain_walker.v")),
-    ("sequencer", include_str!("sequencer.v")),
-    ("axil_registers", include_str!("axil_registers.v")),
+    ("sequencer", include_str!("sequencer.v.tera")),
+    ("axil_registers", include_str!("axil_registers.v.tera")),
     ("output_walk", include_str!("output_walk.v")),
     ("input_direct", include_str!("input_direct.v")),
     ("input_folded", include_str!("input_folded.v")),
 ];
+
+/// Those of them that are templates: what they have for several precisions is not in other designs.
+const CONTROL: [&str; 2] = ["sequencer", "axil_registers"];
 
 /// A slice of the program word.
 #[derive(Clone, Debug, Serialize)]
@@ -187,6 +190,8 @@ pub struct Engine {
     pub fields: Vec<FieldSlice>,
     /// Layers that run after a reset only.
     pub reset_layers: usize,
+    /// First and last layer of each precision that a register chooses from; empty in designs with one.
+    pub sets: Vec<[usize; 2]>,
     /// Input loaders, in the order of the streams.
     pub inputs: Vec<PortBlock>,
     /// Output walkers, in the order of the streams.
@@ -246,11 +251,16 @@ impl Engine {
     /// # Errors
     /// A template does not render; that is a defect of the template.
     pub fn render(&self) -> Result<Vec<VerilogModule>, tera::Error> {
-        let mut modules: Vec<VerilogModule> = COMMON
-            .iter()
-            .filter(|(name, _)| self.uses(name))
-            .map(|(name, text)| module(name, text))
-            .collect();
+        let common = COMMON.iter().filter(|(name, _)| self.uses(name));
+        let mut modules: Vec<VerilogModule> = common
+            .map(|(name, text)| {
+                if CONTROL.contains(name) {
+                    Ok(module(name, &render(text, &self.context()?)?))
+                } else {
+                    Ok(module(name, text))
+                }
+            })
+            .collect::<Result<_, tera::Error>>()?;
         if self.fabric > 0 {
             modules.push(module("lut_mac", include_str!("lut_mac.v")));
         }
@@ -344,6 +354,7 @@ impl Engine {
         context.insert("quantize_latency", &quantize_f32::LATENCY);
         context.insert("dequantize_latency", &dequantize_f32::LATENCY);
         context.insert("liw", &index_bits(self.layers));
+        context.insert("siw", &index_bits(self.sets.len()));
         context.insert("dw", &self.fields.iter().map(|f| f.width).sum::<usize>());
         context.insert("has_table_bit", &u8::from(self.tables > 0));
         context.insert("has_max_bit", &u8::from(self.has_max));
@@ -360,9 +371,10 @@ impl Engine {
     }
 }
 
-/// One of the modules that every design has.
+/// One of the modules that every design has with the same text.
 pub fn common(name: &str) -> Option<VerilogModule> {
-    let found = COMMON.iter().find(|(n, _)| *n == name)?;
+    let mut fixed = COMMON.iter().filter(|(n, _)| !CONTROL.contains(n));
+    let found = fixed.find(|(n, _)| *n == name)?;
     Some(module(found.0, found.1))
 }
 

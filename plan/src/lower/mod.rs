@@ -23,7 +23,7 @@ use crate::error::PlanError;
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
-use crate::{constant_channels, convolution, staircases, strips};
+use crate::{constant_channels, convolution, sets, staircases, strips};
 use macforge_numeric::{Extremum, Product};
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
 use std::borrow::Cow;
@@ -85,9 +85,9 @@ pub struct Saving {
 /// Layers, or why there are none.
 type Variant = Result<Rc<Layers>, PlanError>;
 
-/// A graph and its layers by word size; most graphs have the same ones for all.
+/// The quantizations of a network and their layers by word size; most have the same ones for all.
 pub struct Lowered<'a> {
-    graph: Cow<'a, QGraph>,
+    graphs: Vec<Cow<'a, QGraph>>,
     depends: bool,
     variants: RefCell<BTreeMap<(usize, Saving), Variant>>,
 }
@@ -97,17 +97,18 @@ impl<'a> Lowered<'a> {
     ///
     /// # Errors
     /// A requantizer has no lane constants.
-    pub fn new(graph: &'a QGraph) -> Result<Self, PlanError> {
+    pub fn new(graphs: &[&'a QGraph]) -> Result<Self, PlanError> {
+        let lanes = graphs.iter().map(|&graph| staircases::as_lane_rules(graph));
         Ok(Lowered {
-            graph: staircases::as_lane_rules(graph)?,
-            depends: depends_on_grain(graph),
+            graphs: lanes.collect::<Result<_, _>>()?,
+            depends: graphs.iter().any(|graph| depends_on_grain(graph)),
             variants: RefCell::default(),
         })
     }
 
-    /// The graph.
-    pub fn graph(&self) -> &QGraph {
-        &self.graph
+    /// The graphs.
+    pub fn graphs(&self) -> Vec<&QGraph> {
+        self.graphs.iter().map(AsRef::as_ref).collect()
     }
 
     /// The layers for activation words of `word` channels.
@@ -116,7 +117,12 @@ impl<'a> Lowered<'a> {
         let mut variants = self.variants.borrow_mut();
         let entry = variants.entry((grain, saving));
         entry
-            .or_insert_with(|| lower(&self.graph, grain, saving).map(Rc::new))
+            .or_insert_with(|| {
+                let graphs = self.graphs();
+                let each = graphs.iter().map(|graph| lower(graph, grain, saving));
+                let each = each.collect::<Result<Vec<Layers>, _>>()?;
+                sets::join(&graphs, each).map(Rc::new)
+            })
             .clone()
     }
 }

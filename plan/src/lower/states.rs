@@ -24,6 +24,7 @@ impl Pass<'_> {
             outputs,
             layers,
             reset_layers,
+            sets: Vec::new(),
             tables: self.tables,
             areas: self.areas,
             compact: false,

@@ -1,5 +1,6 @@
 //! What a report shows, from the files of a design folder.
 
+use super::precisions::{self, Precision};
 use super::roofline::Roofline;
 use super::{RESOURCES, SIMULATION};
 use crate::cosim::result::Simulation;
@@ -45,6 +46,10 @@ pub struct Report {
     pub measured: Option<Measured>,
     pub simulation: Option<Simulation>,
     pub layers: Vec<LayerEntry>,
+    /// Absent where there is only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub precisions: Vec<Precision>,
+    /// Of the first precision.
     pub roofline: Roofline,
     pub memory_map: Vec<Place>,
 }
@@ -69,6 +74,8 @@ pub fn gather(dir: &Path) -> Result<Report> {
         .collect();
     let simulation: Option<Simulation> = optional(&dir.join(SIMULATION))?;
     let peak = plan.shape.macs_per_cycle();
+    let precisions = precisions::gather(dir, &manifest)?;
+    let first = &manifest.layers[..plan.layers.sets[0].end];
     Ok(Report {
         model: manifest.model,
         board: manifest.board,
@@ -84,8 +91,9 @@ pub fn gather(dir: &Path) -> Result<Report> {
         semantics: manifest.semantics,
         estimate: manifest.estimate,
         measured: optional(&dir.join(RESOURCES))?,
-        roofline: Roofline::new(&manifest.layers, peak, simulation.as_ref()),
+        roofline: Roofline::new(first, peak, simulation.as_ref()),
         simulation,
+        precisions,
         layers: manifest.layers,
         memory_map,
     })

@@ -2,6 +2,7 @@
 
 mod gather;
 mod html;
+mod precisions;
 mod roofline;
 mod sections;
 

@@ -1,6 +1,7 @@
 //! The report's sections: a title, a table, a sentence.
 
 use super::gather::Report;
+use super::precisions::{self, simulated_layer};
 use crate::table::Table;
 
 /// A part of the report.
@@ -30,7 +31,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
         Some(_) => String::new(),
         None => unmeasured.to_owned(),
     };
-    vec![
+    let mut sections = vec![
         section("Resources", resources(report), measured),
         section("Layers", layers(report), summary(report)),
         section(
@@ -44,7 +45,14 @@ pub fn sections(report: &Report) -> Vec<Section> {
             String::new(),
         ),
         section("Memory map (bank words)", memory_map(report), String::new()),
-    ]
+    ];
+    if !report.precisions.is_empty() {
+        let table = precisions::table(&report.precisions, report.simulation.as_ref());
+        let note = "register PRECISION (0x028) chooses one; layers, proofs and memory map are of all, the \
+                    figures below the layers and the roofline of the first";
+        sections.insert(1, section("Precisions", table, note.into()));
+    }
+    sections
 }
 
 fn memory_map(report: &Report) -> Table {
@@ -116,7 +124,8 @@ fn layers(report: &Report) -> Table {
         "saturations",
     ]);
     for (i, layer) in report.layers.iter().enumerate() {
-        let simulated = report.simulation.as_ref().and_then(|s| s.layers.get(i));
+        let simulation = report.simulation.as_ref();
+        let simulated = simulation.and_then(|s| simulated_layer(&report.precisions, s, i));
         table.row(vec![
             layer.name.clone(),
             layer.op.clone(),
