@@ -197,16 +197,21 @@ pub fn rates(board: &Board, clock_mhz: f64) -> MemoryRates {
     }
 }
 
+/// What a board's device offers.
+pub fn budget(board: &Board) -> Budget {
+    let resources = board.resources();
+    Budget {
+        dsp: resources.dsp.into(),
+        bram36: resources.bram36.into(),
+        lut: resources.lut.into(),
+        ff: resources.ff.into(),
+    }
+}
+
 /// Planner options for a target.
 pub fn options(semantics: Semantics, target: &Target) -> Options {
-    let resources = target.board.resources();
     Options {
-        budget: Budget {
-            dsp: resources.dsp.into(),
-            bram36: resources.bram36.into(),
-            lut: resources.lut.into(),
-            ff: resources.ff.into(),
-        },
+        budget: budget(target.board),
         shape: target.shape,
         weights: WeightOptions {
             place: target.weights,

@@ -120,6 +120,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         plan.estimate.lut,
         plan.estimate.ff
     );
+    if !plan.estimate.fits(&project::budget(board)) {
+        sayln!("  more than {} has: for simulation only", board.device);
+    }
     if networks.len() > 1 {
         let names: Vec<&str> = networks.iter().map(|n| n.name).collect();
         sayln!(
