@@ -1,23 +1,9 @@
 //! Attention against float64 within its stated bound, and where the arithmetic ends.
 
+mod common;
+
+use common::Random;
 use macforge_numeric::{AttentionRule, Fp16Factor, NumericError};
-
-/// A reproducible sequence (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn within(&mut self, range: std::ops::RangeInclusive<i64>) -> i64 {
-        let count = (range.end() - range.start() + 1) as u64;
-        range.start() + (self.next() % count) as i64
-    }
-}
 
 fn rule(score: f64) -> AttentionRule {
     AttentionRule::new([1.0, 1.0, 0.5], score, 0.25, 3).unwrap()

@@ -1,5 +1,8 @@
 //! FP16: every operation against the `half` crate or float64, all operand classes included.
 
+mod common;
+
+use common::Random;
 use half::f16;
 use macforge_numeric::fp16::{Fp16, Fp16Factor, Fp16Quantizer, Fp16Tables};
 
@@ -23,18 +26,6 @@ fn corners() -> Vec<u16> {
     ];
     let all = edges.into_iter().chain(more);
     all.flat_map(|x| [x, x | 0x8000]).collect()
-}
-
-/// A reproducible sequence (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }
 
 fn compare(a: u16, b: u16) {

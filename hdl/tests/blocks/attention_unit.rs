@@ -1,25 +1,19 @@
 //! The attention unit against `AttentionRule`, row by row.
 
-use crate::common::{Random, assert_clean, shipped};
+use crate::buffers::{Buffers, Vectors};
+use crate::common::{Random, assert_clean};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks::fp16;
 use macforge_hdl::engine::attention::FIXED_CYCLES;
 use macforge_hdl::engine::{self, AttentionUnit, lstm};
 use macforge_numeric::{AttentionRule, Clamp};
-use macforge_sim::{Block, BlockSource};
-
-/// Buffer geometry.
-const P: usize = 3;
-const IN_BASE: usize = 5;
+use macforge_sim::Block;
 
 /// A unit with the bytes of its activation word.
 struct Layer {
     unit: AttentionUnit,
     wb: usize,
 }
-
-/// Queries, keys or values: tokens of all channels.
-type Tokens = Vec<Vec<i8>>;
 
 impl Layer {
     fn new(
@@ -58,7 +52,7 @@ impl Layer {
     }
 
     /// Contexts and saturations.
-    fn expected(&self, tokens: &Tokens) -> (Tokens, u64) {
+    fn expected(&self, tokens: &Vectors) -> (Vectors, u64) {
         let AttentionUnit {
             queries,
             keys,
@@ -97,89 +91,29 @@ impl Layer {
         (all, saturated)
     }
 
-    fn build(&self) -> Block {
-        self.build_of(&self.modules())
-    }
-
-    /// The unit from a changed text.
-    fn build_of(&self, modules: &[VerilogModule]) -> Block {
-        let source = BlockSource::new("attention_unit");
-        let source = modules.iter().fold(source, |source, m| {
-            source.text(format!("{}.v", m.name), shipped(m))
-        });
-        let parameters = [("P", P), ("RW", 2), ("WB", self.wb), ("AW", 10)];
-        let mut block = (parameters.iter())
-            .fold(source, |source, (name, value)| {
-                source.parameter(*name, value)
-            })
-            .build()
-            .unwrap();
-        block.poke("rst", 1).unwrap();
-        block.tick("clk").unwrap();
-        block.poke("rst", 0).unwrap();
-        block
-    }
-
-    /// The buffer word at an address.
-    fn word(&self, x: &Tokens, bank: u64, address: u64) -> u64 {
-        let plane = x.len().div_ceil(P) as u64;
-        let address = address.wrapping_sub(IN_BASE as u64) & 0x3ff;
-        let channel = address / plane * self.wb as u64;
-        let token = x.get((address % plane * P as u64 + bank) as usize);
-        (0..self.wb as u64).rev().fold(0, |word, byte| {
-            let value = token.and_then(|v| v.get((channel + byte) as usize));
-            // what is not part of the tensor is noise
-            word << 8 | u64::from(*value.unwrap_or(&0x5a) as u8)
-        })
-    }
-
-    /// Runs the layer; the contexts, and the cycles from `start` to `done_q`.
-    fn run(&self, block: &mut Block, x: &Tokens) -> (Tokens, usize) {
-        let (queries, channels) = (self.unit.queries, self.channels());
-        let plane = queries.div_ceil(P);
-        let out_base = 512;
-        let mut found = vec![vec![None; channels]; queries];
-        for (port, value) in [
-            ("in_base", IN_BASE),
-            ("in_plane", x.len().div_ceil(P)),
-            ("out_base", out_base),
-            ("out_plane", plane),
-            ("start", 1),
-        ] {
-            block.poke(port, value as u64).unwrap();
+    fn buffers(&self) -> Buffers {
+        Buffers {
+            word: self.wb,
+            address_bits: 10,
+            in_base: 5,
+            out_base: 512,
         }
-        let mut reads = [(0, 0); 4];
-        for cycle in 1..100_000 {
-            block.tick("clk").unwrap();
-            block.poke("start", 0).unwrap();
-            reads.rotate_right(1);
-            reads[0] = (
-                block.peek("read_bank").unwrap(),
-                block.peek("read_addr").unwrap(),
-            );
-            let word = self.word(x, reads[3].0, reads[3].1);
-            block.poke("read_word", word).unwrap();
-            if block.peek("write_valid").unwrap() == 1 {
-                let address = block.peek("write_addr").unwrap() as usize - out_base;
-                let row = address % plane * P + block.peek("write_bank").unwrap() as usize;
-                let data = block.peek("write_data").unwrap().to_le_bytes();
-                for (byte, value) in data[..self.wb].iter().enumerate() {
-                    if let Some(slot) = found[row].get_mut(address / plane * self.wb + byte) {
-                        assert_eq!(slot.replace(*value as i8), None, "written twice");
-                    }
-                }
-            }
-            if block.peek("done_q").unwrap() == 1 {
-                let all = |v: Vec<Option<i8>>| v.into_iter().map(|y| y.expect("written")).collect();
-                return (found.into_iter().map(all).collect(), cycle);
-            }
-        }
-        panic!("the unit does not finish");
+    }
+
+    /// The unit of these modules.
+    fn build(&self, modules: &[VerilogModule]) -> Block {
+        self.buffers().build("attention_unit", modules, None)
+    }
+
+    /// The contexts, and the cycles.
+    fn run(&self, block: &mut Block, tokens: &Vectors) -> (Vectors, usize) {
+        let size = [self.unit.queries, self.channels()];
+        self.buffers().run(block, tokens, size)
     }
 
     /// Some inferences, random ones and extremes; the contexts that saturate.
     fn compare(&self, random: &mut Random) -> u64 {
-        let mut block = self.build();
+        let mut block = self.build(&self.modules());
         let mut counted = 0;
         for round in 0..8 {
             let mut value = |token: usize| match round {
@@ -192,7 +126,7 @@ impl Layer {
                 _ => random.signed(8) as i8,
             };
             let channels = self.channels();
-            let tokens: Tokens = (0..self.tokens())
+            let tokens: Vectors = (0..self.tokens())
                 .map(|token| (0..channels).map(|_| value(token)).collect())
                 .collect();
             let (wanted, saturated) = self.expected(&tokens);
@@ -270,7 +204,7 @@ fn deliberate_faults_are_noticed() {
             .map(|_| random.signed(8) as i8)
             .collect()
     };
-    let tokens: Tokens = (0..layer.tokens()).map(&mut token).collect();
+    let tokens: Vectors = (0..layer.tokens()).map(&mut token).collect();
     let wanted = layer.expected(&tokens);
     assert!(wanted.1 > 0, "nothing saturates");
     let mut unnoticed = Vec::new();
@@ -279,7 +213,7 @@ fn deliberate_faults_are_noticed() {
         let faulty = modules.iter_mut().find(|m| m.name == module).unwrap();
         assert_eq!(faulty.text.matches(old).count(), 1, "{what}");
         faulty.text = faulty.text.replace(old, new);
-        let mut block = layer.build_of(&modules);
+        let mut block = layer.build(&modules);
         let (found, _) = layer.run(&mut block, &tokens);
         let counted = block.peek("saturations_q").unwrap();
         if (found, counted) == wanted {

@@ -1,6 +1,7 @@
 //! The LSTM unit against `LstmRule` and `Fp16LstmRule`, step by step.
 
-use crate::common::{Random, assert_clean, bits, shipped};
+use crate::buffers::Buffers;
+use crate::common::{Random, assert_clean, bits};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks::{fp16, high_product};
 use macforge_hdl::engine::lstm::{FP16_STEP_CYCLES, STEP_CYCLES};
@@ -9,14 +10,17 @@ use macforge_numeric::lstm::{Factor, Gate};
 use macforge_numeric::{
     Clamp, Fp16, Fp16Factor, Fp16LstmRule, Fp16Quantizer, Fp16Tables, HalfTables, LstmRule,
 };
-use macforge_sim::{Block, BlockSource};
 use std::fs;
 use tempfile::TempDir;
 
-/// Buffer geometry.
-const P: usize = 3;
+/// Bytes of a buffer word.
 const WB: usize = 4;
-const OUT_BASE: usize = 64;
+const BUFFERS: Buffers = Buffers {
+    word: WB,
+    address_bits: 8,
+    in_base: 0,
+    out_base: 64,
+};
 
 /// Factors in the range of real models, some above one, for sums of a few thousand.
 fn rule(random: &mut Random, cell_integer_bits: u32, cell_clip: Option<i16>) -> LstmRule {
@@ -244,96 +248,18 @@ impl Layer {
     }
 }
 
-fn build(layer: &Layer, folder: &TempDir) -> Block {
-    layer.images(folder);
-    let source = BlockSource::new("lstm_unit").memory_dir(folder.path());
-    let source = layer.modules().iter().fold(source, |source, m| {
-        source.text(format!("{}.v", m.name), shipped(m))
-    });
-    let parameters = [("P", P), ("RW", 2), ("WB", WB), ("AW", 8)];
-    let mut block = (parameters.iter())
-        .fold(source, |source, (name, value)| {
-            source.parameter(*name, value)
-        })
-        .build()
-        .unwrap();
-    block.poke("rst", 1).unwrap();
-    block.tick("clk").unwrap();
-    block.poke("rst", 0).unwrap();
-    block
-}
-
-/// The buffer word at an address.
-fn word(x: &[Vec<i8>], bank: u64, address: u64) -> u64 {
-    let plane = x.len().div_ceil(P) as u64;
-    let (channel, pixel) = (
-        address / plane * WB as u64,
-        address % plane * P as u64 + bank,
-    );
-    (0..WB as u64).rev().fold(0, |word, byte| {
-        let vector = x.get(pixel as usize);
-        let value = vector.and_then(|v| v.get((channel + byte) as usize));
-        // what is not part of the tensor is noise
-        word << 8 | u64::from(*value.unwrap_or(&0x5a) as u8)
-    })
-}
-
-/// Runs the sequence; the hidden states, and the cycles from `start` to `done_q`.
-fn run(unit: &mut Block, layer: &Layer, x: &[Vec<i8>]) -> (Vec<Vec<i8>>, usize) {
-    let [_, units, length] = layer.size;
-    let plane = length.div_ceil(P);
-    let mut found = vec![vec![None; units]; length];
-    for (port, value) in [
-        ("in_base", 0),
-        ("in_plane", plane),
-        ("out_base", OUT_BASE),
-        ("out_plane", plane),
-        ("start", 1),
-    ] {
-        unit.poke(port, value as u64).unwrap();
-    }
-    let mut reads = [(0, 0); 4];
-    for cycle in 1..200_000 {
-        unit.tick("clk").unwrap();
-        unit.poke("start", 0).unwrap();
-        reads.rotate_right(1);
-        reads[0] = (
-            unit.peek("read_bank").unwrap(),
-            unit.peek("read_addr").unwrap(),
-        );
-        unit.poke("read_word", word(x, reads[3].0, reads[3].1))
-            .unwrap();
-        if unit.peek("write_valid").unwrap() == 1 {
-            let address = unit.peek("write_addr").unwrap() as usize - OUT_BASE;
-            let step = address % plane * P + unit.peek("write_bank").unwrap() as usize;
-            for (byte, value) in unit.peek("write_data").unwrap().to_le_bytes()[..WB]
-                .iter()
-                .enumerate()
-            {
-                if let Some(slot) = found[step].get_mut(address / plane * WB + byte) {
-                    assert_eq!(slot.replace(*value as i8), None, "written twice");
-                }
-            }
-        }
-        if unit.peek("done_q").unwrap() == 1 {
-            let all = |v: Vec<Option<i8>>| v.into_iter().map(|y| y.expect("written")).collect();
-            return (found.into_iter().map(all).collect(), cycle);
-        }
-    }
-    panic!("the unit does not finish");
-}
-
 /// Eight sequences; the hidden states that saturate.
 fn compare(random: &mut Random, layer: &Layer, fixed: usize) -> u64 {
     let size = layer.size;
     let folder = tempfile::tempdir().unwrap();
-    let mut unit = build(layer, &folder);
+    layer.images(&folder);
+    let mut unit = BUFFERS.build("lstm_unit", &layer.modules(), Some(folder.path()));
     let mut counted = 0;
     for _ in 0..8 {
         let vector = |r: &mut Random| (0..size[0]).map(|_| r.signed(8) as i8).collect();
         let x: Vec<Vec<i8>> = (0..size[2]).map(|_| vector(random)).collect();
         let (wanted, saturated) = layer.expected(&x);
-        let (found, cycles) = run(&mut unit, layer, &x);
+        let (found, cycles) = BUFFERS.run(&mut unit, &x, [size[2], size[1]]);
         assert_eq!(found, wanted, "{size:?}, {:?}", layer.rule);
         counted += saturated;
         assert_eq!(unit.peek("saturations_q").unwrap(), counted);

@@ -2,6 +2,7 @@
 
 mod add_and_boundary;
 mod attention_unit;
+mod buffers;
 mod channel_mul;
 mod common;
 mod fp16;

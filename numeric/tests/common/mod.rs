@@ -1,4 +1,4 @@
-//! Independent statements: exact rationals in 128-bit integers, rounded by definition.
+//! Independent statements: exact rationals in 128-bit integers, rounded by definition; and random cases.
 //!
 //! Nothing here calls the crate under test.
 #![allow(dead_code)] // Each test binary uses its own part.
@@ -64,5 +64,24 @@ pub fn ort_x86(acc: i128, scale: f32) -> i128 {
         product * pow2(exponent)
     } else {
         nearest(product, pow2(-exponent), Tie::Even)
+    }
+}
+
+/// A reproducible sequence (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    /// 64 random bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// An integer of a range.
+    pub fn within(&mut self, range: std::ops::RangeInclusive<i64>) -> i64 {
+        let count = (range.end() - range.start() + 1) as u64;
+        range.start() + (self.next() % count) as i64
     }
 }
