@@ -101,17 +101,13 @@ impl AttentionSize {
     pub fn memories(&self, word: usize) -> Vec<Memory> {
         let parallel = self.parallel(word);
         let groups = self.heads * self.width / parallel;
-        let memory = |width: usize, depth: usize| Memory {
-            width,
-            segment: width,
-            depth,
-            count: 1,
-            place: if depth <= 64 {
+        let memory = |width, depth| {
+            let place = if depth <= 64 {
                 Place::LutRam
             } else {
                 Place::Block
-            },
-            shifted: false,
+            };
+            Memory::single(width, depth, place)
         };
         vec![
             memory(parallel * 8, self.queries * groups),

@@ -256,8 +256,11 @@ impl<'a> Explorer<'a> {
     }
 
     /// The shape with as many chains in LUTs as the DSPs do not suffice for: large networks, whose weights
-    /// come from memory, are worth them.
-    fn with_fabric(&self, shape: Shape) -> Shape {
+    /// come from memory, are worth them; for others it stays as it is.
+    fn with_fabric(&self, shape: Shape, streamed: bool) -> Shape {
+        if !streamed {
+            return shape;
+        }
         let dsps = resources::dsps(&shape, self.features);
         shape.without_dsps(dsps.saturating_sub(self.options.budget.dsp as usize))
     }
@@ -268,10 +271,7 @@ impl<'a> Explorer<'a> {
         for p in PIXELS {
             for oc in OUT_CHANNELS {
                 for ic in IN_CHANNELS {
-                    let mut shape = simplest(p, oc, ic);
-                    if streamed {
-                        shape = self.with_fabric(shape);
-                    }
+                    let shape = self.with_fabric(simplest(p, oc, ic), streamed);
                     if resources::dsps(&shape, self.features) as u64 <= self.options.budget.dsp
                         && resources::fabric(&shape)[0] as u64 <= self.options.budget.lut
                         && check_shape(&self.layers, &shape).is_ok()
@@ -312,7 +312,7 @@ impl<'a> Explorer<'a> {
             let least = ic / gcd(ic, lanes) * lanes;
             for multiple in WORD_MULTIPLES {
                 let word = least * multiple;
-                let shape = Shape {
+                let plain = Shape {
                     p,
                     oc,
                     ic,
@@ -321,11 +321,7 @@ impl<'a> Explorer<'a> {
                     word,
                     fabric: 0,
                 };
-                let shape = if streamed {
-                    self.with_fabric(shape)
-                } else {
-                    shape
-                };
+                let shape = self.with_fabric(plain, streamed);
                 // channels beyond the widest layer's would be idle
                 let useful = multiple == 1 || word < self.widest + least;
                 let dsps = resources::dsps(&shape, self.features) as u64;

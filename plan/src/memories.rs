@@ -30,14 +30,7 @@ pub struct Memories {
 /// The weight memories of a design that holds all `words` on chip.
 fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory> {
     let width = shape.oc * shape.ic * 8;
-    let weight = |depth: usize, place: Place| Memory {
-        width,
-        segment: width,
-        depth,
-        count: 1,
-        place,
-        shifted: true,
-    };
+    let weight = |depth, place| Memory::single(width, depth, place).shifted();
     vec![
         weight(words - choice.weight_tail, Place::Block),
         weight(choice.weight_tail, Place::LutRom),
@@ -46,17 +39,7 @@ fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory
 
 /// The rings of a design that reads them from memory.
 fn rings(stream: &WeightStream, depth: usize) -> Vec<Memory> {
-    let ring = |beats: &usize| {
-        let width = beats * stream.bus;
-        Memory {
-            width,
-            segment: width,
-            depth,
-            count: 1,
-            place: Place::Block,
-            shifted: true,
-        }
-    };
+    let ring = |beats: &usize| Memory::single(beats * stream.bus, depth, Place::Block).shifted();
     stream.slices.iter().map(ring).collect()
 }
 

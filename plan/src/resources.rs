@@ -59,6 +59,26 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// One memory whose words are written as a whole, if at all, with an output register of its own.
+    pub fn single(width: usize, depth: usize, place: Place) -> Self {
+        Memory {
+            width,
+            segment: width,
+            depth,
+            count: 1,
+            place,
+            shifted: false,
+        }
+    }
+
+    /// The same, its output register counted elsewhere.
+    pub fn shifted(self) -> Self {
+        Memory {
+            shifted: true,
+            ..self
+        }
+    }
+
     /// Half block RAMs (RAMB18) of all copies, in the cheapest aspect ratio.
     pub fn ramb18(&self) -> usize {
         if self.place != Place::Block || self.width == 0 || self.depth == 0 {
@@ -180,14 +200,7 @@ impl LstmSize {
     /// Weights, parameters, and the tables of the functions.
     pub fn memories(&self) -> Vec<Memory> {
         let [weights, params] = self.words();
-        let memory = |width: usize, depth: usize| Memory {
-            width,
-            segment: width,
-            depth,
-            count: 1,
-            place: Place::Block,
-            shifted: true,
-        };
+        let memory = |width, depth| Memory::single(width, depth, Place::Block).shifted();
         let mut memories = vec![memory(4 * self.parallel * 8, weights)];
         match self.tables {
             LstmTableSize::Integer {
