@@ -1,6 +1,6 @@
 //! What `compile` makes a design of: one network, in one precision or in several.
 
-use crate::commands::quantize::ahead::{FloatModel, Policy, Samples};
+use crate::commands::quantize::float_model::{FloatModel, Policy, Samples};
 use crate::project::ModelFile;
 use clap::Args as ClapArgs;
 use macforge_numeric::Semantics;
@@ -57,12 +57,18 @@ impl Args {
             }]);
         }
         let policy = self.policy.as_deref().map(Policy::open).transpose()?;
-        let float = FloatModel::open(model, &self.samples, semantics)?;
+        let float = self.float(model, semantics)?;
         Ok(vec![Precision {
             name: float.name().to_string(),
             file: float.quantized(float.name(), policy.as_ref())?,
             policy: policy.map(|p| p.bytes),
         }])
+    }
+
+    /// The float model, with its samples.
+    fn float(&self, model: &str, semantics: Option<Semantics>) -> Result<FloatModel> {
+        let semantics = semantics.unwrap_or(Semantics::OrtX86);
+        FloatModel::open(model, &self.samples.sources(), semantics)
     }
 
     fn open_several(&self, model: &str, semantics: Option<Semantics>) -> Result<Vec<Precision>> {
@@ -77,7 +83,7 @@ impl Args {
         }
         let is_policy = |path: &PathBuf| path.extension().is_some_and(|e| e == "toml");
         let float = if self.several.iter().any(is_policy) {
-            Some(FloatModel::open(model, &self.samples, semantics)?)
+            Some(self.float(model, semantics)?)
         } else if self.several.iter().any(|path| path == Path::new(model)) {
             None
         } else {

@@ -1,7 +1,7 @@
 //! `macforge quantize`
 
-pub mod ahead;
 mod data;
+pub mod float_model;
 mod print;
 mod progress;
 
@@ -9,16 +9,14 @@ use crate::Outcome;
 use crate::keep;
 use crate::project::ModelFile;
 use crate::{say, sayln};
-use ahead::Policy;
 use clap::Args as ClapArgs;
 pub use data::Preprocessing;
+use float_model::{FloatModel, Policy, Sources};
 use macforge_model::onnx::OnnxGraph;
 use macforge_model::{Imported, Mfq};
 use macforge_numeric::Semantics;
-use macforge_ptq::policy::PolicyFile;
-use macforge_ptq::{Dataset, Options, PtqError, Quantization};
+use macforge_ptq::{Dataset, Quantization};
 use miette::{IntoDiagnostic, Result, miette};
-use progress::Progress;
 use std::path::{Path, PathBuf};
 
 /// Options of `quantize`.
@@ -69,40 +67,16 @@ enum Target {
 /// Quantizes a float model.
 pub fn run(args: &Args) -> Result<Outcome> {
     let target = target(&args.output)?;
-    let graph = float_graph(&args.model)?;
     let policy = args.policy.as_deref().map(Policy::open).transpose()?;
-    let policy = policy.map_or_else(PolicyFile::default, |p| p.file);
-    let calibration = calibration(
-        &args.model,
-        &graph,
-        args.calib.as_deref(),
-        &args.preprocessing,
-    )?;
-    let evaluation = match &args.eval {
-        Some(path) => Some(data::load(
-            &graph,
-            path,
-            args.labels.as_deref(),
-            &args.preprocessing,
-        )?),
-        None => calibration.labels.is_some().then(|| calibration.clone()),
+    let sources = Sources {
+        calib: args.calib.as_deref(),
+        eval: args.eval.as_deref(),
+        labels: args.labels.as_deref(),
+        preprocessing: &args.preprocessing,
     };
-    let mut progress = Progress::new();
-    let options = Options {
-        semantics: args.semantics,
-        sensitivity: args.sensitivity,
-    };
-    let result = quantize(
-        graph,
-        &policy,
-        &calibration,
-        evaluation.as_ref(),
-        options,
-        args,
-        &mut progress,
-    );
-    progress.finish();
-    let (done, suggestion) = result?;
+    let model = FloatModel::open(&args.model, &sources, args.semantics)?;
+    let suggest = args.suggest.is_some();
+    let (done, suggestion) = model.quantize(policy.as_ref(), args.sensitivity, suggest)?;
     write(&args.output, target, &done, args.semantics)?;
     say!("{}", print::layers(&done.report).render());
     say!("{}", print::summary(&done.report, args.eval.is_some()));
@@ -115,28 +89,6 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     sayln!("  wrote {}", args.output.display());
     Ok(Outcome::Passed)
-}
-
-fn quantize(
-    graph: OnnxGraph,
-    policy: &PolicyFile,
-    calibration: &Dataset,
-    evaluation: Option<&Dataset>,
-    options: Options,
-    args: &Args,
-    progress: &mut Progress,
-) -> Result<(Quantization, Option<macforge_ptq::Suggestion>)> {
-    let work = |progress: &mut Progress| -> Result<_, PtqError> {
-        let mut done = Quantization::new(graph, policy, calibration, options, progress)?;
-        let mut suggest = || done.suggest(calibration, progress);
-        let suggestion = args.suggest.as_ref().map(|_| suggest()).transpose()?;
-        if let Some(data) = evaluation {
-            done.evaluate(data, progress)?;
-        }
-        Ok((done, suggestion))
-    };
-    let (done, suggestion) = work(progress).into_diagnostic()?;
-    Ok((done, suggestion))
 }
 
 /// The samples of a file, or a built-in model's own.
