@@ -44,7 +44,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         paw: plan.widths.param,
         accw: ACC_BITS as usize,
         biasw: plan.bias_bits()[0],
-        act_depth: plan.act_depth,
+        act_depths: plan.act_depths,
         weight_depth: plan.weights.len().max(1),
         param_depth: plan.params.len().max(1),
         weight_tail: plan.memories.weight_tail,

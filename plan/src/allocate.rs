@@ -7,7 +7,9 @@
 use crate::buffers::Sides;
 use crate::layers::Layers;
 use crate::layout::{Layout, Placement, Storage};
+use crate::memories;
 use crate::region::{Distance, Region, StorageId};
+use crate::resources::Memory;
 use crate::shape::Shape;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,8 +25,38 @@ struct Run {
     live: (usize, usize),
 }
 
-/// Runs the pass; one placement per area.
+/// Which of the places that an area may have it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    /// The one with the lowest end: both buffers grow alike.
+    Lowest,
+    /// The one that lets its buffer grow least: one buffer may stay small.
+    LeastGrowth,
+}
+
+/// Runs the pass; one placement per area. Of two policies the one with less block RAM is taken.
 pub fn place(layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> {
+    let placements = [Policy::Lowest, Policy::LeastGrowth]
+        .map(|policy| place_by(policy, layers, layout, shape));
+    let cost = |placements: &Vec<Placement>| {
+        let depths = depths(placements);
+        let memories = memories::activations(shape, depths);
+        let ramb18: usize = memories.iter().map(Memory::ramb18).sum();
+        (ramb18, depths.iter().sum::<usize>())
+    };
+    let best = placements.into_iter().min_by_key(cost);
+    best.expect("a constant list")
+}
+
+/// Bank words that each buffer needs, at least one.
+pub fn depths(placements: &[Placement]) -> [usize; 2] {
+    [0, 1].map(|buffer| {
+        let own = placements.iter().filter(|p| p.buffer == buffer);
+        own.map(|p| p.base + p.size()).max().unwrap_or(1)
+    })
+}
+
+fn place_by(policy: Policy, layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> {
     let mut sides = Sides::new(layers.areas.len());
     for layer in &layers.layers {
         if let Some(residual) = layer.residual() {
@@ -32,6 +64,7 @@ pub fn place(layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> 
         }
     }
     let mut places = Places {
+        policy,
         placed: vec![None; layers.areas.len()],
         group_buffer: BTreeMap::new(),
     };
@@ -44,6 +77,7 @@ pub fn place(layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> 
 
 /// What has its place.
 struct Places {
+    policy: Policy,
     placed: Vec<Option<Placement>>,
     /// By group of areas that know on which side of one another they lie: the buffer of the one side.
     group_buffer: BTreeMap<usize, usize>,
@@ -100,18 +134,31 @@ impl Places {
                 placement.storage.plane = plane;
                 let own = runs(&placement.storage, &rows, live, shape.p);
                 placement.base = view
-                    .residual_place(placed, &lifetimes, area, &placement)
+                    .residual_place(placed, area, (&placement, &rows), &lifetimes)
                     .unwrap_or_else(|| first_fit(&taken[buffer], &own));
                 (placement, own)
             });
+            let depths = depths_of(&taken);
+            let rank = |p: &Placement| {
+                let end = p.base + p.size();
+                match self.policy {
+                    Policy::Lowest => (0, end),
+                    Policy::LeastGrowth => (end.saturating_sub(depths[p.buffer]), end),
+                }
+            };
             let (best, own) = fitted
-                .min_by_key(|(p, _)| p.base + p.size())
+                .min_by_key(|(placement, _)| rank(placement))
                 .expect("one or two candidates");
             self.group_buffer.entry(group).or_insert(best.buffer ^ side);
             taken[best.buffer].extend(own.iter().map(|run| run.at(best.base)));
             self.placed[area.0] = Some(best);
         }
     }
+}
+
+/// Bank words in use, per buffer.
+fn depths_of(taken: &[Vec<Run>; 2]) -> [usize; 2] {
+    [0, 1].map(|buffer| taken[buffer].iter().map(|run| run.to).max().unwrap_or(0))
 }
 
 impl Run {
@@ -281,25 +328,32 @@ impl View<'_> {
         }
     }
 
-    /// Base of the residual operand when the result can take its place.
+    /// Base of the residual operand when the result can take its place: row by row, the operand is not
+    /// needed once the result is there.
     fn residual_place(
         &self,
         placed: &[Option<Placement>],
-        lifetimes: &[Option<(usize, usize)>],
         area: StorageId,
-        result: &Placement,
+        (result, rows): (&Placement, &[Option<(usize, usize)>]),
+        lifetimes: &[Option<(usize, usize)>],
     ) -> Option<usize> {
         let layer = &self.layers.layers[self.layer_at(result.live.0)?];
         let from = layer.residual()?;
         let residual = placed[from.storage.0].as_ref()?;
-        let areas = &self.layers.areas;
-        let whole = |r: &Region| *r == Region::whole(r.storage, areas[r.storage.0].hwc);
-        let in_place = layer.output.storage == area
-            && whole(&layer.output)
-            && whole(from)
+        let alike = layer.output.storage == area
+            && layer.output.is_place_of(from)
             && residual.buffer == result.buffer
-            && residual.storage == result.storage
-            && lifetimes[from.storage.0].is_some_and(|live| live.1 == result.live.0);
-        in_place.then_some(residual.base)
+            && residual.storage == result.storage;
+        let before = self.row_lives(from.storage, &residual.storage);
+        let freed = if rows.is_empty() {
+            lifetimes[from.storage.0].is_some_and(|live| live.1 == result.live.0)
+        } else {
+            let mut both = before.iter().zip(rows);
+            both.all(|(old, new)| match (old, new) {
+                (Some(old), Some(new)) => old.1 <= new.0,
+                _ => true,
+            })
+        };
+        (alike && freed).then_some(residual.base)
     }
 }

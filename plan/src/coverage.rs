@@ -34,14 +34,14 @@ pub fn check(plan: &HwPlan) -> Result<(), PlanError> {
 }
 
 fn check_set(plan: &HwPlan, set: Range<usize>) -> Result<(), PlanError> {
-    let cells = vec![Cell::default(); plan.act_depth * plan.shape.p];
+    let cells = (plan.act_depths).map(|depth| vec![Cell::default(); depth * plan.shape.p]);
     let written = (plan.placements.iter())
         .map(|p| vec![vec![false; p.storage.hwc[0] * p.storage.pitch]; p.storage.words])
         .collect();
     let mut memory = Memory {
         plan,
         written,
-        cells: [cells.clone(), cells],
+        cells,
     };
     for port in &plan.layers.inputs {
         memory.write(&port.region, None)?;

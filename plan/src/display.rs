@@ -16,10 +16,11 @@ impl fmt::Display for HwPlan {
         }
         writeln!(
             f,
-            "memory activations 2 x {} banks x {} words of {} bytes, weights {} words, parameters \
+            "memory activations {} banks x {} + {} words of {} bytes, weights {} words, parameters \
              {} words",
             self.shape.p,
-            self.act_depth,
+            self.act_depths[0],
+            self.act_depths[1],
             self.shape.word,
             self.weights.len(),
             self.params.len()

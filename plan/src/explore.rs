@@ -8,6 +8,7 @@ use crate::hwplan::{self, Options};
 use crate::layers::{HwLayer, Layers};
 use crate::layout::{self, Layout, Placement, gcd};
 use crate::loops::Loops;
+use crate::memories::Words;
 use crate::lower::{Lowered, Saving};
 use crate::params;
 use crate::resources::{self, Estimate, Features};
@@ -141,7 +142,8 @@ pub fn check_shape(layers: &Layers, shape: &Shape) -> Result<(), PlanError> {
 /// # Errors
 /// The graph has an operator that the engine cannot run.
 pub fn candidates(graph: &QGraph, options: &Options) -> Result<Vec<Candidate>, PlanError> {
-    Ok(Explorer::new(&Lowered::new(&[graph])?, options)?.explore())
+    let lowered = Lowered::new(&[graph], options.budget.dsp)?;
+    Ok(Explorer::new(&lowered, options)?.explore())
 }
 
 /// What all shapes are judged by.
@@ -178,9 +180,9 @@ impl<'a> Explorer<'a> {
             features: hwplan::features(&layers),
             widest: widest.unwrap_or(0),
             savings: (std::iter::once(0).chain(strips::choices(&layers)))
-                .map(|strip_rows| Saving {
+                .map(|strip_values| Saving {
                     compact: true,
-                    strip_rows,
+                    strip_values,
                 })
                 .collect(),
             layers,
@@ -378,7 +380,7 @@ impl<'a> Explorer<'a> {
         let layers = self.lowered.layers(shape.word, saving).ok()?;
         let features = hwplan::features(&layers);
         let (layout, placements) = place(&layers, &shape).ok()?;
-        let act_depth = placements.iter().map(|p| p.base + p.size()).max()?;
+        let activations = allocate::depths(&placements);
         let layers = layers.as_ref();
         let loops: Vec<Loops> = (layers.layers.iter().enumerate())
             .map(|(index, layer)| Loops::new(&shape, layer, &layout, index))
@@ -394,6 +396,10 @@ impl<'a> Explorer<'a> {
                 param_words += params::word_count(layer, l);
             }
         }
+        let words = Words {
+            activations,
+            params: param_words,
+        };
         // the program word is close to this for all networks seen
         let program_bits = 420 + 45 * shape.p;
         let mut total: u64 = cycles[layers.reset_layers..].iter().sum();
@@ -403,14 +409,14 @@ impl<'a> Explorer<'a> {
                 &shape,
                 features,
                 program_bits,
-                [act_depth, param_words],
+                words,
                 (&stream, &cycles),
                 &options.budget,
             );
             total += stream.stalls(depth, &cycles).iter().sum::<u64>();
             estimate
         } else {
-            let words = [act_depth, weight_words, param_words];
+            let words = (weight_words, words);
             memories::choose(&shape, features, program_bits, words, &options.budget).1
         };
         Some(Candidate {

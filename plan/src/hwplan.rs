@@ -12,7 +12,7 @@ use crate::layout::{self, Layout, Placement};
 use crate::loops::Loops;
 use crate::lower::Lowered;
 use crate::macs;
-use crate::memories::{self, Memories};
+use crate::memories::{self, Memories, Words};
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
@@ -82,8 +82,8 @@ pub struct HwPlan {
     pub layout: Layout,
     /// Where every area lies, by [`StorageId`](crate::StorageId).
     pub placements: Vec<Placement>,
-    /// Bank words per activation bank.
-    pub act_depth: usize,
+    /// Bank words per bank of each activation buffer.
+    pub act_depths: [usize; 2],
     /// Weight words.
     pub weights: Vec<BitWord>,
     /// Parameter words.
@@ -127,7 +127,7 @@ pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanE
                 .into(),
         ));
     }
-    let lowered = Lowered::new(graphs)?;
+    let lowered = Lowered::new(graphs, options.budget.dsp)?;
     let choice = explore::resolve_shape(&lowered, options)?;
     let shape = choice.shape;
     let layers = lowered.layers(shape.word, choice.saving)?.as_ref().clone();
@@ -153,11 +153,7 @@ fn build_with_shape(
     let input_mode = input::choose(&layers, &shape);
     let layout = layout::arrange(&layers, &input_mode, &shape)?;
     let placements = allocate::place(&layers, &layout, &shape);
-    let act_depth = placements
-        .iter()
-        .map(|p| p.base + p.size())
-        .max()
-        .expect("the input is stored");
+    let act_depths = allocate::depths(&placements);
     let loops: Vec<Loops> = (layers.layers.iter().enumerate())
         .map(|(i, layer)| Loops::new(&shape, layer, &layout, i))
         .collect();
@@ -208,7 +204,11 @@ fn build_with_shape(
         features,
         computed: &computed,
     };
-    let memory = [act_depth, weight_words.len(), param_words.len()];
+    let words = Words {
+        activations: act_depths,
+        params: param_words.len(),
+    };
+    let memory = (weight_words.len(), words);
     let widths = program::widths(&cx, &layers.layers, memory, layers.tables.len());
     let program: Vec<LayerProgram> = (0..layers.layers.len())
         .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
@@ -220,7 +220,6 @@ fn build_with_shape(
     let (memories, estimate, stream) = if streamed {
         let stream = WeightStream::new(&shape, &layers.layers, &loops, &options.weights);
         let inputs = (stream, cycles.as_mut_slice());
-        let words = [act_depth, param_words.len()];
         place_streamed(
             &shape,
             features,
@@ -244,7 +243,7 @@ fn build_with_shape(
         input_mode,
         layout,
         placements,
-        act_depth,
+        act_depths,
         weights: weight_words,
         params: param_words,
         widths,
@@ -263,7 +262,7 @@ fn place_streamed(
     shape: &Shape,
     features: Features,
     program_bits: usize,
-    words: [usize; 2],
+    words: Words,
     (mut stream, cycles): (WeightStream, &mut [LayerCycles]),
     budget: &Budget,
 ) -> (Memories, Estimate, Option<WeightStream>) {

@@ -121,11 +121,13 @@ pub struct Residual {
     pub lower_is_activation: bool,
 }
 
-/// A tensor of the graph that lies complete in a region.
+/// A tensor of the graph, or some of its rows, complete in a region.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
     /// The tensor; its elements are the region's in row, column, channel order.
     pub tensor: TensorId,
+    /// The tensor's row that the region begins with; 0 where all of it lies there.
+    pub first_row: usize,
     /// Where it lies.
     pub region: Region,
 }
@@ -155,7 +157,7 @@ pub struct HwLayer {
     pub table: Option<usize>,
     /// Fused add.
     pub residual: Option<Residual>,
-    /// Tensors that are complete when the layer is done.
+    /// Tensors, or rows of one, that are complete when the layer is done.
     pub completes: Vec<Stored>,
     /// How its weights are multiplied and stored.
     pub form: WeightForm,

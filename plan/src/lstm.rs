@@ -24,6 +24,8 @@ pub struct LstmLayer {
     pub input_zero_point: i32,
     /// Activation functions.
     pub tables: LstmTables,
+    /// Products per gate and cycle.
+    pub parallel: usize,
 }
 
 /// Tables of the activation functions.
@@ -39,13 +41,20 @@ pub enum LstmTables {
 const SUMS: usize = 8;
 /// Products per gate and cycle that are tried.
 const PARALLEL: [usize; 5] = [1, 2, 4, 8, 16];
+/// The unit may take this part of the cycles that the network's products need on all DSPs.
+const SHARE: u64 = 64;
 /// Bits of a factor's left shift in the parameter memory.
 const LEFT_BITS: usize = 3;
 /// Bits of an FP16 factor's exponent in the parameter memory.
 const EXPONENT_BITS: usize = 7;
 
-/// The layer of a node, proved to fit the unit.
-pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm) -> Result<LstmLayer, PlanError> {
+/// The layer of a node, proved to fit the unit, for a device with `dsps` DSPs.
+pub fn layer(
+    graph: &QGraph,
+    node: &QNode,
+    lstm: &Lstm,
+    dsps: u64,
+) -> Result<LstmLayer, PlanError> {
     let tables = match &lstm.rule {
         LstmArithmetic::Integer(rule) => {
             let gates = rule.input.iter().chain(&rule.recurrent);
@@ -71,11 +80,18 @@ pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm) -> Result<LstmLayer, Pla
         ));
     }
     let quant = graph.tensor(node.inputs[0]).quant;
-    Ok(LstmLayer {
+    let layer = LstmLayer {
         lstm: lstm.clone(),
         length,
         input_zero_point: quant.map_or(0, |q| q.zero_point),
         tables,
+        parallel: 1,
+    };
+    let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
+    let allowed = macs / (2 * dsps.max(1)) / SHARE;
+    Ok(LstmLayer {
+        parallel: layer.products(allowed),
+        ..layer
     })
 }
 
@@ -105,9 +121,23 @@ fn check(factor: &Factor, source: &str) -> Result<(), PlanError> {
 }
 
 impl LstmLayer {
-    /// Size and shape of the unit: the fewest products at once that give the shortest interval.
+    /// The fewest products at once that take at most `allowed` cycles, or else the fewest that give the
+    /// shortest interval.
+    fn products(&self, allowed: u64) -> usize {
+        let sizes = PARALLEL.map(|parallel| self.size_with(parallel));
+        let cycles = |size: &LstmSize| (self.length * size.units * size.interval()) as u64;
+        let short = sizes.into_iter().find(|size| cycles(size) <= allowed);
+        let fastest = || sizes.into_iter().min_by_key(|s| (s.interval(), s.parallel));
+        short.or_else(fastest).map_or(1, |size| size.parallel)
+    }
+
+    /// Size and shape of the unit.
     pub fn size(&self) -> LstmSize {
-        let sizes = PARALLEL.map(|parallel| LstmSize {
+        self.size_with(self.parallel)
+    }
+
+    fn size_with(&self, parallel: usize) -> LstmSize {
+        LstmSize {
             inputs: self.lstm.inputs,
             units: self.lstm.units,
             parallel,
@@ -119,9 +149,7 @@ impl LstmLayer {
                 },
                 LstmTables::Fp16(_) => LstmTableSize::Fp16,
             },
-        });
-        let best = sizes.into_iter().min_by_key(|s| (s.interval(), s.parallel));
-        best.expect("a constant list")
+        }
     }
 
     /// Weight words: per unit its input weights, then its recurrent ones, gate by gate in a word.

@@ -43,40 +43,52 @@ fn rings(stream: &WeightStream, depth: usize) -> Vec<Memory> {
     stream.slices.iter().map(ring).collect()
 }
 
-/// The other memories, those of the units among them, with `[activation words per bank, parameter words]`.
+/// Words of the memories outside of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Activation words per bank of each buffer.
+    pub activations: [usize; 2],
+    /// Parameter words.
+    pub params: usize,
+}
+
+/// The activation buffers with banks of `depths` words.
+pub fn activations(shape: &Shape, depths: [usize; 2]) -> [Memory; 2] {
+    depths.map(|depth| Memory {
+        width: shape.word * 8,
+        segment: shape.lanes * 8,
+        depth,
+        count: shape.p,
+        place: if depth <= LUT_RAM_WORDS {
+            Place::LutRam
+        } else {
+            Place::Block
+        },
+        shifted: false,
+    })
+}
+
+/// The other memories, those of the units among them.
 fn others(
     shape: &Shape,
-    [activations, params]: [usize; 2],
+    words: Words,
     features: Features,
     choice: &Memories,
 ) -> Vec<Memory> {
     let param_width = shape.lanes * lane_bits(features.product_constants);
-    let mut memories = vec![
-        Memory {
-            width: shape.word * 8,
-            segment: shape.lanes * 8,
-            depth: activations,
-            count: 2 * shape.p,
-            place: if activations <= LUT_RAM_WORDS {
-                Place::LutRam
-            } else {
-                Place::Block
-            },
-            shifted: false,
+    let mut memories: Vec<Memory> = activations(shape, words.activations).into();
+    memories.push(Memory {
+        width: param_width,
+        segment: param_width,
+        depth: words.params,
+        count: 1,
+        place: if choice.params_distributed {
+            Place::LutRom
+        } else {
+            Place::Block
         },
-        Memory {
-            width: param_width,
-            segment: param_width,
-            depth: params,
-            count: 1,
-            place: if choice.params_distributed {
-                Place::LutRom
-            } else {
-                Place::Block
-            },
-            shifted: false,
-        },
-    ];
+        shifted: false,
+    });
     memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
     let attention = features.attention.iter();
     memories.extend(attention.flat_map(|a| a.memories(shape.word)));
@@ -88,11 +100,10 @@ pub fn choose(
     shape: &Shape,
     features: Features,
     program_bits: usize,
-    words: [usize; 3],
+    (weights, words): (usize, Words),
     budget: &Budget,
 ) -> (Memories, Estimate) {
-    let [activations, weights, params] = words;
-    let small = params <= DISTRIBUTED_WORDS;
+    let small = words.params <= DISTRIBUTED_WORDS;
     let tail = if weights > BLOCK_WORDS && !features.computed {
         weights % BLOCK_WORDS
     } else {
@@ -104,7 +115,7 @@ pub fn choose(
             weight_tail,
         };
         let mut memories = weights_on_chip(shape, weights, &choice);
-        memories.extend(others(shape, [activations, params], features, &choice));
+        memories.extend(others(shape, words, features, &choice));
         (
             choice,
             resources::estimate(shape, features, program_bits, &memories, None),
@@ -128,7 +139,7 @@ pub fn choose_streamed(
     shape: &Shape,
     features: Features,
     program_bits: usize,
-    words: [usize; 2],
+    words: Words,
     (stream, compute): (&WeightStream, &[u64]),
     budget: &Budget,
 ) -> (Memories, Estimate, usize) {
@@ -143,7 +154,7 @@ pub fn choose_streamed(
         (choice, estimate, depth)
     };
     let fitting = |depth: usize| {
-        let small = words[1] <= DISTRIBUTED_WORDS;
+        let small = words.params <= DISTRIBUTED_WORDS;
         let choices = [judge(depth, small), judge(depth, true)];
         choices.into_iter().find(|(_, e, _)| e.fits(budget))
     };
@@ -152,7 +163,7 @@ pub fn choose_streamed(
     let depths: Vec<usize> = stream.depths().collect();
     let fit = depths.partition_point(|&depth| fitting(depth).is_some());
     let Some(&deepest) = depths[..fit].last() else {
-        return judge(depths[0], words[1] <= DISTRIBUTED_WORDS);
+        return judge(depths[0], words.params <= DISTRIBUTED_WORDS);
     };
     let most = stalls(deepest) + compute.iter().sum::<u64>() / WORTH;
     let enough = depths[..fit].partition_point(|&depth| stalls(depth) > most);

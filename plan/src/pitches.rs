@@ -2,9 +2,9 @@
 //! not suit them (see [`crate::layout`]); longer rows take more memory.
 
 use crate::input::InputMode;
-use crate::layers::{Area, HwLayer, Layers};
+use crate::layers::{HwLayer, Layers};
 use crate::layout::{Storage, enumerated, steps};
-use crate::region::{Region, StorageId};
+use crate::region::StorageId;
 use crate::shape::Shape;
 
 /// What a reader that cannot run counts for; better one that is refused later than none at all.
@@ -69,7 +69,8 @@ pub fn short(layers: &Layers, mode: &InputMode, shape: &Shape) -> Vec<Storage> {
             continue;
         };
         let [a, b] = [operand, result].map(|area| &storages[area.0]);
-        if a.pitch == b.pitch || a.hwc != b.hwc || a.size() + b.size() <= limit {
+        let roomy = layers.strips.is_empty() && a.size() + b.size() <= limit;
+        if a.pitch == b.pitch || roomy {
             continue;
         }
         let at = |area: StorageId| groups.iter().position(|g| g.contains(&area));
@@ -91,15 +92,12 @@ pub fn short(layers: &Layers, mode: &InputMode, shape: &Shape) -> Vec<Storage> {
     storages
 }
 
-/// The residual operand that a layer's result could replace, and the result.
+/// The areas of the residual operand that a layer's result could replace, and of the result.
 fn replaced(layers: &Layers, layer: &HwLayer) -> Option<[StorageId; 2]> {
-    let operand = layer.residual()?;
-    let whole = |r: &Region| {
-        let Area { hwc, dense, .. } = layers.areas[r.storage.0];
-        !dense && *r == Region::whole(r.storage, hwc)
-    };
-    let both = whole(operand) && whole(&layer.output);
-    both.then_some([operand.storage, layer.output.storage])
+    let (operand, result) = (layer.residual()?, &layer.output);
+    let areas = [operand, result].map(|region| &layers.areas[region.storage.0]);
+    let alike = areas[0].hwc == areas[1].hwc && areas.iter().all(|area| !area.dense);
+    (alike && operand.is_place_of(result)).then_some([operand.storage, result.storage])
 }
 
 /// What a column of a layer costs.

@@ -6,6 +6,7 @@ use crate::gather::{self, Gather, WeightPlace};
 use crate::layers::{HwLayer, Residual};
 use crate::layout::{Layout, Placement, View};
 use crate::loops::Loops;
+use crate::memories::Words;
 use crate::params;
 use crate::region::{Distance, Region};
 use crate::resources::Features;
@@ -120,8 +121,13 @@ pub struct Context<'a> {
 }
 
 /// Widths that hold every value of every layer.
-pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usize) -> Widths {
-    let [act_depth, weight_words, param_words] = memory;
+pub fn widths(
+    cx: &Context,
+    layers: &[HwLayer],
+    (weight_words, words): (usize, Words),
+    tables: usize,
+) -> Widths {
+    let deepest = words.activations[0].max(words.activations[1]);
     let mut counter = 1;
     let mut coordinate = 1;
     let mut pixels = 1;
@@ -158,7 +164,7 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
         pixels = pixels.max(rows * we);
     }
     let weight = unsigned_bits(weight_words.max(1) - 1);
-    let address = unsigned_bits(act_depth - 1);
+    let address = unsigned_bits(deepest - 1);
     Widths {
         // just enough to reach every word: addresses are added modulo the width, so what lies one
         // past the end (a plane as large as the buffer) may wrap to zero
@@ -171,7 +177,7 @@ pub fn widths(cx: &Context, layers: &[HwLayer], memory: [usize; 3], tables: usiz
         weight,
         lane: unsigned_bits(cx.shape.word - 1),
         target: address.max(if cx.features.computed { weight } else { 0 }),
-        param: unsigned_bits(param_words.max(1) - 1),
+        param: unsigned_bits(words.params.max(1) - 1),
         table: unsigned_bits(tables.max(1) - 1),
     }
 }

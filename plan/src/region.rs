@@ -89,6 +89,12 @@ impl Region {
         }
     }
 
+    /// The same pixels and channels of another storage.
+    pub fn is_place_of(&self, other: &Region) -> bool {
+        let storage = other.storage;
+        *other == Region { storage, ..self.clone() }
+    }
+
     /// Single rows and columns, seen again and again, as `hwc`; other shapes stay.
     pub fn repeated(&self, hwc: [usize; 3]) -> Self {
         let mut region = self.clone();

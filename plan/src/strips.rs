@@ -2,37 +2,65 @@
 //! take turns, some rows at a time, so that no more than a strip of the result is ever stored. Rows
 //! that two strips need are copied from one to the next.
 
-use crate::layers::{Area, HwLayer, LayerKind, Layers, copy};
+use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy};
 use crate::region::{Region, StorageId};
 use std::ops::Range;
 
-/// Numbers of strips that are looked at.
-const STRIPS: [usize; 7] = [2, 3, 4, 6, 8, 12, 16];
+/// Into how many parts the largest result is divided, of what is looked at.
+const STRIPS: [usize; 9] = [2, 3, 4, 6, 8, 12, 16, 24, 32];
 
-/// Rows of the pair's result per strip that are worth looking at, most first; empty where no layer
-/// can run in strips.
+/// Values of a stored intermediate result that are worth looking at as a limit, largest first; empty
+/// where no layer can run in strips.
 pub fn choices(layers: &Layers) -> Vec<usize> {
-    let Some(first) = pair(layers).filter(|_| layers.sets.len() == 1) else {
+    let candidates = 0..layers.layers.len();
+    let results = candidates.filter(|&first| layers.sets.len() == 1 && divisible(layers, first));
+    let Some(largest) = results.map(|first| values(layers, first)).max() else {
         return Vec::new();
     };
-    let rows = layers.layers[first + 1].output.hwc[0];
-    let mut choices: Vec<usize> = STRIPS.map(|strips| rows.div_ceil(strips)).into();
+    let mut choices: Vec<usize> = STRIPS.map(|strips| largest.div_ceil(strips)).into();
     choices.dedup();
     choices
 }
 
-/// The layers with the pair of the largest intermediate result in strips of `rows` rows. `None` where
-/// there is no such pair, or its windows do not allow it.
-pub fn apply(layers: &Layers, rows: usize) -> Option<Layers> {
-    let first = pair(layers)?;
+/// The layers with every pair in strips whose intermediate result has more than `limit` values. `None`
+/// where there is no such pair, or no windows allow it.
+pub fn apply(layers: &Layers, limit: usize) -> Option<Layers> {
     let mut stripped = Layers {
-        layers: layers.layers[..first].to_vec(),
+        layers: Vec::new(),
         ..layers.clone()
     };
-    let [maker, taker] = [&layers.layers[first], &layers.layers[first + 1]];
+    let mut index = 0;
+    while index < layers.layers.len() {
+        let strips = if divisible(layers, index) {
+            values(layers, index).div_ceil(limit)
+        } else {
+            1
+        };
+        let divided = (strips > 1)
+            .then(|| divide(&mut stripped, &layers.layers[index..index + 2], strips))
+            .flatten();
+        if let Some(pieces) = divided {
+            stripped.layers.extend(pieces);
+            index += 2;
+        } else {
+            stripped.layers.push(layers.layers[index].clone());
+            index += 1;
+        }
+    }
+    (!stripped.strips.is_empty()).then_some(stripped)
+}
+
+/// The pieces of two neighbours that take turns; their strips become areas of `layers`.
+fn divide(layers: &mut Layers, pair: &[HwLayer], strips: usize) -> Option<Vec<HwLayer>> {
+    let [maker, taker] = pair else {
+        return None;
+    };
     let [height, width, channels] = maker.output.hwc;
     let total = taker.output.hwc[0];
+    let rows = total.div_ceil(strips);
     let starts: Vec<usize> = (0..total).step_by(rows).collect();
+    let mut pieces = Vec::new();
+    let mut areas = Vec::new();
     let mut before: Option<(Region, Range<usize>)> = None;
     for (strip, &start) in starts.iter().enumerate() {
         let last = strip + 1 == starts.len();
@@ -44,10 +72,9 @@ pub fn apply(layers: &Layers, rows: usize) -> Option<Layers> {
         if made >= end {
             return None;
         }
-        let area = Region::whole(
-            strip_area(&mut stripped, maker, strip, stored.len()),
-            [stored.len(), width, channels],
-        );
+        areas.push(stored.len());
+        let id = strip_id(layers, maker, strip);
+        let area = Region::whole(id, [stored.len(), width, channels]);
         let part = |region: &Region, of: &Range<usize>| {
             let rows = [of.len(), region.hwc[1], region.hwc[2]];
             region.part([of.start - stored.start, 0, 0], [1, 1], rows)
@@ -57,40 +84,41 @@ pub fn apply(layers: &Layers, rows: usize) -> Option<Layers> {
             let at = shared.start.checked_sub(rows.start)?;
             let source = from.part([at, 0, 0], [1, 1], [shared.len(), width, channels]);
             let to = part(&area, &shared);
-            stripped.layers.push(carry(taker, strip, source, to));
+            pieces.push(carry(taker, strip, source, to));
         }
         let fresh = made..end;
         let mut make = piece(maker, &fresh, part(&area, &fresh), last, strip)?;
-        // the tensor between the two is never complete
-        make.completes.clear();
+        let stored_rows = |whole: &Stored| Stored {
+            first_row: fresh.start,
+            region: make.output.clone(),
+            ..whole.clone()
+        };
+        make.completes = maker.completes.iter().map(stored_rows).collect();
         let read = needed_rows(maker, &fresh)?;
         make.input = rows_of(&maker.input, &read);
         let whole = &taker.output;
         let mut take = piece(taker, &outputs, rows_of(whole, &outputs), last, strip)?;
         take.input = part(&area, &needed);
-        stripped.layers.extend([make, take]);
+        pieces.extend([make, take]);
         before = Some((area, stored));
     }
-    stripped
-        .layers
-        .extend_from_slice(&layers.layers[first + 2..]);
-    Some(stripped)
+    for (strip, rows) in areas.into_iter().enumerate() {
+        add_area(layers, maker, strip, rows);
+    }
+    Some(pieces)
 }
 
-/// Index of the first of the two neighbours with the largest result between them.
-fn pair(layers: &Layers) -> Option<usize> {
-    let candidates = layers.reset_layers..layers.layers.len().saturating_sub(1);
-    candidates
-        .filter(|&first| divisible(layers, first))
-        .max_by_key(|&first| {
-            let result: usize = layers.layers[first].output.hwc.iter().product();
-            (result, std::cmp::Reverse(first))
-        })
+/// Values of the result between layer `first` and the next one.
+fn values(layers: &Layers, first: usize) -> usize {
+    layers.layers[first].output.hwc.iter().product()
 }
 
 /// Whether nothing but the next layer reads the result of layer `first`.
 fn divisible(layers: &Layers, first: usize) -> bool {
-    let [maker, taker] = [&layers.layers[first], &layers.layers[first + 1]];
+    let pair = layers.layers.get(first..first + 2);
+    let Some([maker, taker]) = pair.filter(|_| first >= layers.reset_layers) else {
+        return false;
+    };
     let storage = maker.output.storage;
     let area = &layers.areas[storage.0];
     let whole = Region::whole(storage, area.hwc);
@@ -110,6 +138,7 @@ fn divisible(layers: &Layers, first: usize) -> bool {
             .iter()
             .any(|l| l.is_unit() || has_rows_of_two(l))
         && maker.input.storage != taker.output.storage
+        && maker.completes.iter().all(|s| s.region == whole)
 }
 
 /// Its window joins rows of two tensors, or rows and what lies outside of the image.
@@ -132,24 +161,29 @@ fn rows_of(region: &Region, rows: &Range<usize>) -> Region {
     region.part([rows.start, 0, 0], [1, 1], [rows.len(), w, c])
 }
 
-/// The area of a strip; the first one takes the place of the whole result.
-fn strip_area(layers: &mut Layers, maker: &HwLayer, strip: usize, rows: usize) -> StorageId {
-    let id = if strip == 0 {
-        maker.output.storage
-    } else {
-        StorageId(layers.areas.len())
-    };
-    let whole = &layers.areas[maker.output.storage.0];
-    let area = Area {
-        hwc: [rows, whole.hwc[1], whole.hwc[2]],
-        ..whole.clone()
-    };
-    match layers.areas.get_mut(id.0) {
-        Some(first) => *first = area,
-        None => layers.areas.push(area),
+/// Where a strip will lie; the first one takes the place of the whole result.
+fn strip_id(layers: &Layers, maker: &HwLayer, strip: usize) -> StorageId {
+    match strip {
+        0 => maker.output.storage,
+        further => StorageId(layers.areas.len() + further - 1),
     }
-    layers.strips.push(id);
-    id
+}
+
+/// Gives a strip its area.
+fn add_area(layers: &mut Layers, maker: &HwLayer, strip: usize, rows: usize) {
+    let whole = maker.output.storage;
+    let [_, width, channels] = maker.output.hwc;
+    let area = Area {
+        hwc: [rows, width, channels],
+        ..layers.areas[whole.0].clone()
+    };
+    if strip == 0 {
+        layers.strips.push(whole);
+        layers.areas[whole.0] = area;
+    } else {
+        layers.strips.push(StorageId(layers.areas.len()));
+        layers.areas.push(area);
+    }
 }
 
 /// A layer for `outputs` of its rows; only the last one completes the node.

@@ -44,7 +44,7 @@ fn fields(plan: &HwPlan) -> Result<(), PlanError> {
 
 fn placements(plan: &HwPlan) -> Result<(), PlanError> {
     for (i, a) in plan.placements.iter().enumerate() {
-        if a.base + a.size() > plan.act_depth {
+        if a.base + a.size() > plan.act_depths[a.buffer] {
             let name = &plan.layers.areas[i].name;
             return fail(format!("`{name}` ends beyond the buffer"));
         }

@@ -204,7 +204,7 @@ fn probes(plan: &HwPlan, top: &str) -> LayerProbes {
         memories.push(Probe {
             signal: signal("act_ram", decode::probe_hierarchy(buffer, bank)),
             width: 8 * plan.shape.word as u32,
-            depth: plan.act_depth as u32,
+            depth: plan.act_depths[buffer] as u32,
         });
     }
     LayerProbes {
@@ -348,13 +348,16 @@ impl<'a> Score<'a> {
     ) {
         let found = decode::region(self.plan, &stored.region, memory);
         let wanted = expected.tensors[stored.tensor.0].as_ref();
-        match (found, wanted.and_then(Value::as_i8)) {
-            (Some(found), Some(wanted)) => {
+        let [_, columns, channels] = stored.region.hwc;
+        let before = stored.first_row * columns * channels;
+        let wanted = wanted.and_then(Value::as_i8).map(|v| v.iter().skip(before));
+        match (found, wanted) {
+            (Some(found), Some(wanted)) if found.len() <= wanted.len() => {
                 self.compare(
                     index,
                     &hw.name,
                     found.iter().map(|&v| i64::from(v) as u32),
-                    wanted.iter().map(|&v| i64::from(v) as u32),
+                    wanted.map(|&v| i64::from(v) as u32),
                 );
             }
             _ => self.differ(|| format!("sample {index}, {}: nothing to compare", hw.name)),

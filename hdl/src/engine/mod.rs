@@ -172,8 +172,8 @@ pub struct Engine {
     pub accw: usize,
     /// Bias width.
     pub biasw: usize,
-    /// Words per activation bank.
-    pub act_depth: usize,
+    /// Words per bank of each activation buffer.
+    pub act_depths: [usize; 2],
     /// Weight words.
     pub weight_depth: usize,
     /// Of these, words in LUTs at the end (the rest is then a multiple of 512).

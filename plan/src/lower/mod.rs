@@ -39,8 +39,8 @@ const MAX_PIECES: usize = 64;
 
 /// Runs the pass for activation words of `grain` channels: parts that begin elsewhere within a word
 /// cannot be written in place.
-fn lower(graph: &QGraph, grain: usize, saving: Saving) -> Result<Layers, PlanError> {
-    let mut pass = Pass::new(graph, grain)?;
+fn lower(graph: &QGraph, grain: usize, saving: Saving, dsps: u64) -> Result<Layers, PlanError> {
+    let mut pass = Pass::new(graph, grain, dsps)?;
     let nodes: Vec<usize> = if saving.compact {
         order::late_shortcuts(graph)
     } else {
@@ -59,8 +59,8 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving) -> Result<Layers, PlanErr
     }
     buffers::separate(&mut layers);
     compact(&mut layers);
-    if saving.strip_rows > 0 {
-        layers = strips::apply(&layers, saving.strip_rows)
+    if saving.strip_values > 0 {
+        layers = strips::apply(&layers, saving.strip_values)
             .ok_or_else(|| PlanError::NoFit(format!("{} has no layers in strips", graph.name)))?;
     }
     if layers.layers.len() > MAX_LAYERS {
@@ -78,8 +78,8 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving) -> Result<Layers, PlanErr
 pub struct Saving {
     /// Pitches are short, and shortcuts are computed late.
     pub compact: bool,
-    /// Rows per strip of the layers that run in strips (see [`strips`]); 0 = none do.
-    pub strip_rows: usize,
+    /// Layers with an intermediate result of more values than that run in strips (see [`strips`]); 0 = none do.
+    pub strip_values: usize,
 }
 
 /// Layers, or why there are none.
@@ -88,19 +88,21 @@ type Variant = Result<Rc<Layers>, PlanError>;
 /// The quantizations of a network and their layers by word size; most have the same ones for all.
 pub struct Lowered<'a> {
     graphs: Vec<Cow<'a, QGraph>>,
+    dsps: u64,
     depends: bool,
     variants: RefCell<BTreeMap<(usize, Saving), Variant>>,
 }
 
 impl<'a> Lowered<'a> {
-    /// Nothing is lowered before it is asked for.
+    /// For a device with `dsps` DSPs. Nothing is lowered before it is asked for.
     ///
     /// # Errors
     /// A requantizer has no lane constants.
-    pub fn new(graphs: &[&'a QGraph]) -> Result<Self, PlanError> {
+    pub fn new(graphs: &[&'a QGraph], dsps: u64) -> Result<Self, PlanError> {
         let lanes = graphs.iter().map(|&graph| staircases::as_lane_rules(graph));
         Ok(Lowered {
             graphs: lanes.collect::<Result<_, _>>()?,
+            dsps,
             depends: graphs.iter().any(|graph| depends_on_grain(graph)),
             variants: RefCell::default(),
         })
@@ -119,7 +121,7 @@ impl<'a> Lowered<'a> {
         entry
             .or_insert_with(|| {
                 let graphs = self.graphs();
-                let each = graphs.iter().map(|graph| lower(graph, grain, saving));
+                let each = graphs.iter().map(|graph| lower(graph, grain, saving, self.dsps));
                 let each = each.collect::<Result<Vec<Layers>, _>>()?;
                 sets::join(&graphs, each).map(Rc::new)
             })
@@ -179,6 +181,8 @@ pub(crate) fn unsupported(layer: &str, found: String, remedy: &str) -> PlanError
 struct Pass<'a> {
     graph: &'a QGraph,
     grain: usize,
+    /// DSPs of the device.
+    dsps: u64,
     layers: Vec<HwLayer>,
     tables: Vec<[i8; 256]>,
     areas: Vec<Area>,
@@ -189,11 +193,12 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(graph: &'a QGraph, grain: usize) -> Result<Self, PlanError> {
+    fn new(graph: &'a QGraph, grain: usize, dsps: u64) -> Result<Self, PlanError> {
         let count = graph.tensors.len();
         let mut pass = Pass {
             graph,
             grain,
+            dsps,
             layers: Vec::new(),
             tables: Vec::new(),
             areas: Vec::new(),
@@ -298,7 +303,7 @@ impl<'a> Pass<'a> {
                 "the design has one LSTM unit; split the model between the two",
             ));
         }
-        let layer = lstm::layer(self.graph, node, op)?;
+        let layer = lstm::layer(self.graph, node, op, self.dsps)?;
         let mut input = self.aligned_operand(index, 0)?;
         let area = &self.areas[input.storage.0];
         if input != Region::whole(input.storage, area.hwc) {
@@ -429,6 +434,7 @@ impl<'a> Pass<'a> {
         if ready > 0 {
             self.layers[ready - 1].completes.push(Stored {
                 tensor,
+                first_row: 0,
                 region: region.clone(),
             });
         }

@@ -116,6 +116,7 @@ impl Pass<'_> {
             residual: None,
             completes: vec![Stored {
                 tensor,
+                first_row: 0,
                 region: output,
             }],
             form: WeightForm::default(),
@@ -160,6 +161,7 @@ impl Pass<'_> {
         let last = self.layers.len() - 1;
         self.layers[last].completes.push(Stored {
             tensor: state.read,
+            first_row: 0,
             region,
         });
         Ok(())
