@@ -109,6 +109,8 @@ fn stream(stream: &WeightStream) -> Stream {
                 page: stream.first_page(port),
             })
             .collect(),
+        param_entries: stream.param_entries,
+        param_slots: stream.param_slots,
     }
 }
 

@@ -2,7 +2,7 @@
 //! WEIGHT_BASE on. The regions of the ports follow one another, each from a page of 4,096 bytes on:
 //! blocks as `weight_unpack` reads them, all little endian.
 
-use macforge_plan::{HwPlan, WeightStream};
+use macforge_plan::{BitWord, HwPlan, WeightStream};
 
 /// The kind of the last block, which is skipped.
 const SKIP: u64 = 3;
@@ -36,28 +36,42 @@ fn region(
     image: &mut Vec<u8>,
 ) {
     let mut words = plan.weights.iter();
+    let mut params = plan.streamed_params.iter();
     for layer in &stream.layers {
         let kind = match layer.bits {
             2 => 2,
             4 => 1,
             _ => 0,
         };
-        let part_bytes = stream.part_beats(port, layer.bits) * stream.bus / 8;
         for _ in 0..layer.tiles {
-            let mut body = Vec::with_capacity(layer.words * part_bytes);
-            for word in words.by_ref().take(layer.words) {
-                let bytes = part
-                    .clone()
-                    .map(|b| word.bytes().get(b).copied().unwrap_or(0));
-                let end = body.len() + part_bytes;
-                narrow(bytes, layer.bits, &mut body);
-                body.resize(end, 0);
+            if layer.params > 0 {
+                let own = params.by_ref().take(layer.params);
+                words_block((own, 0, 8), (stream, port, &part), image);
             }
-            block(kind, layer.words, &body, image);
+            let own = words.by_ref().take(layer.words);
+            words_block((own, kind, layer.bits), (stream, port, &part), image);
         }
     }
     let beats = stream.filling(port) - stream.header_beats();
     block(SKIP, beats, &vec![0; beats * stream.bus / 8], image);
+}
+
+/// A block of a port's parts of words, `bits` of each byte.
+fn words_block<'a>(
+    (words, kind, bits): (impl Iterator<Item = &'a BitWord>, u64, usize),
+    (stream, port, part): (&WeightStream, usize, &std::ops::Range<usize>),
+    image: &mut Vec<u8>,
+) {
+    let part_bytes = stream.part_beats(port, bits) * stream.bus / 8;
+    let (mut count, mut body) = (0, Vec::new());
+    for word in words {
+        let bytes = part.clone();
+        let bytes = bytes.map(|b| word.bytes().get(b).copied().unwrap_or(0));
+        narrow(bytes, bits, &mut body);
+        count += 1;
+        body.resize(count * part_bytes, 0);
+    }
+    block(kind, count, &body, image);
 }
 
 /// The low `bits` of each weight, one after the other.

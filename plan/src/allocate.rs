@@ -36,8 +36,8 @@ enum Policy {
 
 /// Runs the pass; one placement per area. Of two policies the one with less block RAM is taken.
 pub fn place(layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> {
-    let placements = [Policy::Lowest, Policy::LeastGrowth]
-        .map(|policy| place_by(policy, layers, layout, shape));
+    let placements =
+        [Policy::Lowest, Policy::LeastGrowth].map(|policy| place_by(policy, layers, layout, shape));
     let cost = |placements: &Vec<Placement>| {
         let depths = depths(placements);
         let memories = memories::activations(shape, depths);

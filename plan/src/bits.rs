@@ -26,6 +26,13 @@ impl BitWord {
         }
     }
 
+    /// Appends all bits of another one.
+    pub fn append(&mut self, other: &BitWord) {
+        for (index, &byte) in other.bytes.iter().enumerate() {
+            self.push(byte.into(), 8.min(other.len - 8 * index));
+        }
+    }
+
     /// The bits, eight to a byte, least significant first.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

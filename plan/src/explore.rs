@@ -8,10 +8,10 @@ use crate::hwplan::{self, Options};
 use crate::layers::{HwLayer, Layers};
 use crate::layout::{self, Layout, Placement, gcd};
 use crate::loops::Loops;
-use crate::memories::Words;
 use crate::lower::{Lowered, Saving};
+use crate::memories::Words;
 use crate::params;
-use crate::resources::{self, Estimate, Features};
+use crate::resources::{self, Budget, Estimate, Features};
 use crate::shape::Shape;
 use crate::stream::{WeightPlace, WeightStream};
 use crate::{input, memories, strips};
@@ -146,6 +146,16 @@ pub fn candidates(graph: &QGraph, options: &Options) -> Result<Vec<Candidate>, P
     Ok(Explorer::new(&lowered, options)?.explore())
 }
 
+/// Ways to save activation memory, those that cost least first.
+fn savings(layers: &Layers) -> Vec<Saving> {
+    let strips = std::iter::once(None).chain(strips::choices(layers).into_iter().map(Some));
+    let compact = strips.map(|strips| Saving {
+        compact: true,
+        strips,
+    });
+    std::iter::once(Saving::default()).chain(compact).collect()
+}
+
 /// What all shapes are judged by.
 struct Explorer<'a> {
     lowered: &'a Lowered<'a>,
@@ -179,12 +189,7 @@ impl<'a> Explorer<'a> {
             options,
             features: hwplan::features(&layers),
             widest: widest.unwrap_or(0),
-            savings: (std::iter::once(0).chain(strips::choices(&layers)))
-                .map(|strip_values| Saving {
-                    compact: true,
-                    strip_values,
-                })
-                .collect(),
+            savings: savings(&layers),
             layers,
         })
     }
@@ -363,16 +368,32 @@ impl<'a> Explorer<'a> {
     }
 
     /// Estimates one shape; `None` if the layers cannot be laid out on it. Where the weights come from
-    /// memory, what the activations leave of the block RAM makes their ring deeper.
+    /// memory, what the activations leave of the block RAM makes their ring deeper; of the ways to save
+    /// activation memory the first one that fits is taken.
     fn judge(&self, shape: Shape, streamed: bool) -> Option<Candidate> {
-        let savings = if streamed { &self.savings[..] } else { &[] };
-        std::iter::once(&Saving::default())
-            .chain(savings)
-            .filter_map(|&saving| self.judge_saving(shape, streamed, saving))
-            .min_by_key(|c| {
-                let fits = c.estimate.fits(&self.options.budget);
-                (!fits, c.cycles, c.estimate.lut, c.saving)
-            })
+        let savings = if streamed {
+            &self.savings[..]
+        } else {
+            &self.savings[..1]
+        };
+        let mut best: Option<Candidate> = None;
+        for &saving in savings {
+            let Some(candidate) = self.judge_saving(shape, streamed, saving) else {
+                continue;
+            };
+            let budget = &self.options.budget;
+            let more_memory = Budget {
+                bram36: u64::MAX,
+                ..*budget
+            };
+            if candidate.estimate.fits(budget) || !candidate.estimate.fits(&more_memory) {
+                return Some(candidate);
+            }
+            if best.is_none_or(|b| candidate.estimate.bram36 < b.estimate.bram36) {
+                best = Some(candidate);
+            }
+        }
+        best
     }
 
     fn judge_saving(&self, shape: Shape, streamed: bool, saving: Saving) -> Option<Candidate> {
@@ -385,14 +406,20 @@ impl<'a> Explorer<'a> {
         let loops: Vec<Loops> = (layers.layers.iter().enumerate())
             .map(|(index, layer)| Loops::new(&shape, layer, &layout, index))
             .collect();
-        let cycles = hwplan::layer_cycles(layers, &loops, &layout, &shape, &options.latencies);
+        let stream = streamed.then(|| {
+            let lane_bits = params::lane_bits(features.product_constants);
+            WeightStream::new(&shape, &layers.layers, &loops, lane_bits, &options.weights)
+        });
+        let stream = stream.as_ref();
+        let latencies = &options.latencies;
+        let cycles = hwplan::layer_cycles(layers, &loops, &layout, &shape, latencies, stream);
         let cycles: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
         let (mut weight_words, mut param_words) = (0, 0);
-        for (layer, l) in layers.layers.iter().zip(&loops) {
+        for (index, (layer, l)) in layers.layers.iter().zip(&loops).enumerate() {
             if layer.weighted().is_some() || layer.computed().is_some() {
                 weight_words += l.tiles * l.steps();
             }
-            if !layer.again {
+            if !layer.again && stream.is_none_or(|s| s.layers[index].params == 0) {
                 param_words += params::word_count(layer, l);
             }
         }
@@ -403,14 +430,13 @@ impl<'a> Explorer<'a> {
         // the program word is close to this for all networks seen
         let program_bits = 420 + 45 * shape.p;
         let mut total: u64 = cycles[layers.reset_layers..].iter().sum();
-        let estimate = if streamed {
-            let stream = WeightStream::new(&shape, &layers.layers, &loops, &options.weights);
+        let estimate = if let Some(stream) = stream {
             let (_, estimate, depth) = memories::choose_streamed(
                 &shape,
                 features,
                 program_bits,
                 words,
-                (&stream, &cycles),
+                (stream, &cycles),
                 &options.budget,
             );
             total += stream.stalls(depth, &cycles).iter().sum::<u64>();

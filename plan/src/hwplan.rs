@@ -86,8 +86,10 @@ pub struct HwPlan {
     pub act_depths: [usize; 2],
     /// Weight words.
     pub weights: Vec<BitWord>,
-    /// Parameter words.
+    /// Parameter words on chip.
     pub params: Vec<BitWord>,
+    /// Words of the stream that hold the constants of its layers' tiles, in order.
+    pub streamed_params: Vec<BitWord>,
     /// Field widths.
     pub widths: Widths,
     /// Program per layer.
@@ -163,20 +165,34 @@ fn build_with_shape(
         .iter()
         .map(params::constants)
         .collect::<Result<_, _>>()?;
-    let mut param_words = Vec::new();
+    let stream = streamed.then(|| {
+        let lane_bits = params::lane_bits(features.product_constants);
+        WeightStream::new(&shape, &layers.layers, &loops, lane_bits, &options.weights)
+    });
+    let (mut param_words, mut streamed_params) = (Vec::new(), Vec::new());
     let mut param_bases: Vec<usize> = Vec::new();
     for (index, layer) in layers.layers.iter().enumerate() {
+        let words = || {
+            params::words(
+                layer,
+                &constants[index],
+                &loops[index],
+                shape.lanes,
+                features.product_constants,
+            )
+        };
+        if let Some(stream) = stream.as_ref().filter(|s| s.layers[index].params > 0) {
+            let words = words();
+            let tiles = words.chunks(loops[index].drain_groups);
+            streamed_params.extend(tiles.flat_map(|tile| stream.param_words(tile)));
+            param_bases.push(0);
+            continue;
+        }
         if let Some(first) = layers.first_of(index) {
             param_bases.push(param_bases[first]);
             continue;
         }
-        let words = params::words(
-            layer,
-            &constants[index],
-            &loops[index],
-            shape.lanes,
-            features.product_constants,
-        );
+        let words = words();
         let known = layers.known_words(index, &param_bases, &param_words, &words);
         param_bases.push(known.unwrap_or(param_words.len()));
         if known.is_none() {
@@ -203,6 +219,7 @@ fn build_with_shape(
         constants: &constants,
         features,
         computed: &computed,
+        stream: stream.as_ref(),
     };
     let words = Words {
         activations: act_depths,
@@ -214,11 +231,11 @@ fn build_with_shape(
         .map(|i| program::layer_program(&cx, &widths, i, &layers.layers[i]))
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
-    let mut cycles = layer_cycles(&layers, &loops, &layout, &shape, &options.latencies);
+    let latencies = &options.latencies;
+    let mut cycles = layer_cycles(&layers, &loops, &layout, &shape, latencies, stream.as_ref());
     let macs = macs::of_layers(graphs, &layers);
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
-    let (memories, estimate, stream) = if streamed {
-        let stream = WeightStream::new(&shape, &layers.layers, &loops, &options.weights);
+    let (memories, estimate, stream) = if let Some(stream) = stream {
         let inputs = (stream, cycles.as_mut_slice());
         place_streamed(
             &shape,
@@ -246,6 +263,7 @@ fn build_with_shape(
         act_depths,
         weights: weight_words,
         params: param_words,
+        streamed_params,
         widths,
         program,
         proofs,
@@ -325,13 +343,14 @@ fn array_latency(shape: &Shape, layer: &HwLayer, features: Features) -> usize {
     }
 }
 
-/// Cycles of every layer that does not wait for weights.
+/// Cycles of every layer that does not wait for weights; `stream` brings them, if anything does.
 pub fn layer_cycles(
     layers: &Layers,
     loops: &[Loops],
     layout: &Layout,
     shape: &Shape,
     latencies: &BlockLatencies,
+    stream: Option<&WeightStream>,
 ) -> Vec<LayerCycles> {
     let features = features(layers);
     let of_layer = |(index, (layer, loops)): (usize, (&HwLayer, &Loops))| {
@@ -352,7 +371,9 @@ pub fn layer_cycles(
             lane_path: lane_path(latencies, features, layer),
             reduce: layout.views[index].reduce,
         };
-        cycles::estimate(shape, loops, pipeline)
+        let mut cycles = cycles::estimate(shape, loops, pipeline);
+        cycles.busy += stream.map_or(0, |s| s.param_cycles(index));
+        cycles
     };
     layers
         .layers

@@ -49,12 +49,7 @@ const LEFT_BITS: usize = 3;
 const EXPONENT_BITS: usize = 7;
 
 /// The layer of a node, proved to fit the unit, for a device with `dsps` DSPs.
-pub fn layer(
-    graph: &QGraph,
-    node: &QNode,
-    lstm: &Lstm,
-    dsps: u64,
-) -> Result<LstmLayer, PlanError> {
+pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm, dsps: u64) -> Result<LstmLayer, PlanError> {
     let tables = match &lstm.rule {
         LstmArithmetic::Integer(rule) => {
             let gates = rule.input.iter().chain(&rule.recurrent);

@@ -37,10 +37,15 @@ fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory
     ]
 }
 
-/// The rings of a design that reads them from memory.
+/// The rings of a design that reads them from memory, and the places of the constants that come with them.
 fn rings(stream: &WeightStream, depth: usize) -> Vec<Memory> {
     let ring = |beats: &usize| Memory::single(beats * stream.bus, depth, Place::Block).shifted();
-    stream.slices.iter().map(ring).collect()
+    let mut rings: Vec<Memory> = stream.slices.iter().map(ring).collect();
+    if stream.param_entries > 0 {
+        let places = Memory::single(stream.param_width, stream.param_slots, Place::LutRam);
+        rings.push(places);
+    }
+    rings
 }
 
 /// Words of the memories outside of the weights.
@@ -69,12 +74,7 @@ pub fn activations(shape: &Shape, depths: [usize; 2]) -> [Memory; 2] {
 }
 
 /// The other memories, those of the units among them.
-fn others(
-    shape: &Shape,
-    words: Words,
-    features: Features,
-    choice: &Memories,
-) -> Vec<Memory> {
+fn others(shape: &Shape, words: Words, features: Features, choice: &Memories) -> Vec<Memory> {
     let param_width = shape.lanes * lane_bits(features.product_constants);
     let mut memories: Vec<Memory> = activations(shape, words.activations).into();
     memories.push(Memory {

@@ -11,6 +11,7 @@ use crate::params;
 use crate::region::{Distance, Region};
 use crate::resources::Features;
 use crate::shape::Shape;
+use crate::stream::WeightStream;
 use crate::turns::Turns;
 
 /// Bits in which the drain tells the rows of a group, and counts its passes.
@@ -118,6 +119,8 @@ pub struct Context<'a> {
     pub features: Features,
     /// Weights that layers write.
     pub computed: &'a [WeightPlace],
+    /// How weights come from memory.
+    pub stream: Option<&'a WeightStream>,
 }
 
 /// Widths that hold every value of every layer.
@@ -165,6 +168,7 @@ pub fn widths(
     }
     let weight = unsigned_bits(weight_words.max(1) - 1);
     let address = unsigned_bits(deepest - 1);
+    let param_index = (cx.stream).map_or(1, |s| unsigned_bits(s.param_slots - 1));
     Widths {
         // just enough to reach every word: addresses are added modulo the width, so what lies one
         // past the end (a plane as large as the buffer) may wrap to zero
@@ -177,7 +181,7 @@ pub fn widths(
         weight,
         lane: unsigned_bits(cx.shape.word - 1),
         target: address.max(if cx.features.computed { weight } else { 0 }),
-        param: unsigned_bits(words.params.max(1) - 1),
+        param: unsigned_bits(words.params.max(1) - 1).max(param_index),
         table: unsigned_bits(tables.max(1) - 1),
     }
 }
@@ -249,6 +253,9 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("chunks_m1", w.counter, l.chunks - 1);
     f.add("two_passes", 1, i64::from(l.passes == 2));
     f.add("hold", w.counter, drain_cycles.saturating_sub(steps));
+    if let Some(stream) = cx.stream.filter(|s| s.param_entries > 0) {
+        f.add("param_words", w.counter, stream.layers[index].params);
+    }
     f.add("drain_groups_m1", w.counter, l.drain_groups - 1);
     let turns = l.turns;
     f.add("passes_m1", ROW_BITS, turns.passes() - 1);

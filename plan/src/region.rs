@@ -92,7 +92,11 @@ impl Region {
     /// The same pixels and channels of another storage.
     pub fn is_place_of(&self, other: &Region) -> bool {
         let storage = other.storage;
-        *other == Region { storage, ..self.clone() }
+        *other
+            == Region {
+                storage,
+                ..self.clone()
+            }
     }
 
     /// Single rows and columns, seen again and again, as `hwc`; other shapes stay.

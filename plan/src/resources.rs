@@ -334,13 +334,14 @@ fn channel_array(shape: &Shape) -> (usize, usize) {
 }
 
 /// LUTs and flip-flops of the read ports: each bit of a word's part takes its beat as it comes or
-/// one of the widened ones.
+/// one of the widened ones; constants are shifted out of a word.
 fn read_ports(stream: &WeightStream) -> (usize, usize) {
     let bits: usize = stream.slices.iter().map(|beats| beats * stream.bus).sum();
     let ports = stream.slices.len();
+    let shifted = stream.param_entries * stream.param_width;
     (
-        ports * cost::READ_PORT_LUT + bits,
-        ports * cost::READ_PORT_FF + bits,
+        ports * cost::READ_PORT_LUT + bits + shifted,
+        ports * cost::READ_PORT_FF + bits + shifted,
     )
 }
 

@@ -3,6 +3,7 @@
 //! own region of the image: per tile a block of a header and the tile's parts (`weight_unpack` states
 //! the format), at the end a block to be skipped that fills the last burst.
 
+use crate::bits::BitWord;
 use crate::layers::HwLayer;
 use crate::loops::Loops;
 use crate::shape::Shape;
@@ -53,6 +54,9 @@ const PAGE: usize = 4096;
 /// Words in front of a tile that has to lie in the ring as a whole.
 const HEADROOM: usize = 64;
 
+/// Tiles whose constants have a place (see `param_ring`).
+const PARAM_TILES: usize = 16;
+
 /// Rings grow by the depth of a block RAM in its widest form.
 const RING_STEP: usize = 512;
 
@@ -63,6 +67,8 @@ pub struct StreamedLayer {
     pub bits: usize,
     /// Blocks: output-channel tiles, 0 in layers without weights.
     pub tiles: usize,
+    /// Words of requantizer constants in front of a tile's weights; 0 where they are on chip.
+    pub params: usize,
     /// Weight words of a tile.
     pub words: usize,
     /// The tile is walked more than once.
@@ -71,6 +77,18 @@ pub struct StreamedLayer {
     pub bytes: u64,
     /// Cycles that the memory needs for them.
     pub floor: u64,
+}
+
+impl StreamedLayer {
+    /// Words of all tiles, constants included.
+    fn all_words(&self) -> usize {
+        self.tiles * (self.params + self.words)
+    }
+}
+
+/// Whether a layer's tiles have constants of their own that the dot array's results need.
+fn has_params(layer: &HwLayer) -> bool {
+    layer.is_dot() && layer.weighted().is_some()
 }
 
 /// How the weights come from memory.
@@ -82,24 +100,39 @@ pub struct WeightStream {
     pub slices: Vec<usize>,
     /// Words of the ring.
     pub depth: usize,
+    /// Bits of a parameter word.
+    pub param_width: usize,
+    /// Parameter words that a weight word holds; 0 = all parameters are on chip.
+    pub param_entries: usize,
+    /// Places for parameter words, a power of two.
+    pub param_slots: usize,
     /// By layer of the program.
     pub layers: Vec<StreamedLayer>,
 }
 
 impl WeightStream {
     /// The stream of a program. Without a wish for a number of ports, as few as are fastest, with equal
-    /// parts if that is possible. The ring has its least depth.
+    /// parts if that is possible. The ring has its least depth. The constants of the dot array's layers,
+    /// `lane_bits` per channel, come along where a weight word has room for those of a group of lanes.
     pub fn new(
         shape: &Shape,
         layers: &[HwLayer],
         loops: &[Loops],
+        lane_bits: usize,
         options: &WeightOptions,
     ) -> Self {
+        let param_width = shape.lanes * lane_bits;
+        let of_tile = (layers.iter().zip(loops)).filter(|(layer, _)| has_params(layer));
+        let groups = of_tile.map(|(_, loops)| loops.drain_groups).max();
+        let param_entries = groups.map_or(0, |_| shape.oc * shape.ic * 8 / param_width);
         let with = |ports: usize| {
             let mut stream = WeightStream {
                 bus: options.bus,
                 slices: slices(shape.oc * shape.ic, options.bus, ports),
                 depth: 0,
+                param_width,
+                param_entries,
+                param_slots: (PARAM_TILES * groups.unwrap_or(1)).next_power_of_two(),
                 layers: Vec::new(),
             };
             stream.layers = (layers.iter().zip(loops))
@@ -132,6 +165,7 @@ impl WeightStream {
         let mut streamed = StreamedLayer {
             bits: layer.form.bits,
             tiles: 0,
+            params: 0,
             words: 0,
             repeats: loops.groups > 1,
             bytes: 0,
@@ -141,6 +175,9 @@ impl WeightStream {
             return streamed;
         }
         (streamed.tiles, streamed.words) = (loops.tiles, loops.steps());
+        if self.param_entries > 0 && has_params(layer) {
+            streamed.params = loops.drain_groups.div_ceil(self.param_entries);
+        }
         let beat = self.bus / 8;
         let of_ports = (0..self.slices.len()).map(|p| self.layer_beats(&streamed, p) * beat);
         let of_ports: Vec<u64> = of_ports.map(|bytes| bytes as u64).collect();
@@ -165,7 +202,12 @@ impl WeightStream {
 
     /// Beats of a layer in a port's region.
     fn layer_beats(&self, layer: &StreamedLayer, port: usize) -> usize {
-        layer.tiles * (self.header_beats() + layer.words * self.part_beats(port, layer.bits))
+        let params = match layer.params {
+            0 => 0,
+            words => self.header_beats() + words * self.part_beats(port, 8),
+        };
+        let weights = self.header_beats() + layer.words * self.part_beats(port, layer.bits);
+        layer.tiles * (params + weights)
     }
 
     /// Beats of the block that fills a port's last burst, its header included.
@@ -206,7 +248,7 @@ impl WeightStream {
 
     /// Weight words per inference.
     fn words(&self) -> usize {
-        self.layers.iter().map(|l| l.tiles * l.words).sum()
+        self.layers.iter().map(StreamedLayer::all_words).sum()
     }
 
     /// A tile that is walked more than once lies in the ring as a whole.
@@ -221,18 +263,36 @@ impl WeightStream {
         (self.least_depth()..=most.max(self.least_depth())).step_by(RING_STEP)
     }
 
+    /// Cycles in which a layer takes its constants from the stream.
+    pub fn param_cycles(&self, layer: usize) -> u64 {
+        let StreamedLayer { tiles, params, .. } = self.layers[layer];
+        let gaps = params.saturating_sub(1) * self.param_entries;
+        (tiles * (params + gaps)) as u64
+    }
+
+    /// A tile's parameter words as words of the stream.
+    pub fn param_words(&self, params: &[BitWord]) -> Vec<BitWord> {
+        let chunks = params.chunks(self.param_entries);
+        let joined = |chunk: &[BitWord]| {
+            let mut word = BitWord::default();
+            chunk.iter().for_each(|entry| word.append(entry));
+            word
+        };
+        chunks.map(joined).collect()
+    }
+
     /// Cycles that each layer waits for weights when the ring has `depth` words: `compute` are the
     /// layers' cycles without waiting. While one layer computes, the next ones' words come.
     pub fn stalls(&self, depth: usize, compute: &[u64]) -> Vec<u64> {
         let (words, floor) = self
             .layers
             .iter()
-            .fold((0, 0), |(w, f), l| (w + l.tiles * l.words, f + l.floor));
+            .fold((0, 0), |(w, f), l| (w + l.all_words(), f + l.floor));
         let mean = words as f64 / floor.max(1) as f64;
         let mut ahead = depth as f64;
         let mut stalls = Vec::with_capacity(compute.len());
         for (layer, &cycles) in self.layers.iter().zip(compute) {
-            let own = layer.tiles * layer.words;
+            let own = layer.all_words();
             let rate = if own == 0 {
                 mean
             } else {

@@ -9,35 +9,43 @@ use std::ops::Range;
 /// Into how many parts the largest result is divided, of what is looked at.
 const STRIPS: [usize; 9] = [2, 3, 4, 6, 8, 12, 16, 24, 32];
 
-/// Values of a stored intermediate result that are worth looking at as a limit, largest first; empty
-/// where no layer can run in strips.
-pub fn choices(layers: &Layers) -> Vec<usize> {
+/// Which layers run in strips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Strips {
+    /// Only the pair with the largest intermediate result, or all.
+    pub all: bool,
+    /// Pairs with intermediate results of more values run in strips of about that many.
+    pub values: usize,
+}
+
+/// What is worth looking at, the fewest strips first; empty where no layer can run in strips.
+pub fn choices(layers: &Layers) -> Vec<Strips> {
     let candidates = 0..layers.layers.len();
     let results = candidates.filter(|&first| layers.sets.len() == 1 && divisible(layers, first));
     let Some(largest) = results.map(|first| values(layers, first)).max() else {
         return Vec::new();
     };
-    let mut choices: Vec<usize> = STRIPS.map(|strips| largest.div_ceil(strips)).into();
-    choices.dedup();
-    choices
+    let mut limits: Vec<usize> = STRIPS.map(|strips| largest.div_ceil(strips)).into();
+    limits.dedup();
+    let with = |all: bool| limits.iter().map(move |&values| Strips { all, values });
+    with(false).chain(with(true)).collect()
 }
 
-/// The layers with every pair in strips whose intermediate result has more than `limit` values. `None`
-/// where there is no such pair, or no windows allow it.
-pub fn apply(layers: &Layers, limit: usize) -> Option<Layers> {
+/// The layers with some of them in strips. `None` where there are none to be divided, or no windows
+/// allow it.
+pub fn apply(layers: &Layers, strips: Strips) -> Option<Layers> {
+    let candidates = (0..layers.layers.len()).filter(|&first| divisible(layers, first));
+    let largest = candidates.max_by_key(|&first| (values(layers, first), std::cmp::Reverse(first)));
     let mut stripped = Layers {
         layers: Vec::new(),
         ..layers.clone()
     };
     let mut index = 0;
     while index < layers.layers.len() {
-        let strips = if divisible(layers, index) {
-            values(layers, index).div_ceil(limit)
-        } else {
-            1
-        };
-        let divided = (strips > 1)
-            .then(|| divide(&mut stripped, &layers.layers[index..index + 2], strips))
+        let chosen = divisible(layers, index) && (strips.all || Some(index) == largest);
+        let count = values(layers, index).div_ceil(strips.values);
+        let divided = (chosen && count > 1)
+            .then(|| divide(&mut stripped, &layers.layers[index..index + 2], count))
             .flatten();
         if let Some(pieces) = divided {
             stripped.layers.extend(pieces);

@@ -1,7 +1,8 @@
 // Purpose   feeder: walks output-channel tile > pixel group > kernel row > kernel column > pass >
 //           channel chunk (two passes where weights need more than eight bits) and issues, per cycle, P activation addresses (one per bank) and one weight
 //           address; afterwards it rotates the P bank words to the P pixel lanes and pads.
-//           The dot array takes IC channels of a word per step, the channel array whole words.
+//           The dot array takes IC channels of a word per step, the channel array whole words. Where
+//           the lanes' constants come with the weights (PARAM_GAP > 0), a tile begins with their words.
 // Latency   READ_LATENCY = 6 cycles from issue to `act`, the flags travel along.
 // Initiation interval 1. `hold` bubbles follow a pixel group whose steps are fewer than the cycles
 // that the Drain needs for it, so nothing downstream can be overrun. The only stall is in front: a step
@@ -15,7 +16,8 @@ module feeder #(
     parameter XW  = 8,
     parameter WAW = 10,
     parameter NW  = 10,
-    parameter SUBW = 1
+    parameter SUBW = 1,
+    parameter PARAM_GAP = 0   // cycles between two words of constants; 0 = they are on chip
 ) (
     input  wire              clk,
     input  wire              rst,
@@ -31,6 +33,7 @@ module feeder #(
     input  wire [NW-1:0]     chunks_m1,
     input  wire              two_passes,
     input  wire [NW-1:0]     hold,
+    input  wire [NW-1:0]     param_words,   // words of constants in front of a tile's weights
     input  wire [AW-1:0]     plane,
     input  wire [AW-1:0]     kernel_quot_init,
     input  wire [RW-1:0]     kernel_rem_init,
@@ -60,6 +63,7 @@ module feeder #(
     output wire              issue_last,    // of a pixel group
     output wire              issue_tile,    // in the last group of the tile
     output wire              waiting,
+    output wire              param_valid,   // in step with the flags below: the word holds constants
     // activation buffers: address 3 cycles after issue (registered here), data back 2 later
     output reg  [P*AW-1:0]   bank_addr_q,
     input  wire [2*P*WB*8-1:0] bank_data,
@@ -89,7 +93,10 @@ module feeder #(
     reg [SUBW-1:0] sub_q;
     reg [WAW-1:0]  weight_addr_q, weight_tile_q;
 
-    wire issue       = running_q && !holding_q && weights_ready;
+    // words of constants are used once: to the stream each is a tile of its own
+    wire param_next, param_wait;
+    wire param_issue = running_q && !holding_q && param_next && !param_wait && weights_ready;
+    wire issue       = running_q && !holding_q && !param_next && weights_ready;
     wire chunk_last  = chunk_q == chunks_m1;
     wire kx_last     = kx_q == kernel_w_m1;
     wire ky_last     = ky_q == kernel_h_m1;
@@ -102,10 +109,34 @@ module feeder #(
     wire lanes_load  = start || (group_end && group_last);
     wire lanes_step  = group_end && !group_last;
 
-    assign issue_step = issue;
-    assign issue_last = last_step;
-    assign issue_tile = group_last;
-    assign waiting    = running_q && !holding_q && !weights_ready;
+    assign issue_step = issue || param_issue;
+    assign issue_last = last_step || param_next;
+    assign issue_tile = group_last || param_next;
+    assign waiting    = running_q && !holding_q && !param_wait && !weights_ready;
+    generate
+        if (PARAM_GAP > 0) begin : gen_params
+            localparam GW = $clog2(PARAM_GAP + 1);
+            reg [NW-1:0] params_q;
+            reg [GW-1:0] gap_q;
+            assign param_next = params_q != 0;
+            assign param_wait = gap_q != 0;
+            always @(posedge clk) begin
+                if (start || (group_end && group_last)) begin
+                    params_q <= param_words;
+                    gap_q    <= 0;
+                end else begin
+                    if (param_issue) params_q <= params_q - 1'b1;
+                    gap_q <= param_issue ? PARAM_GAP[GW-1:0] : param_wait ? gap_q - 1'b1 : gap_q;
+                end
+            end
+            delay_line #(.WIDTH(1), .STAGES(6)) u_param (
+                .clk(clk), .in(param_issue && !rst), .out(param_valid)
+            );
+        end else begin : gen_no_params
+            wire unused_params = &{1'b0, param_words, param_issue};
+            assign {param_next, param_wait, param_valid} = 3'b000;
+        end
+    endgenerate
 
     wire [RW-1:0] rem_next;
     wire          rem_carry;

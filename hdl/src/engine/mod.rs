@@ -95,7 +95,8 @@ pub struct PortBlock {
 }
 
 /// Modules of a design whose weights come from memory, with their text.
-const STREAM: [(&str, &str); 5] = [
+const STREAM: [(&str, &str); 6] = [
+    ("param_ring", include_str!("param_ring.v")),
     ("axi_reader", include_str!("axi_reader.v")),
     ("crc32_step", include_str!("crc32_step.v")),
     ("weight_unpack", include_str!("weight_unpack.v")),
@@ -125,6 +126,10 @@ pub struct Stream {
     pub depth: usize,
     /// One to four ports.
     pub ports: Vec<ReadPort>,
+    /// Parameter words in a weight word; 0 where they are on chip.
+    pub param_entries: usize,
+    /// Places for parameter words, a power of two.
+    pub param_slots: usize,
 }
 
 /// Everything that the top module depends on; widths in bits, counts in their own units.
@@ -180,7 +185,7 @@ pub struct Engine {
     pub weight_tail: usize,
     /// The weights come from memory.
     pub stream: Option<Stream>,
-    /// Parameter words.
+    /// Parameter words on chip.
     pub param_depth: usize,
     /// Parameter memory in LUTs.
     pub params_distributed: bool,
@@ -310,8 +315,11 @@ impl Engine {
         } else {
             module("output_pack", include_str!("output_pack.v"))
         });
-        if self.stream.is_some() {
-            modules.extend(STREAM.iter().map(|(name, text)| module(name, text)));
+        if let Some(stream) = &self.stream {
+            let needed = STREAM
+                .iter()
+                .filter(|(name, _)| *name != "param_ring" || stream.param_entries > 0);
+            modules.extend(needed.map(|(name, text)| module(name, text)));
         } else if self.has_computed {
             modules.push(module("weight_ram", include_str!("weight_ram.v")));
         } else if self.weight_tail > 0 {
@@ -367,6 +375,10 @@ impl Engine {
         let depth = self.stream.as_ref().map_or(2, |s| s.depth);
         context.insert("ring_index_width", &index_bits(depth));
         context.insert("ring_count_width", &index_bits(depth + 1));
+        let [entries, slots] =
+            (self.stream.as_ref()).map_or([0, 1], |s| [s.param_entries, s.param_slots]);
+        context.insert("param_entries", &entries);
+        context.insert("param_slot_width", &index_bits(slots));
         Ok(context)
     }
 }

@@ -23,6 +23,7 @@ use crate::error::PlanError;
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
+use crate::strips::Strips;
 use crate::{constant_channels, convolution, sets, staircases, strips};
 use macforge_numeric::{Extremum, Product};
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
@@ -59,8 +60,8 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving, dsps: u64) -> Result<Laye
     }
     buffers::separate(&mut layers);
     compact(&mut layers);
-    if saving.strip_values > 0 {
-        layers = strips::apply(&layers, saving.strip_values)
+    if let Some(strips) = saving.strips {
+        layers = strips::apply(&layers, strips)
             .ok_or_else(|| PlanError::NoFit(format!("{} has no layers in strips", graph.name)))?;
     }
     if layers.layers.len() > MAX_LAYERS {
@@ -78,8 +79,8 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving, dsps: u64) -> Result<Laye
 pub struct Saving {
     /// Pitches are short, and shortcuts are computed late.
     pub compact: bool,
-    /// Layers with an intermediate result of more values than that run in strips (see [`strips`]); 0 = none do.
-    pub strip_values: usize,
+    /// Layers that run in strips.
+    pub strips: Option<Strips>,
 }
 
 /// Layers, or why there are none.
@@ -121,7 +122,9 @@ impl<'a> Lowered<'a> {
         entry
             .or_insert_with(|| {
                 let graphs = self.graphs();
-                let each = graphs.iter().map(|graph| lower(graph, grain, saving, self.dsps));
+                let each = graphs
+                    .iter()
+                    .map(|graph| lower(graph, grain, saving, self.dsps));
                 let each = each.collect::<Result<Vec<Layers>, _>>()?;
                 sets::join(&graphs, each).map(Rc::new)
             })
