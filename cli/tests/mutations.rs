@@ -276,6 +276,15 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
             own("stream.tflite", stream_model(), &streamed, &slow),
         ),
         (
+            Base::Constants,
+            Original::new(
+                &path("stream.tflite"),
+                &["--shape", "3x40x4", "--weights", "ddr"],
+                dir.join("constants"),
+                &["--samples", "3"],
+            ),
+        ),
+        (
             Base::Precisions,
             Original::new(
                 &path("tiny.onnx"),

@@ -110,6 +110,7 @@ fn stream(stream: &WeightStream) -> Stream {
             })
             .collect(),
         param_entries: stream.param_entries,
+        param_parts: stream.param_parts,
         param_slots: stream.param_slots,
     }
 }

@@ -33,6 +33,15 @@ impl BitWord {
         }
     }
 
+    /// At most `width` bits from bit `from` on.
+    pub fn part(&self, from: usize, width: usize) -> BitWord {
+        let mut part = BitWord::default();
+        for at in from..self.len.min(from + width) {
+            part.push((self.bytes[at / 8] >> (at % 8) & 1).into(), 1);
+        }
+        part
+    }
+
     /// The bits, eight to a byte, least significant first.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

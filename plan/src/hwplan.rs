@@ -184,7 +184,8 @@ fn build_with_shape(
         if let Some(stream) = stream.as_ref().filter(|s| s.layers[index].params > 0) {
             let words = words();
             let tiles = words.chunks(loops[index].drain_groups);
-            streamed_params.extend(tiles.flat_map(|tile| stream.param_words(tile)));
+            let bits = shape.oc * shape.ic * 8;
+            streamed_params.extend(tiles.flat_map(|tile| stream.param_words(tile, bits)));
             param_bases.push(0);
             continue;
         }

@@ -104,6 +104,8 @@ pub struct WeightStream {
     pub param_width: usize,
     /// Parameter words that a weight word holds; 0 = all parameters are on chip.
     pub param_entries: usize,
+    /// Weight words that a parameter word needs; one of both numbers is 1.
+    pub param_parts: usize,
     /// Places for parameter words, a power of two.
     pub param_slots: usize,
     /// By layer of the program.
@@ -112,8 +114,8 @@ pub struct WeightStream {
 
 impl WeightStream {
     /// The stream of a program. Without a wish for a number of ports, as few as are fastest, with equal
-    /// parts if that is possible. The ring has its least depth. The constants of the dot array's layers,
-    /// `lane_bits` per channel, come along where a weight word has room for those of a group of lanes.
+    /// parts if that is possible. The ring has its least depth. The constants of the dot array's layers come
+    /// along, `lane_bits` per channel.
     pub fn new(
         shape: &Shape,
         layers: &[HwLayer],
@@ -124,7 +126,8 @@ impl WeightStream {
         let param_width = shape.lanes * lane_bits;
         let of_tile = (layers.iter().zip(loops)).filter(|(layer, _)| has_params(layer));
         let groups = of_tile.map(|(_, loops)| loops.drain_groups).max();
-        let param_entries = groups.map_or(0, |_| shape.oc * shape.ic * 8 / param_width);
+        let word = shape.oc * shape.ic * 8;
+        let param_entries = groups.map_or(0, |_| (word / param_width).max(1));
         let with = |ports: usize| {
             let mut stream = WeightStream {
                 bus: options.bus,
@@ -132,6 +135,7 @@ impl WeightStream {
                 depth: 0,
                 param_width,
                 param_entries,
+                param_parts: param_width.div_ceil(word),
                 param_slots: (PARAM_TILES * groups.unwrap_or(1)).next_power_of_two(),
                 layers: Vec::new(),
             };
@@ -176,7 +180,8 @@ impl WeightStream {
         }
         (streamed.tiles, streamed.words) = (loops.tiles, loops.steps());
         if self.param_entries > 0 && has_params(layer) {
-            streamed.params = loops.drain_groups.div_ceil(self.param_entries);
+            let groups = loops.drain_groups.div_ceil(self.param_entries);
+            streamed.params = groups * self.param_parts;
         }
         let beat = self.bus / 8;
         let of_ports = (0..self.slices.len()).map(|p| self.layer_beats(&streamed, p) * beat);
@@ -270,15 +275,18 @@ impl WeightStream {
         (tiles * (params + gaps)) as u64
     }
 
-    /// A tile's parameter words as words of the stream.
-    pub fn param_words(&self, params: &[BitWord]) -> Vec<BitWord> {
+    /// A tile's parameter words as words of the stream, of `bits` each.
+    pub fn param_words(&self, params: &[BitWord], bits: usize) -> Vec<BitWord> {
         let chunks = params.chunks(self.param_entries);
-        let joined = |chunk: &[BitWord]| {
-            let mut word = BitWord::default();
-            chunk.iter().for_each(|entry| word.append(entry));
-            word
+        let words = |chunk: &[BitWord]| {
+            let mut joined = BitWord::default();
+            chunk.iter().for_each(|entry| joined.append(entry));
+            let parts = (0..joined.len()).step_by(bits);
+            parts
+                .map(|from| joined.part(from, bits))
+                .collect::<Vec<_>>()
         };
-        chunks.map(joined).collect()
+        chunks.flat_map(words).collect()
     }
 
     /// Cycles that each layer waits for weights when the ring has `depth` words: `compute` are the

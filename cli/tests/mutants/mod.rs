@@ -19,6 +19,8 @@ pub enum Base {
     Staircase,
     /// Weights from memory through three ports.
     Memory,
+    /// The same, with several parameter words in a word of the stream.
+    Constants,
     /// Operators of two tensors.
     Tensors,
     /// Two precisions.
@@ -389,15 +391,15 @@ pub const MUTANTS: &[Mutant] = &[
     memory("a step does not wait for its weights", "feeder",
         "wire issue       = running_q && !holding_q && !param_next && weights_ready;",
         "wire issue       = running_q && !holding_q && !param_next;"),
-    memory("the second word of constants does not wait for the first", "feeder",
-        "gap_q <= param_issue ? PARAM_GAP[GW-1:0] :", "gap_q <= param_issue ? {GW{1'b0}} :"),
     memory("a tile's first constants are read once more", "feeder",
         "assign issue_tile = group_last || param_next;", "assign issue_tile = group_last;"),
     memory("only a layer's first tile has constants", "feeder",
         "if (start || (group_end && group_last)) begin\n                    params_q",
         "if (start) begin\n                    params_q"),
-    memory("constants of a word's first group of lanes only", "param_ring",
-        "shift_q <= load ? word : shift_q >> WIDTH;", "shift_q <= load ? word : shift_q;"),
+    text(Base::Constants, "the second word of constants does not wait for the first", "feeder",
+        ["gap_q <= param_issue ? PARAM_GAP[GW-1:0] :", "gap_q <= param_issue ? {GW{1'b0}} :"]),
+    text(Base::Constants, "constants of a word's first group of lanes only", "param_ring",
+        ["shift_q <= complete ? whole : shift_q >> WIDTH;", "shift_q <= complete ? whole : shift_q;"]),
     memory("constants from behind those of the layer before", "param_ring",
         "write_addr_q <= 0;", "write_addr_q <= write_addr_q;"),
     memory("constants of weighted layers from the chip", "macforge_top",

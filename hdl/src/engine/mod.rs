@@ -128,6 +128,8 @@ pub struct Stream {
     pub ports: Vec<ReadPort>,
     /// Parameter words in a weight word; 0 where they are on chip.
     pub param_entries: usize,
+    /// Weight words in a parameter word; one of both numbers is 1.
+    pub param_parts: usize,
     /// Places for parameter words, a power of two.
     pub param_slots: usize,
 }
