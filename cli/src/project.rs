@@ -226,6 +226,7 @@ pub fn options(semantics: Semantics, target: &Target) -> Options {
             softmax_fixed: blocks::softmax_unit::overhead(SOFTMAX_READ_LATENCY),
             lstm_step: lstm::STEP_CYCLES,
             fp16_lstm_step: lstm::FP16_STEP_CYCLES,
+            lstm_ring: lstm::RING_CYCLES,
             attention_row: attention::ROW_CYCLES,
             attention_fixed: attention::FIXED_CYCLES,
         },

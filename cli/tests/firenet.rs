@@ -61,6 +61,12 @@ fn the_small_fire_network_runs_by_its_name() {
     assert!(assert_exact(&["--shape", "5x4x16"], "2") <= 56_700);
 }
 
+#[test]
+fn the_small_fire_network_runs_with_all_weights_from_memory() {
+    let cycles = assert_exact(&["--shape", "5x4x16", "--weights", "ddr"], "2");
+    assert!(cycles <= 57_000, "{cycles} cycles");
+}
+
 /// `cargo test -p macforge-cli --test firenet -- --ignored --nocapture`: 50 scenes in 8 bits, and with 4-bit
 /// weights in the layers that stand them.
 #[test]

@@ -229,6 +229,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
     let network = network.quantized(3).to_bytes().expect("a plain graph");
     let streamed = ["--weights", "ddr", "--hp-ports", "3"];
     let slow = ["--samples", "3", "--ddr-bandwidth", "20"];
+    let lstm_streamed = ["--weights", "ddr", "--hp-ports", "1"];
     let eight = ["--samples", "8"];
     float_support::write(dir);
     float_support::write_policies(dir);
@@ -269,6 +270,10 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         (
             Base::Lstm,
             own("lstm.tflite", recurrent.file(3), &[], &eight),
+        ),
+        (
+            Base::LstmMemory,
+            own("slow_lstm.tflite", recurrent.file(3), &lstm_streamed, &slow),
         ),
         (Base::Fp16Lstm, own("fp16_lstm.onnx", network, &[], &eight)),
         (

@@ -4,8 +4,8 @@ use macforge_hdl::engine::{
     AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, Stream,
 };
 use macforge_plan::{
-    ACC_BITS, AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmTables, Port, Region,
-    WeightStream,
+    ACC_BITS, AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmSize, LstmTables, Port,
+    Region, WeightStream,
 };
 use macforge_quant::{LstmArithmetic, QGraph};
 
@@ -76,7 +76,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
             .layers
             .layers
             .iter()
-            .find_map(|l| Some(lstm(l.lstm()?))),
+            .find_map(|l| Some(lstm(l.lstm()?, &plan.features.lstm?))),
         attention: (plan.layers.layers.iter())
             .find_map(|l| Some(attention(l.attention()?, plan.shape.word))),
         lane_latency: plan.latencies.requant,
@@ -116,11 +116,10 @@ fn stream(stream: &WeightStream) -> Stream {
 }
 
 /// The LSTM unit of a recurrent layer.
-fn lstm(layer: &LstmLayer) -> LstmUnit {
-    let size = layer.size();
+fn lstm(layer: &LstmLayer, size: &LstmSize) -> LstmUnit {
     let sizes = [size.inputs, size.units, layer.length];
     let shape = [size.parallel, size.interval()];
-    match (&layer.lstm.rule, &layer.tables) {
+    let unit = match (&layer.lstm.rule, &layer.tables) {
         (LstmArithmetic::Integer(rule), LstmTables::Integer(tables)) => {
             LstmUnit::integer(sizes, shape, rule, tables)
         }
@@ -128,7 +127,8 @@ fn lstm(layer: &LstmLayer) -> LstmUnit {
             LstmUnit::fp16(sizes, shape, rule.output)
         }
         _ => unreachable!("the planner makes the tables of the rule"),
-    }
+    };
+    unit.streamed(size.parts)
 }
 
 /// The attention unit of a layer; `word` are the bytes of an activation word.

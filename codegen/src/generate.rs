@@ -142,8 +142,9 @@ fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
     if plan.features.tables > 0 {
         images.push(("tables.mem", memory::tables(plan)));
     }
-    if let Some(lstm) = plan.layers.layers.iter().find_map(|l| l.lstm()) {
-        images.extend(memory::lstm(lstm));
+    let lstm = plan.layers.layers.iter().find_map(|l| l.lstm());
+    if let (Some(lstm), Some(size)) = (lstm, &plan.features.lstm) {
+        images.extend(memory::lstm(lstm, size));
     }
     images
 }

@@ -1,6 +1,6 @@
 //! Memory images for `$readmemh`.
 
-use macforge_plan::{BitWord, HwPlan, LstmLayer, LstmTables};
+use macforge_plan::{BitWord, HwPlan, LstmLayer, LstmSize, LstmTables};
 
 /// One word per line, hexadecimal; a memory without words gets a single zero.
 fn image<'a>(words: impl Iterator<Item = &'a BitWord>) -> String {
@@ -41,12 +41,15 @@ pub fn tables(plan: &HwPlan) -> String {
         .collect()
 }
 
-/// Memories of the LSTM unit: weights, scaling of the sums, tables of the activation functions.
-pub fn lstm(layer: &LstmLayer) -> Vec<(&'static str, String)> {
-    let mut images = vec![
-        ("lstm_weights.mem", image(layer.weight_words().iter())),
-        ("lstm_params.mem", image(layer.param_words().iter())),
-    ];
+/// Memories of the LSTM unit: weights where they are on chip, scaling of the sums, tables of the
+/// activation functions.
+pub fn lstm(layer: &LstmLayer, size: &LstmSize) -> Vec<(&'static str, String)> {
+    let mut images = Vec::new();
+    if size.parts.is_none() {
+        let words = layer.weight_words(size);
+        images.push(("lstm_weights.mem", image(words.iter())));
+    }
+    images.push(("lstm_params.mem", image(layer.param_words().iter())));
     match &layer.tables {
         LstmTables::Integer(tables) => {
             let base = tables.base.iter().flatten();

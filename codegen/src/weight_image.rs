@@ -37,7 +37,9 @@ fn region(
 ) {
     let mut words = plan.weights.iter();
     let mut params = plan.streamed_params.iter();
-    for layer in &stream.layers {
+    for (layer, planned) in stream.layers.iter().zip(&plan.layers.layers) {
+        let recurrent = planned.lstm().zip(plan.features.lstm);
+        let recurrent = recurrent.map(|(lstm, size)| lstm.stream_words(&size));
         let kind = match layer.bits {
             2 => 2,
             4 => 1,
@@ -47,6 +49,11 @@ fn region(
             if layer.params > 0 {
                 let own = params.by_ref().take(layer.params);
                 words_block((own, 0, 8), (stream, port, &part), image);
+            }
+            // an LSTM's words are the same in every step
+            if let Some(own) = &recurrent {
+                words_block((own.iter(), kind, layer.bits), (stream, port, &part), image);
+                continue;
             }
             let own = words.by_ref().take(layer.words);
             words_block((own, kind, layer.bits), (stream, port, &part), image);

@@ -27,7 +27,7 @@ impl BitWord {
     }
 
     /// Appends all bits of another one.
-    pub fn append(&mut self, other: &BitWord) {
+    fn append(&mut self, other: &BitWord) {
         for (index, &byte) in other.bytes.iter().enumerate() {
             self.push(byte.into(), 8.min(other.len - 8 * index));
         }
@@ -40,6 +40,13 @@ impl BitWord {
             part.push((self.bytes[at / 8] >> (at % 8) & 1).into(), 1);
         }
         part
+    }
+
+    /// All bits of several ones, the first one's lowest.
+    pub fn joined(words: &[BitWord]) -> BitWord {
+        let mut all = BitWord::default();
+        words.iter().for_each(|word| all.append(word));
+        all
     }
 
     /// The bits, eight to a byte, least significant first.

@@ -11,7 +11,7 @@ use crate::loops::Loops;
 use crate::lower::{Lowered, Saving};
 use crate::memories::Words;
 use crate::params;
-use crate::resources::{self, Budget, Estimate, Features};
+use crate::resources::{self, Budget, Estimate, Features, LstmSize};
 use crate::shape::Shape;
 use crate::stream::{WeightPlace, WeightStream};
 use crate::{input, memories, strips};
@@ -65,7 +65,7 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Choice, Pla
     };
     let single = simplest(asked.p, asked.oc, asked.ic);
     let layers = lowered.layers(single.word, Saving::default())?;
-    check_shape(&layers, &single)?;
+    check_shape(&layers, &single, !explorer.places().contains(&false))?;
     place(&layers, &single)?;
     let best = |streamed: bool| {
         let variants = explorer.variants([asked.p, asked.oc, asked.ic], streamed);
@@ -120,9 +120,21 @@ fn place(layers: &Layers, shape: &Shape) -> Result<(Layout, Vec<Placement>), Pla
     Ok((layout, placements))
 }
 
-/// Whether the layers can run on the shape at all.
-pub fn check_shape(layers: &Layers, shape: &Shape) -> Result<(), PlanError> {
+/// Whether the layers can run on the shape at all; `streamed`: with weights from memory.
+pub fn check_shape(layers: &Layers, shape: &Shape, streamed: bool) -> Result<(), PlanError> {
     shape.check()?;
+    let recurrent = layers.layers.iter().find(|l| l.lstm().is_some());
+    if let Some(layer) = recurrent.filter(|_| streamed && shape.oc * shape.ic < LstmSize::GATES) {
+        return Err(PlanError::Shape {
+            shape: shape.to_string(),
+            reason: format!(
+                "{} needs a weight for each of its {} gates at once, more than a word of OC x IC weights \
+                 from memory has; a larger OC x IC or --weights chip gives them",
+                layer.source,
+                LstmSize::GATES
+            ),
+        });
+    }
     let depthwise = layers.layers.iter().find(|l| l.multiplies_channels());
     if let Some(layer) = depthwise.filter(|_| shape.word > shape.oc * shape.ic) {
         return Err(PlanError::Shape {
@@ -218,7 +230,10 @@ impl<'a> Explorer<'a> {
 
     /// Whether the weights come from memory: what is tried in turn.
     fn places(&self) -> &'static [bool] {
-        let weights = |l: &HwLayer| l.weighted().map_or(0, |w| w.weights.len());
+        let weights = |l: &HwLayer| {
+            let recurrent = l.lstm().map_or(0, |lstm| lstm.weights());
+            recurrent + l.weighted().map_or(0, |w| w.weights.len())
+        };
         let weights: usize = self.layers.layers.iter().map(weights).sum();
         // bytes of block RAM, parity included
         let room = self.options.budget.bram36 * 4608;
@@ -268,8 +283,13 @@ impl<'a> Explorer<'a> {
         if !streamed {
             return shape;
         }
-        let dsps = resources::dsps(&shape, self.features);
+        let dsps = resources::dsps(&shape, self.features.placed(&shape, true));
         shape.without_dsps(dsps.saturating_sub(self.options.budget.dsp as usize))
+    }
+
+    /// DSPs of a design on a shape.
+    fn dsps(&self, shape: &Shape, streamed: bool) -> u64 {
+        resources::dsps(shape, self.features.placed(shape, streamed)) as u64
     }
 
     /// Arrays `[P, OC, IC]` that DSPs and LUTs suffice for, largest first.
@@ -279,9 +299,9 @@ impl<'a> Explorer<'a> {
             for oc in OUT_CHANNELS {
                 for ic in IN_CHANNELS {
                     let shape = self.with_fabric(simplest(p, oc, ic), streamed);
-                    if resources::dsps(&shape, self.features) as u64 <= self.options.budget.dsp
+                    if self.dsps(&shape, streamed) <= self.options.budget.dsp
                         && resources::fabric(&shape)[0] as u64 <= self.options.budget.lut
-                        && check_shape(&self.layers, &shape).is_ok()
+                        && check_shape(&self.layers, &shape, streamed).is_ok()
                     {
                         arrays.push([p, oc, ic]);
                     }
@@ -331,10 +351,9 @@ impl<'a> Explorer<'a> {
                 let shape = self.with_fabric(plain, streamed);
                 // channels beyond the widest layer's would be idle
                 let useful = multiple == 1 || word < self.widest + least;
-                let dsps = resources::dsps(&shape, self.features) as u64;
                 if useful
-                    && dsps <= self.options.budget.dsp
-                    && check_shape(&self.layers, &shape).is_ok()
+                    && self.dsps(&shape, streamed) <= self.options.budget.dsp
+                    && check_shape(&self.layers, &shape, streamed).is_ok()
                 {
                     variants.push((self.bound(&shape), shape));
                 }
@@ -399,7 +418,7 @@ impl<'a> Explorer<'a> {
     fn judge_saving(&self, shape: Shape, streamed: bool, saving: Saving) -> Option<Candidate> {
         let options = self.options;
         let layers = self.lowered.layers(shape.word, saving).ok()?;
-        let features = hwplan::features(&layers);
+        let features = hwplan::features(&layers).placed(&shape, streamed);
         let (layout, placements) = place(&layers, &shape).ok()?;
         let activations = allocate::depths(&placements);
         let layers = layers.as_ref();
@@ -412,7 +431,8 @@ impl<'a> Explorer<'a> {
         });
         let stream = stream.as_ref();
         let latencies = &options.latencies;
-        let cycles = hwplan::layer_cycles(layers, &loops, &layout, &shape, latencies, stream);
+        let cycles =
+            hwplan::layer_cycles(layers, features, &loops, &layout, &shape, latencies, stream);
         let cycles: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
         let (mut weight_words, mut param_words) = (0, 0);
         for (index, (layer, l)) in layers.layers.iter().zip(&loops).enumerate() {

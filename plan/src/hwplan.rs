@@ -38,6 +38,8 @@ pub struct BlockLatencies {
     pub lstm_step: usize,
     /// The same for a unit with FP16 state.
     pub fp16_lstm_step: usize,
+    /// What a step takes longer with weights from the weight stream.
+    pub lstm_ring: usize,
     /// One head of one query in the attention unit apart from its products, keys and channels.
     pub attention_row: usize,
     /// The attention unit apart from loading and rows.
@@ -150,8 +152,8 @@ fn build_with_shape(
     (shape, streamed): (Shape, bool),
     options: &Options,
 ) -> Result<HwPlan, PlanError> {
-    let features = features(&layers);
-    explore::check_shape(&layers, &shape)?;
+    let features = features(&layers).placed(&shape, streamed);
+    explore::check_shape(&layers, &shape, streamed)?;
     let input_mode = input::choose(&layers, &shape);
     let layout = layout::arrange(&layers, &input_mode, &shape)?;
     let placements = allocate::place(&layers, &layout, &shape);
@@ -233,7 +235,10 @@ fn build_with_shape(
         .collect();
     let proofs = prove_all(&layers, &layout, &input_mode, &constants, &shape)?;
     let latencies = &options.latencies;
-    let mut cycles = layer_cycles(&layers, &loops, &layout, &shape, latencies, stream.as_ref());
+    let of_stream = stream.as_ref();
+    let mut cycles = layer_cycles(
+        &layers, features, &loops, &layout, &shape, latencies, of_stream,
+    );
     let macs = macs::of_layers(graphs, &layers);
     let program_bits = program[0].fields.iter().map(|f| f.width).sum();
     let (memories, estimate, stream) = if let Some(stream) = stream {
@@ -296,7 +301,7 @@ fn place_streamed(
     (memories, estimate, Some(stream))
 }
 
-/// Which optional blocks the layers need.
+/// Which optional blocks the layers need, their weights on chip.
 pub fn features(layers: &Layers) -> Features {
     Features {
         add: layers.layers.iter().any(|l| l.residual.is_some()),
@@ -347,19 +352,19 @@ fn array_latency(shape: &Shape, layer: &HwLayer, features: Features) -> usize {
 /// Cycles of every layer that does not wait for weights; `stream` brings them, if anything does.
 pub fn layer_cycles(
     layers: &Layers,
+    features: Features,
     loops: &[Loops],
     layout: &Layout,
     shape: &Shape,
     latencies: &BlockLatencies,
     stream: Option<&WeightStream>,
 ) -> Vec<LayerCycles> {
-    let features = features(layers);
     let of_layer = |(index, (layer, loops)): (usize, (&HwLayer, &Loops))| {
         if layer.is_softmax() {
             return softmax_cycles(layer.output.hwc[2], latencies.softmax_fixed);
         }
-        if let Some(lstm) = layer.lstm() {
-            return lstm.cycles(shape.word, latencies);
+        if let (Some(lstm), Some(size)) = (layer.lstm(), &features.lstm) {
+            return lstm.cycles(size, shape.word, latencies);
         }
         if let Some(attention) = layer.attention() {
             return attention.cycles(shape.word, latencies);

@@ -24,7 +24,7 @@ pub struct LstmLayer {
     pub input_zero_point: i32,
     /// Activation functions.
     pub tables: LstmTables,
-    /// Products per gate and cycle.
+    /// Products per gate and cycle where nothing else bounds them (see [`LstmSize::streamed`]).
     pub parallel: usize,
 }
 
@@ -126,7 +126,12 @@ impl LstmLayer {
         short.or_else(fastest).map_or(1, |size| size.parallel)
     }
 
-    /// Size and shape of the unit.
+    /// Weights of all gates.
+    pub fn weights(&self) -> usize {
+        LstmSize::GATES * self.lstm.units * (self.lstm.inputs + self.lstm.units)
+    }
+
+    /// Size and shape of the unit with its weights on chip.
     pub fn size(&self) -> LstmSize {
         self.size_with(self.parallel)
     }
@@ -136,6 +141,7 @@ impl LstmLayer {
             inputs: self.lstm.inputs,
             units: self.lstm.units,
             parallel,
+            parts: None,
             tables: match &self.tables {
                 LstmTables::Integer(tables) => LstmTableSize::Integer {
                     functions: tables.base.len(),
@@ -147,9 +153,10 @@ impl LstmLayer {
         }
     }
 
-    /// Weight words: per unit its input weights, then its recurrent ones, gate by gate in a word.
-    pub fn weight_words(&self) -> Vec<BitWord> {
-        let (size, mut words) = (self.size(), Vec::new());
+    /// Weight words of a unit of this size: per unit its input weights, then its recurrent ones, gate by
+    /// gate in a word.
+    pub fn weight_words(&self, size: &LstmSize) -> Vec<BitWord> {
+        let mut words = Vec::new();
         for unit in 0..size.units {
             for (columns, recurrent) in [(size.inputs, false), (size.units, true)] {
                 for first in (0..columns).step_by(size.parallel) {
@@ -170,6 +177,13 @@ impl LstmLayer {
             }
         }
         words
+    }
+
+    /// The same as words of the weight stream, which are read once per step.
+    pub fn stream_words(&self, size: &LstmSize) -> Vec<BitWord> {
+        let words = self.weight_words(size);
+        let parts = words.chunks(size.parts.unwrap_or(1));
+        parts.map(BitWord::joined).collect()
     }
 
     /// Parameter words: per unit and gate the input's sum, then the hidden state's.
@@ -271,13 +285,15 @@ impl LstmLayer {
         Ok(Proofs { channels })
     }
 
-    /// Cycles of the layer; `word` are the bytes of an activation word.
-    pub fn cycles(&self, word: usize, latencies: &BlockLatencies) -> LayerCycles {
-        let size = self.size();
-        let fixed = match self.tables {
-            LstmTables::Integer(_) => latencies.lstm_step,
-            LstmTables::Fp16(_) => latencies.fp16_lstm_step,
-        };
+    /// Cycles of the layer on a unit of this size, without waiting for weights; `word` are the bytes of an
+    /// activation word.
+    pub fn cycles(&self, size: &LstmSize, word: usize, latencies: &BlockLatencies) -> LayerCycles {
+        let ring = size.parts.map_or(0, |_| latencies.lstm_ring);
+        let fixed = ring
+            + match self.tables {
+                LstmTables::Integer(_) => latencies.lstm_step,
+                LstmTables::Fp16(_) => latencies.fp16_lstm_step,
+            };
         let load = 4 * size.inputs.div_ceil(word) + size.inputs + 1;
         let levels = size.parallel.trailing_zeros() as usize;
         let step = (size.units - 1) * size.interval() + size.steps() + levels + fixed;
@@ -307,6 +323,30 @@ fn beyond_fp16(reach: Interval, factor: Fp16Factor) -> Option<String> {
 }
 
 impl LstmSize {
+    /// The unit with weights from the weight stream, whose words have `ring` bytes: as many products at
+    /// once as before, or as many as a word holds weights for. [`explore::check_shape`] refuses a shape
+    /// whose words are too short for one.
+    ///
+    /// [`explore::check_shape`]: crate::explore::check_shape
+    pub fn streamed(self, ring: usize) -> Self {
+        let fitting = |&p: &usize| p <= self.parallel && Self::GATES * p <= ring;
+        let parallel = PARALLEL.into_iter().filter(fitting).max().unwrap_or(1);
+        LstmSize {
+            parallel,
+            parts: Some((ring / (Self::GATES * parallel)).max(1)),
+            ..self
+        }
+    }
+
+    /// Weights that each product at once needs: one per gate.
+    pub const GATES: usize = 4;
+
+    /// Words of the weight stream per step; 0 where the weights are on chip.
+    pub fn ring_words(&self) -> usize {
+        let [words, _] = self.words();
+        self.parts.map_or(0, |parts| words.div_ceil(parts))
+    }
+
     /// Cycles of a unit's products.
     pub fn steps(&self) -> usize {
         self.inputs.div_ceil(self.parallel) + self.units.div_ceil(self.parallel)

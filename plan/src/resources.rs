@@ -176,6 +176,8 @@ pub struct LstmSize {
     pub units: usize,
     /// Products per gate and cycle.
     pub parallel: usize,
+    /// Weight words in a word of the weight stream; absent where they have a memory of their own.
+    pub parts: Option<usize>,
     /// Tables of the activation functions.
     pub tables: LstmTableSize,
 }
@@ -196,12 +198,26 @@ pub enum LstmTableSize {
     Fp16,
 }
 
+impl Features {
+    /// Of a design on `shape`, whose weights come from memory if it is `streamed`.
+    pub fn placed(self, shape: &Shape, streamed: bool) -> Self {
+        let lstm = self.lstm.map(|size| match streamed {
+            true => size.streamed(shape.oc * shape.ic),
+            false => size,
+        });
+        Features { lstm, ..self }
+    }
+}
+
 impl LstmSize {
-    /// Weights, parameters, and the tables of the functions.
+    /// Weights where they are on chip, parameters, and the tables of the functions.
     pub fn memories(&self) -> Vec<Memory> {
         let [weights, params] = self.words();
         let memory = |width, depth| Memory::single(width, depth, Place::Block).shifted();
-        let mut memories = vec![memory(4 * self.parallel * 8, weights)];
+        let mut memories = Vec::new();
+        if self.parts.is_none() {
+            memories.push(memory(4 * self.parallel * 8, weights));
+        }
         match self.tables {
             LstmTableSize::Integer {
                 functions,
@@ -219,6 +235,12 @@ impl LstmSize {
             }
         }
         memories
+    }
+
+    /// LUTs that choose a part of a word of the weight stream: four inputs each.
+    fn choice(&self) -> usize {
+        self.parts
+            .map_or(0, |parts| 4 * self.parallel * 8 * parts.div_ceil(4))
     }
 
     /// DSPs, LUTs and flip-flops besides memories and products.
@@ -410,7 +432,7 @@ pub fn estimate(
         + pick(features.softmax, cost::SOFTMAX_LUT)
         + features
             .lstm
-            .map_or(0, |l| l.datapath()[1] + 4 * l.parallel * 18)
+            .map_or(0, |l| l.datapath()[1] + 4 * l.parallel * 18 + l.choice())
         + attention(cost::ATTENTION_LUT, cost::ATTENTION_LANE_LUT)
         + memories.iter().map(Memory::luts).sum::<usize>();
     let ff = cost::BASE_FF

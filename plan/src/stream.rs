@@ -1,7 +1,7 @@
 //! Weights in memory: they are read once per inference, in the order of the program, through one to
 //! four ports, into a ring on chip. Every port brings its own part of each weight word and has its
-//! own region of the image: per tile a block of a header and the tile's parts (`weight_unpack` states
-//! the format), at the end a block to be skipped that fills the last burst.
+//! own region of the image: per tile (of an LSTM: per step) a block of a header and the tile's parts
+//! (`weight_unpack` states the format), at the end a block to be skipped that fills the last burst.
 
 use crate::bits::BitWord;
 use crate::layers::HwLayer;
@@ -65,7 +65,7 @@ const RING_STEP: usize = 512;
 pub struct StreamedLayer {
     /// Bits of a weight in memory: 2, 4 or 8.
     pub bits: usize,
-    /// Blocks: output-channel tiles, 0 in layers without weights.
+    /// Blocks: output-channel tiles, steps of an LSTM, 0 in layers without weights.
     pub tiles: usize,
     /// Words of requantizer constants in front of a tile's weights; 0 where they are on chip.
     pub params: usize,
@@ -140,7 +140,9 @@ impl WeightStream {
                 layers: Vec::new(),
             };
             stream.layers = (layers.iter().zip(loops))
-                .map(|(layer, loops)| stream.layer(layer, loops, &options.rates))
+                .map(|(layer, loops)| {
+                    stream.layer(layer, (shape.oc * shape.ic, loops), &options.rates)
+                })
                 .collect();
             stream.depth = stream.least_depth();
             stream
@@ -165,7 +167,13 @@ impl WeightStream {
         self.layers.iter().map(|l| l.floor).sum()
     }
 
-    fn layer(&self, layer: &HwLayer, loops: &Loops, rates: &MemoryRates) -> StreamedLayer {
+    /// A layer's part; `ring` are the bytes of a word.
+    fn layer(
+        &self,
+        layer: &HwLayer,
+        (ring, loops): (usize, &Loops),
+        rates: &MemoryRates,
+    ) -> StreamedLayer {
         let mut streamed = StreamedLayer {
             bits: layer.form.bits,
             tiles: 0,
@@ -175,10 +183,16 @@ impl WeightStream {
             bytes: 0,
             floor: 0,
         };
-        if layer.weighted().is_none() && layer.product().is_none() {
+        if let Some(lstm) = layer.lstm() {
+            // all words in each step, every one used once
+            let size = lstm.size().streamed(ring);
+            (streamed.tiles, streamed.words) = (lstm.length, size.ring_words());
+            streamed.repeats = false;
+        } else if layer.weighted().is_some() || layer.product().is_some() {
+            (streamed.tiles, streamed.words) = (loops.tiles, loops.steps());
+        } else {
             return streamed;
         }
-        (streamed.tiles, streamed.words) = (loops.tiles, loops.steps());
         if self.param_entries > 0 && has_params(layer) {
             let groups = loops.drain_groups.div_ceil(self.param_entries);
             streamed.params = groups * self.param_parts;
@@ -279,8 +293,7 @@ impl WeightStream {
     pub fn param_words(&self, params: &[BitWord], bits: usize) -> Vec<BitWord> {
         let chunks = params.chunks(self.param_entries);
         let words = |chunk: &[BitWord]| {
-            let mut joined = BitWord::default();
-            chunk.iter().for_each(|entry| joined.append(entry));
+            let joined = BitWord::joined(chunk);
             let parts = (0..joined.len()).step_by(bits);
             parts
                 .map(|from| joined.part(from, bits))
@@ -290,14 +303,20 @@ impl WeightStream {
     }
 
     /// Cycles that each layer waits for weights when the ring has `depth` words: `compute` are the
-    /// layers' cycles without waiting. While one layer computes, the next ones' words come.
+    /// layers' cycles without waiting. While one layer computes, the next ones' words come; an inference
+    /// begins with the words that the one before left time for.
     pub fn stalls(&self, depth: usize, compute: &[u64]) -> Vec<u64> {
+        let (_, left) = self.walk(0.0, depth, compute);
+        self.walk(left, depth, compute).0
+    }
+
+    /// The same with `ahead` words in the ring at the start, and how many there are at the end.
+    fn walk(&self, mut ahead: f64, depth: usize, compute: &[u64]) -> (Vec<u64>, f64) {
         let (words, floor) = self
             .layers
             .iter()
             .fold((0, 0), |(w, f), l| (w + l.all_words(), f + l.floor));
         let mean = words as f64 / floor.max(1) as f64;
-        let mut ahead = depth as f64;
         let mut stalls = Vec::with_capacity(compute.len());
         for (layer, &cycles) in self.layers.iter().zip(compute) {
             let own = layer.all_words();
@@ -317,7 +336,7 @@ impl WeightStream {
             stalls.push(((-left).max(0.0) / rate + late) as u64);
             ahead = left.clamp(0.0, depth as f64);
         }
-        stalls
+        (stalls, ahead)
     }
 }
 

@@ -7,11 +7,13 @@ use crate::error::PlanError;
 use crate::gather_check;
 use crate::hwplan::HwPlan;
 use crate::program::LayerProgram;
+use crate::resources::LstmSize;
 
 /// Checks the whole plan.
 pub fn verify(plan: &HwPlan) -> Result<(), PlanError> {
     fields(plan)?;
     placements(plan)?;
+    recurrent_words(plan)?;
     for index in 0..plan.layers.layers.len() {
         banks(plan, index)?;
         gather_check::check(plan, index)?;
@@ -47,6 +49,42 @@ fn placements(plan: &HwPlan) -> Result<(), PlanError> {
         if a.base + a.size() > plan.act_depths[a.buffer] {
             let name = &plan.layers.areas[i].name;
             return fail(format!("`{name}` ends beyond the buffer"));
+        }
+    }
+    Ok(())
+}
+
+/// Where the weights come from memory, those of the LSTM unit do: a word of the stream has all the words of
+/// the unit that are taken from it, and every step brings all of them.
+fn recurrent_words(plan: &HwPlan) -> Result<(), PlanError> {
+    let Some(size) = plan.features.lstm else {
+        return Ok(());
+    };
+    let (Some(stream), Some(parts)) = (&plan.stream, size.parts) else {
+        return match plan.stream.is_some() == size.parts.is_some() {
+            true => Ok(()),
+            false => {
+                fail("the LSTM unit takes its weights from elsewhere than the other layers".into())
+            }
+        };
+    };
+    let (ring, part) = (
+        plan.shape.oc * plan.shape.ic,
+        LstmSize::GATES * size.parallel,
+    );
+    if parts == 0 || parts * part > ring {
+        return fail(format!(
+            "{parts} words of {part} weights do not fit one of {ring}"
+        ));
+    }
+    for (layer, streamed) in plan.layers.layers.iter().zip(&stream.layers) {
+        let Some(lstm) = layer.lstm() else { continue };
+        let [words, _] = size.words();
+        if streamed.tiles != lstm.length || streamed.words != words.div_ceil(parts) {
+            return fail(format!(
+                "`{}` takes {words} weight words in each of {} steps, the stream has {} x {} of {parts}",
+                layer.name, lstm.length, streamed.tiles, streamed.words
+            ));
         }
     }
     Ok(())

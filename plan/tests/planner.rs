@@ -35,6 +35,7 @@ fn options(shape: Shape) -> Options {
             softmax_fixed: 100,
             lstm_step: 57,
             fp16_lstm_step: 108,
+            lstm_ring: 4,
             attention_row: 58,
             attention_fixed: 23,
         },

@@ -21,6 +21,8 @@ pub enum Base {
     Memory,
     /// The same, with several parameter words in a word of the stream.
     Constants,
+    /// A recurrent layer with weights from memory.
+    LstmMemory,
     /// Operators of two tensors.
     Tensors,
     /// Two precisions.
@@ -113,6 +115,15 @@ const fn memory(
     new: &'static str,
 ) -> Mutant {
     text(Base::Memory, name, file, [old, new])
+}
+
+const fn lstm_memory(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    text(Base::LstmMemory, name, file, [old, new])
 }
 
 const fn tensors(
@@ -406,6 +417,24 @@ pub const MUTANTS: &[Mutant] = &[
         "f_param_words == 0 ? param_on_chip : param_streamed", "param_on_chip"),
     memory("pooling takes weights", "macforge_top",
         "uses_weights = !f_channel_mode || f_weighted;", "uses_weights = 1'b1;"),
+
+    // recurrent layer with weights from memory
+    lstm_memory("a part of a word one cycle early", "lstm_unit",
+        ".STAGES(6)) u_part", ".STAGES(5)) u_part"),
+    lstm_memory("the first part of every word", "lstm_unit",
+        ".select(word_part)", ".select(word_part & {PW{rst}})"),
+    lstm_memory("a word is given back with its first part", "lstm_unit",
+        "weight_step = active && part_last;", "weight_step = active && part_q == 0;"),
+    lstm_memory("a step goes on in the last word of the step before", "lstm_unit",
+        "(unit_last && unit_q == UNITS_M1);", "(unit_last && unit_q == UNITS_M1 && rst);"),
+    lstm_memory("products do not wait for their weights", "lstm_unit",
+        "wanted && weights_ready &&", "wanted &&"),
+    lstm_memory("units an odd number of cycles apart", "lstm_unit",
+        "(!unit_last ||", "(!unit_last || wanted ||"),
+    lstm_memory("operands one cycle ahead of their weights", "lstm_unit",
+        ".STAGES(4)) u_late", ".STAGES(3)) u_late"),
+    lstm_memory("an LSTM's words stay in the ring", "macforge_top",
+        ".group_last(issue_tile || lstm_step)", ".group_last(issue_tile)"),
 
     // operators of two tensors
     tensors("a product of the window's last value with itself", "channel_array",

@@ -10,13 +10,14 @@
 //! | `lstm_activation` | 16-bit logistic function and tanh from tables |
 //! | `fp16_activation` | the same in FP16; the rest of its datapath are blocks ([`crate::blocks::fp16`]) |
 //! | `lstm_writer` | hidden state into the buffer |
-//! | `lstm_weight_rom`, `lstm_param_rom` | memories of both |
+//! | `lstm_weight_rom`, `lstm_param_rom` | memories of both; no ROM where the weights are streamed |
 //! | `lstm_base_rom`, `lstm_delta_rom` or `fp16_tanh_rom` | tables |
 //!
 //! Memory images, all for `$readmemh`:
 //!
 //! * `lstm_weights.mem`: per unit, first its input weights, then its recurrent ones, `K` inputs a
 //!   word; a word holds `K` bytes per gate, input gate lowest.
+//!   In streamed designs a word of the weight stream has some of these words, lowest first.
 //! * `lstm_params.mem`: eight words per unit, for each gate its input's and its hidden state's sum:
 //!   bias (32 bits, zero point folded in), multiplier (31), left shift (3), right shift (5), lowest
 //!   first; with FP16 bias (32), multiplier (17), exponent (7).
@@ -48,6 +49,9 @@ pub struct LstmUnit {
     /// Cycles from one unit to the next: at least a unit's products and [`SUMS`], and even, so that
     /// the lookups of gates and cell state take turns.
     pub interval: usize,
+    /// Words of products' weights in a word of the weight stream; absent where `lstm_weight_rom` has
+    /// them.
+    pub parts: Option<usize>,
     /// Zero point of the hidden state.
     pub zero_point: i32,
     /// From the sums to the hidden state.
@@ -130,9 +134,20 @@ impl LstmUnit {
             length,
             parallel,
             interval,
+            parts: None,
             zero_point,
             datapath,
         }
+    }
+
+    /// The same unit with weights from the weight stream.
+    pub fn streamed(self, parts: Option<usize>) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Bits of a word of the weight stream that the unit takes; 0 where its weights are on chip.
+    pub fn ring_bits(&self) -> usize {
+        self.parts.unwrap_or(0) * 4 * self.parallel * 8
     }
 
     /// Words of products per unit: input's, then hidden state's.
@@ -146,7 +161,7 @@ impl LstmUnit {
     }
 
     /// The unit's modules; `lstm_unit` is the last one. They need `delay_line` and `sum_tree` besides,
-    /// and `high_product` or the blocks of the FP16 lane.
+    /// `word_select` where the weights are streamed, and `high_product` or the blocks of the FP16 lane.
     ///
     /// # Errors
     /// A template does not render; that is a defect of the template.
@@ -157,7 +172,9 @@ impl LstmUnit {
         };
         let mut modules = parts(&PARTS);
         modules.push(writer());
-        modules.push(rom("lstm_weight_rom", "lstm_weights.mem", "block")?);
+        if self.parts.is_none() {
+            modules.push(rom("lstm_weight_rom", "lstm_weights.mem", "block")?);
+        }
         modules.push(rom("lstm_param_rom", "lstm_params.mem", "block")?);
         let datapath = match self.datapath {
             Datapath::Integer { .. } => {
@@ -196,9 +213,17 @@ impl LstmUnit {
             ("param_depth", self.units * SUMS),
             ("param_width", index_bits(self.units * SUMS)),
             ("zero_point_bits", usize::from(self.zero_point as u8)),
+            ("ring_bits", self.ring_bits()),
+            ("ring_wait", RING_CYCLES),
         ];
         for (name, value) in numbers {
             context.insert(name, &value);
+        }
+        if let Some(parts) = self.parts {
+            let width = index_bits(parts);
+            context.insert("part_width", &width);
+            context.insert("part_last", &format!("{width}'d{}", parts - 1));
+            context.insert("last_turn", &format!("1'b{}", (steps - 1) % 2));
         }
         context.insert("lane_last", &format!("{lane_width}'d{}", self.parallel - 1));
         self.datapath.describe(self.zero_point, &mut context);
@@ -295,3 +320,6 @@ pub const STEP_CYCLES: usize = 57;
 
 /// The same with FP16.
 pub const FP16_STEP_CYCLES: usize = 108;
+
+/// What a step takes longer with weights from the ring, which come later than those of a ROM.
+pub const RING_CYCLES: usize = 4;

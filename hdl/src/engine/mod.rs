@@ -373,6 +373,8 @@ impl Engine {
         context.insert("table_index_width", &index_bits(self.tables));
         context.insert("softmax_lane_width", &index_bits(self.wb));
         context.insert("has_lstm", &self.lstm.is_some());
+        let ring_bits = self.lstm.as_ref().map_or(0, LstmUnit::ring_bits);
+        context.insert("lstm_ring_bits", &ring_bits);
         context.insert("has_attention", &self.attention.is_some());
         let depth = self.stream.as_ref().map_or(2, |s| s.depth);
         context.insert("ring_index_width", &index_bits(depth));

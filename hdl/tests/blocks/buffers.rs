@@ -61,11 +61,17 @@ impl Buffers {
 
     /// Runs a layer that makes `pixels` of `channels`; what it writes, and the cycles from `start` to
     /// `done_q`.
-    pub fn run(
+    pub fn run(&self, unit: &mut Block, x: &[Vec<i8>], size: [usize; 2]) -> (Vectors, usize) {
+        self.run_beside(unit, x, size, |_| ())
+    }
+
+    /// The same with `beside` driving further ports, once per cycle in front of the clock's edge.
+    pub fn run_beside(
         &self,
         unit: &mut Block,
         x: &[Vec<i8>],
         [pixels, channels]: [usize; 2],
+        mut beside: impl FnMut(&mut Block),
     ) -> (Vectors, usize) {
         let plane = pixels.div_ceil(P);
         let mut found = vec![vec![None; channels]; pixels];
@@ -81,6 +87,7 @@ impl Buffers {
         // a read takes three cycles
         let mut reads = [(0, 0); 4];
         for cycle in 1..200_000 {
+            beside(unit);
             unit.tick("clk").unwrap();
             unit.poke("start", 0).unwrap();
             reads.rotate_right(1);

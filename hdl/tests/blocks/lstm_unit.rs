@@ -4,12 +4,13 @@ use crate::buffers::Buffers;
 use crate::common::{Random, assert_clean, bits};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks::{fp16, high_product};
-use macforge_hdl::engine::lstm::{FP16_STEP_CYCLES, STEP_CYCLES};
+use macforge_hdl::engine::lstm::{FP16_STEP_CYCLES, RING_CYCLES, STEP_CYCLES};
 use macforge_hdl::engine::{self, LstmUnit};
 use macforge_numeric::lstm::{Factor, Gate};
 use macforge_numeric::{
     Clamp, Fp16, Fp16Factor, Fp16LstmRule, Fp16Quantizer, Fp16Tables, HalfTables, LstmRule,
 };
+use macforge_sim::Block;
 use std::fs;
 use tempfile::TempDir;
 
@@ -64,6 +65,8 @@ enum Rule {
 struct Layer {
     size: [usize; 3],
     parallel: usize,
+    /// Words in a word of the weight stream.
+    parts: Option<usize>,
     rule: Rule,
     /// Per gate: weights of the input, of the hidden state, bias (zero points folded in).
     gates: Vec<[Vec<i8>; 2]>,
@@ -82,21 +85,30 @@ impl Layer {
         Self {
             size,
             parallel,
+            parts: None,
             rule,
             gates,
             bias,
         }
     }
 
+    fn streamed(self, parts: usize) -> Self {
+        Self {
+            parts: Some(parts),
+            ..self
+        }
+    }
+
     fn unit(&self) -> LstmUnit {
         let shape = [self.parallel, self.interval()];
-        match &self.rule {
+        let unit = match &self.rule {
             Rule::Integer(rule) => {
                 let tables = HalfTables::new(rule.cell_integer_bits);
                 LstmUnit::integer(self.size, shape, rule, &tables)
             }
             Rule::Fp16(rule) => LstmUnit::fp16(self.size, shape, rule.output),
-        }
+        };
+        unit.streamed(self.parts)
     }
 
     /// Words of products per unit.
@@ -109,8 +121,9 @@ impl Layer {
     }
 
     fn modules(&self) -> Vec<VerilogModule> {
-        let common = ["delay_line", "sum_tree"].map(|n| engine::common(n).unwrap());
+        let common = ["delay_line", "sum_tree", "word_select"].map(|n| engine::common(n).unwrap());
         let mut modules: Vec<VerilogModule> = common.into();
+        modules.truncate(if self.parts.is_some() { 3 } else { 2 });
         match self.rule {
             Rule::Integer(_) => modules.push(high_product::module().build()),
             Rule::Fp16(_) => modules.extend(fp16::build()),
@@ -119,13 +132,10 @@ impl Layer {
         modules
     }
 
-    /// Memory images, as the unit's documentation states them.
-    fn images(&self, folder: &TempDir) {
-        let write = |name: &str, lines: Vec<String>| {
-            fs::write(folder.path().join(name), lines.join("\n") + "\n").unwrap();
-        };
+    /// Words of weights, lowest byte first.
+    fn weights(&self) -> Vec<Vec<u8>> {
         let [inputs, units, _] = self.size;
-        let (mut weights, mut params) = (Vec::new(), Vec::new());
+        let mut words = Vec::new();
         for unit in 0..units {
             for (matrix, columns) in [inputs, units].into_iter().enumerate() {
                 for first in (0..columns).step_by(self.parallel) {
@@ -133,13 +143,28 @@ impl Layer {
                         (first..first + self.parallel).map(move |column| {
                             let inside = column < columns;
                             let at = unit * columns + column;
-                            if inside { gate[matrix][at] } else { 0 }
+                            if inside { gate[matrix][at] as u8 } else { 0 }
                         })
                     });
-                    let hex: Vec<String> = bytes.map(|b| format!("{:02x}", b as u8)).collect();
-                    weights.push(hex.into_iter().rev().collect());
+                    words.push(bytes.collect());
                 }
             }
+        }
+        words
+    }
+
+    /// Memory images, as the unit's documentation states them.
+    fn images(&self, folder: &TempDir) {
+        let write = |name: &str, lines: Vec<String>| {
+            fs::write(folder.path().join(name), lines.join("\n") + "\n").unwrap();
+        };
+        let hex = |bytes: Vec<u8>| bytes.iter().rev().map(|b| format!("{b:02x}")).collect();
+        if self.parts.is_none() {
+            let weights = self.weights().into_iter().map(hex);
+            write("lstm_weights.mem", weights.collect());
+        }
+        let mut params = Vec::new();
+        for unit in 0..self.size[1] {
             for gate in 0..4 {
                 for matrix in 0..2 {
                     let bias = u128::from(self.bias[gate][matrix][unit] as u32);
@@ -148,7 +173,6 @@ impl Layer {
                 }
             }
         }
-        write("lstm_weights.mem", weights);
         write("lstm_params.mem", params);
         match &self.rule {
             Rule::Integer(rule) => {
@@ -248,6 +272,104 @@ impl Layer {
     }
 }
 
+/// The ring of the weight stream.
+struct Ring {
+    /// The words of a step.
+    words: Vec<Vec<u64>>,
+    /// Words given back.
+    used: usize,
+    /// The word that the unit uses, of the last seven cycles.
+    places: [usize; 7],
+    /// How often a word is there, of four times.
+    ready: u64,
+    random: Random,
+}
+
+impl Ring {
+    fn new(layer: &Layer, parts: usize) -> Self {
+        let chunk = |bytes: &[u8]| {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            u64::from_le_bytes(eight)
+        };
+        // what lies behind the last word of a step is noise
+        let mut words = layer.weights();
+        let filled = words.len().next_multiple_of(parts);
+        words.resize(filled, vec![0xa5; 4 * layer.parallel]);
+        let words = words
+            .chunks(parts)
+            .map(|p| p.concat().chunks(8).map(chunk).collect());
+        Ring {
+            words: words.collect(),
+            used: 0,
+            places: [0; 7],
+            ready: 4,
+            random: Random(1),
+        }
+    }
+
+    /// A cycle's inputs, and what the unit says to them.
+    fn drive(&mut self, unit: &mut Block) {
+        self.places.rotate_right(1);
+        self.places[0] = self.used % self.words.len();
+        let ready = self.random.next() >> 62 < self.ready;
+        unit.poke("weights_ready", ready.into()).unwrap();
+        unit.poke_chunks("ring_word", &self.words[self.places[6]])
+            .unwrap();
+        unit.eval().unwrap();
+        let [step, waiting] = ["weight_step", "waiting"].map(|p| unit.peek(p).unwrap() == 1);
+        assert!(!(ready && waiting) && (ready || !step));
+        self.used += usize::from(step);
+    }
+}
+
+/// Eight sequences with the weights from a ring that has its next word always or not, for four units:
+/// always the same hidden states, and each word is used once.
+fn compare_streamed(random: &mut Random, layer: Layer, parts: usize, fixed: usize) {
+    let layer = layer.streamed(parts);
+    let (size, folder) = (layer.size, tempfile::tempdir().unwrap());
+    layer.images(&folder);
+    let mut unit = BUFFERS.build("lstm_unit", &layer.modules(), Some(folder.path()));
+    let mut ring = Ring::new(&layer, parts);
+    let load = 4 * size[0].div_ceil(WB) + size[0] + 1;
+    let step = (size[1] - 1) * layer.interval() + layer.steps() + layer.unit().levels();
+    let limit = load + size[2] * (step + fixed + RING_CYCLES).max(load) + 1;
+    for sequence in 0..8 {
+        ring.ready = [4, 1, 3, 2][sequence % 4];
+        let vector = |r: &mut Random| (0..size[0]).map(|_| r.signed(8) as i8).collect();
+        let x: Vec<Vec<i8>> = (0..size[2]).map(|_| vector(random)).collect();
+        let (wanted, _) = layer.expected(&x);
+        let drive = |unit: &mut Block| ring.drive(unit);
+        let (found, cycles) = BUFFERS.run_beside(&mut unit, &x, [size[2], size[1]], drive);
+        assert_eq!(found, wanted, "{size:?}, {parts} parts, {:?}", layer.rule);
+        assert_eq!(ring.used, (sequence + 1) * size[2] * ring.words.len());
+        assert!(
+            cycles + load > limit && (cycles <= limit || ring.ready < 4),
+            "{cycles}, limit {limit}"
+        );
+    }
+}
+
+#[test]
+fn hidden_states_do_not_depend_on_when_the_weights_come() {
+    let mut random = Random(13);
+    for (size, parallel, parts, cell_bits) in [
+        ([6, 5, 7], 4, 2, 3),
+        ([3, 1, 4], 1, 16, 0),
+        ([17, 9, 5], 8, 1, 6),
+        ([2, 12, 6], 2, 3, 2),
+        ([3, 6, 5], 1, 5, 2),
+    ] {
+        let integer = Rule::Integer(rule(&mut random, cell_bits, None));
+        let output = Fp16Quantizer::new(0.0071, 5).unwrap();
+        let fp16 = Rule::Fp16(fp16_rule(&mut random, size[1], output));
+        for (rule, fixed) in [(integer, STEP_CYCLES), (fp16, FP16_STEP_CYCLES)] {
+            let layer = Layer::new(&mut random, size, parallel, rule);
+            compare_streamed(&mut random, layer, parts, fixed);
+        }
+    }
+}
+
 /// Eight sequences; the hidden states that saturate.
 fn compare(random: &mut Random, layer: &Layer, fixed: usize) -> u64 {
     let size = layer.size;
@@ -323,11 +445,19 @@ fn the_text_is_clean() {
         let rule = Rule::Integer(rule(&mut random, cell_bits, clip));
         let layer = Layer::new(&mut random, [28, 20, 28], parallel, rule);
         assert_clean(&layer.modules());
+        for parts in [1, 2, 5, 16] {
+            let rule = self::rule(&mut random, cell_bits, clip);
+            let layer = Layer::new(&mut random, [28, 20, 28], parallel, Rule::Integer(rule));
+            assert_clean(&layer.streamed(parts).modules());
+        }
     }
     for (scale, zero_point) in [(1.0 / 128.0, 0), (1e-13, 127), (4e13, -128)] {
         let output = Fp16Quantizer::new(scale, zero_point).unwrap();
         let rule = Rule::Fp16(fp16_rule(&mut random, 20, output));
         let layer = Layer::new(&mut random, [28, 20, 28], 4, rule);
         assert_clean(&layer.modules());
+        let rule = Rule::Fp16(fp16_rule(&mut random, 20, output));
+        let layer = Layer::new(&mut random, [28, 20, 28], 4, rule);
+        assert_clean(&layer.streamed(3).modules());
     }
 }
