@@ -310,6 +310,7 @@ fn requantizer(r: &Requantizer) -> String {
     let scale = match &r.rule {
         RequantRule::TfliteDouble { multiplier, shift }
         | RequantRule::TfliteSingle { multiplier, shift } => format!("* {multiplier} << {shift}"),
+        RequantRule::Wide { multiplier, shift } => format!("*16 {multiplier} << {shift}"),
         RequantRule::OrtX86 { scale } => format!("* {scale}"),
         RequantRule::Pow2 { shift } => format!(">> {shift}"),
         RequantRule::MultiplyAdd {
