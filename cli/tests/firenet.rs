@@ -68,7 +68,7 @@ fn the_small_fire_network_runs_with_all_weights_from_memory() {
 }
 
 /// `cargo test -p macforge-cli --test firenet -- --ignored --nocapture`: 50 scenes in 8 bits, and with 4-bit
-/// weights in the layers that stand them.
+/// weights in the layers that stand them, an image and weights of the classes of 16 bits.
 #[test]
 #[ignore = "two designs with 50 scenes each take two minutes"]
 fn fifty_scenes_in_8_bits_and_in_mixed_precision() {

@@ -14,6 +14,7 @@ mod staircase_support;
 mod stream_support;
 mod support;
 mod tensors_support;
+mod wide_support;
 
 use fp16_lstm_support::Network;
 use layers_support::{Net, Weighted, k, pool};
@@ -246,6 +247,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         &policies,
     ];
     let [pairs, staircase] = [pairs_support::model(), staircase_support::model()];
+    let wide = own("wide.onnx", wide_support::model(), &[], &["--samples", "4"]);
     let tensors_model = dir.join("tensors.onnx");
     fs::write(&tensors_model, tensors_support::model()).expect("a new file");
     let tensors = Original::new(
@@ -255,6 +257,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         &["--samples", "8"],
     );
     BTreeMap::from([
+        (Base::Wide, wide),
         (Base::Tensors, tensors),
         (Base::Int8, fire_risk("int8")),
         (Base::Float, fire_risk("float")),

@@ -4,10 +4,10 @@ use macforge_hdl::engine::{
     AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, Stream,
 };
 use macforge_plan::{
-    ACC_BITS, AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmSize, LstmTables, Port,
-    Region, WeightStream,
+    AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmSize, LstmTables, Port, Region,
+    WeightStream,
 };
-use macforge_quant::{LstmArithmetic, QGraph};
+use macforge_quant::{DType, LstmArithmetic, QGraph};
 
 /// The engine of a plan.
 pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
@@ -42,7 +42,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         pw: plan.widths.pixels,
         waw: plan.widths.weight,
         paw: plan.widths.param,
-        accw: ACC_BITS as usize,
+        accw: plan.features.acc_bits as usize,
         biasw: plan.bias_bits()[0],
         act_depths: plan.act_depths,
         weight_depth: plan.weights.len().max(1),
@@ -67,6 +67,9 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         has_add: plan.features.add,
         add_exceptions: plan.features.add_exceptions,
         has_wrap: plan.features.wraps,
+        has_wide: plan.features.shifts,
+        has_wide_lane: plan.features.has_wide_lanes(),
+        has_halves: plan.features.halves,
         has_gather: plan.features.gather,
         has_computed: plan.features.computed,
         lane_width: plan.widths.lane,
@@ -242,6 +245,9 @@ fn input(plan: &HwPlan, graph: &QGraph, port: &Port) -> PortBlock {
                 number("SPAN", reach.max(before + row)),
                 ("PAD_VALUE".to_string(), i64::from(pad_value as u8)),
             ]);
+            if graph.tensor(port.tensor).dtype == DType::I16 {
+                block.params.push(number("PAIRS", 1));
+            }
             block.params.extend(walk(plan, &port.region, out_columns));
         }
         _ => {

@@ -10,7 +10,7 @@ use crate::weight_image;
 use macforge_constraints::{Board, out_of_context_xdc};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks;
-use macforge_plan::{ACC_BITS, HwPlan, LstmTableSize, Port};
+use macforge_plan::{HwPlan, LstmTableSize, Port};
 use macforge_quant::QGraph;
 use macforge_vivado_scripts::SynthScript;
 use std::path::PathBuf;
@@ -155,10 +155,11 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
     let [bias, fraction] = plan.bias_bits();
     let mut modules = blocks::compute_cells(&blocks::Selection {
         semantics: graph.semantics,
-        acc_bits: ACC_BITS,
+        acc_bits: plan.features.acc_bits,
         bias_bits: (bias - fraction) as u32,
         fraction_bits: fraction as u32,
         wraps: plan.features.wraps,
+        halves: plan.features.halves,
         max: plan.features.max,
         lut_products: plan.features.depthwise || plan.shape.fabric > 0,
         add: plan.features.add,

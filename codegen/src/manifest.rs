@@ -1,7 +1,7 @@
 //! `manifest.json`: what a design is, so that later commands need nothing but its folder.
 
 use crate::generate::WEIGHT_IMAGE;
-use macforge_plan::{Estimate, HwPlan, LstmTables, WeightStream};
+use macforge_plan::{Estimate, HwLayer, HwPlan, LstmTables, WeightStream};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -197,6 +197,25 @@ pub struct ProofEntry {
     pub low_lane: Option<[i64; 2]>,
 }
 
+/// Bits of weights and activations; `out16` where the results are int16.
+fn precision(layer: &HwLayer) -> String {
+    let fp16_state = |l: &macforge_plan::LstmLayer| matches!(l.tables, LstmTables::Fp16(_));
+    if layer.wide.rule {
+        let bits = |wide: bool| if wide { 16 } else { 8 };
+        let (w, a) = (bits(layer.form.bytes), bits(layer.wide.row_pairs));
+        let out = layer.wide.output.map_or("", |_| " out16");
+        return format!("w{w}a{a}{out}");
+    }
+    let weights = layer.weighted().is_some() || layer.computed().is_some();
+    let text = match layer.lstm() {
+        Some(lstm) if fp16_state(lstm) => "w8a8 fp16",
+        None if layer.attention().is_some() => "a8 fp16",
+        None if !weights => "a8",
+        _ => "w8a8",
+    };
+    text.into()
+}
+
 /// The layers' entries.
 pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
     let layers = plan.layers.layers.iter().enumerate();
@@ -205,22 +224,7 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
             name: layer.name.clone(),
             op: layer.op.clone(),
             source: layer.source.clone(),
-            precision: if layer
-                .lstm()
-                .is_some_and(|l| matches!(l.tables, LstmTables::Fp16(_)))
-            {
-                "w8a8 fp16"
-            } else if layer.attention().is_some() {
-                "a8 fp16"
-            } else if layer.weighted().is_some()
-                || layer.computed().is_some()
-                || layer.lstm().is_some()
-            {
-                "w8a8"
-            } else {
-                "a8"
-            }
-            .to_string(),
+            precision: precision(layer),
             module: if layer.is_dot() {
                 "dot_array"
             } else if layer.is_channel() {

@@ -174,6 +174,7 @@ fn a_requantizer_lane_is_two_dsps() {
             bias_bits: 25,
             fraction_bits: 0,
             wraps: false,
+            halves: false,
         };
         let dut = Dut {
             modules: vec![lane.build().unwrap()],

@@ -1,5 +1,6 @@
 //! What can go wrong when a rule is built from real numbers.
 
+use crate::format::Clamp;
 use crate::interval::Interval;
 use crate::staircase::StaircaseCounterexample;
 
@@ -34,13 +35,15 @@ pub enum NumericError {
         /// The value found.
         found: i32,
     },
-    /// A clamp with its bounds swapped or outside int8.
-    #[error("clamp {lo}..={hi} is empty or outside -128..=127")]
+    /// A clamp with its bounds swapped or outside its type.
+    #[error("clamp {lo}..={hi} is empty or outside {}..={}", limits.lo, limits.hi)]
     BadClamp {
         /// Lower bound.
         lo: i32,
         /// Upper bound.
         hi: i32,
+        /// Limits of the type.
+        limits: Clamp,
     },
     /// A semantics name that does not exist.
     #[error("unknown semantics `{found}`; wanted tflite-double, tflite-single, ort-x86 or pow2")]

@@ -46,6 +46,25 @@ pub fn multiply_single_rounding(x: i64, multiplier: i32, shift: i32) -> i64 {
     ((product + (1i128 << (total - 1))) >> total) as i64
 }
 
+/// Bits of the sums that [`multiply_wide`] takes.
+pub const WIDE_BITS: u32 = 48;
+
+/// The 15 bits of a multiplier that [`multiply_wide`] multiplies with.
+pub fn reduced_multiplier(multiplier: i32) -> i32 {
+    if multiplier < 0x7fff_0000 {
+        (multiplier + (1 << 15)) >> 16
+    } else {
+        0x7fff
+    }
+}
+
+/// TFLite `MultiplyByQuantizedMultiplier` for 64-bit sums (its 16x8 kernels): the multiplier reduced to
+/// 15 bits, the full product, rounded half up once. `x` has [`WIDE_BITS`], `shift` is in -31..=7.
+pub fn multiply_wide(x: i64, multiplier: i32, shift: i32) -> i64 {
+    let total = (15 - shift) as u32;
+    (x * i64::from(reduced_multiplier(multiplier)) + (1 << (total - 1))) >> total
+}
+
 /// TFLite `QuantizeMultiplier`: `real ~ multiplier * 2^(shift - 31)` with `multiplier` in
 /// `2^30..2^31`, or `(0, 0)` where `real` is zero or below about 2^-32.
 ///

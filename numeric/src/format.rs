@@ -1,4 +1,4 @@
-//! Formats: affine int8 parameters, clamps, and the named semantics.
+//! Formats: affine parameters, clamps, and the named semantics.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,7 +58,7 @@ impl FromStr for Semantics {
     }
 }
 
-/// Affine parameters of an int8 tensor: `real = scale * (q - zero_point)`.
+/// Affine parameters of an int8 or int16 tensor: `real = scale * (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AffineParams {
     /// Real value of one step; a positive normal float32.
@@ -124,6 +124,16 @@ impl AffineParams {
         }
     }
 
+    /// float32 to int16 under the rules of a runtime; see [`Self::quantize_as`].
+    pub fn quantize_wide(self, semantics: Semantics, value: f32) -> i16 {
+        Clamp::INT16.apply(self.quantize_as(semantics, value)) as i16
+    }
+
+    /// int16 to float32: one IEEE 754 binary32 product of the scale and an integer of at most 17 bits.
+    pub fn dequantize_wide(self, q: i16) -> f32 {
+        self.scale * (i32::from(q) - self.zero_point) as f32
+    }
+
     /// int8 to float32, as TFLite's DEQUANTIZE: `scale * (q - zero_point)`, one IEEE 754 binary32
     /// product of the scale and an integer of at most nine bits, round to nearest even.
     ///
@@ -134,7 +144,7 @@ impl AffineParams {
     }
 }
 
-/// Inclusive bounds of an int8 output, the activation function included.
+/// Inclusive bounds of an int8 or int16 output, the activation function included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Clamp {
     /// Smallest value that passes.
@@ -147,15 +157,32 @@ impl Clamp {
     /// The whole of int8.
     pub const INT8: Clamp = Clamp { lo: -128, hi: 127 };
 
+    /// The whole of int16.
+    pub const INT16: Clamp = Clamp {
+        lo: i16::MIN as i32,
+        hi: i16::MAX as i32,
+    };
+
     /// Checked constructor.
     ///
     /// # Errors
     /// `lo > hi`, or a bound is not an int8.
     pub fn new(lo: i32, hi: i32) -> Result<Self> {
-        if lo > hi || lo < -128 || hi > 127 {
-            return Err(NumericError::BadClamp { lo, hi });
+        let clamp = Self { lo, hi };
+        clamp.check(Clamp::INT8)?;
+        Ok(clamp)
+    }
+
+    /// Whether these are bounds of a type with the limits `limits`.
+    ///
+    /// # Errors
+    /// `lo > hi`, or a bound is beyond the limits.
+    pub fn check(self, limits: Clamp) -> Result<()> {
+        let Self { lo, hi } = self;
+        if lo > hi || lo < limits.lo || hi > limits.hi {
+            return Err(NumericError::BadClamp { lo, hi, limits });
         }
-        Ok(Self { lo, hi })
+        Ok(())
     }
 
     /// The nearest value inside the bounds.
@@ -177,8 +204,13 @@ impl Clamp {
     /// With `lower_is_activation` the lower bound belongs to the activation (ReLU), so only
     /// values above 127 count. An upper clamp below 127 (ReLU6) is an activation bound as well.
     pub fn saturates(self, value: i64, lower_is_activation: bool) -> bool {
-        let below = !lower_is_activation && self.lo == -128 && value < -128;
-        let above = self.hi == 127 && value > 127;
+        self.saturates_in(Clamp::INT8, value, lower_is_activation)
+    }
+
+    /// The same for bounds of a type with the limits `limits`.
+    pub fn saturates_in(self, limits: Clamp, value: i64, lower_is_activation: bool) -> bool {
+        let below = !lower_is_activation && self.lo == limits.lo && value < i64::from(limits.lo);
+        let above = self.hi == limits.hi && value > i64::from(limits.hi);
         below || above
     }
 }

@@ -1,6 +1,7 @@
 //! The arithmetic of the hardware's requantizer lane: one integer formula for all four rules.
 
 use crate::error::{NumericError, Result};
+use crate::fixed::reduced_multiplier;
 use crate::format::Clamp;
 use crate::requant::{RequantRule, Requantizer};
 
@@ -23,8 +24,8 @@ use crate::requant::{RequantRule, Requantizer};
 /// both constants give 0. For `rs = 0` and for left shifts only the first rounding is left, which
 /// is a plain half-up rounding of the product shifted by `31 - left`.
 ///
-/// **ort-x86**: see [`TieWindow`]. **tflite-single**, **pow2** and
-/// [`RequantRule::MultiplyAdd`] are the formula as it stands.
+/// **ort-x86**: see [`TieWindow`]. **tflite-single**, **pow2**,
+/// [`RequantRule::MultiplyAdd`] and [`RequantRule::Wide`] are the formula as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneConstants {
     /// Factor of the accumulator, below 2^31.
@@ -94,6 +95,9 @@ impl LaneConstants {
                 (multiplier, 31 - shift, shift < 0 && multiplier != 0)
             }
             &RequantRule::TfliteSingle { multiplier, shift } => (multiplier, 31 - shift, false),
+            &RequantRule::Wide { multiplier, shift } => {
+                (reduced_multiplier(multiplier), 15 - shift, false)
+            }
             &RequantRule::OrtX86 { scale } => float_constants(scale),
             // A shift of zero is written as twice the value, shifted by one.
             RequantRule::Pow2 { shift: 0 } => (2, 1, false),
@@ -146,9 +150,14 @@ impl LaneConstants {
         1 << (self.shift - 1)
     }
 
-    /// The value before clamping, zero point added. `acc` is an int32.
+    /// The value before clamping, zero point added. `acc` is an int32, or has 48 bits where the
+    /// multiplier has 15 ([`RequantRule::Wide`]).
     pub fn unclamped(&self, acc: i64) -> i64 {
-        debug_assert!(i32::try_from(acc).is_ok(), "accumulator {acc} is not int32");
+        debug_assert!(
+            i32::try_from(acc).is_ok()
+                || (acc.unsigned_abs() <= 1 << 47 && self.multiplier < 1 << 15),
+            "accumulator {acc} is too wide"
+        );
         let correction = match (self.double_round, acc < 0) {
             (false, _) => 0,
             (true, false) => 1 << 30,

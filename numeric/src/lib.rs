@@ -10,7 +10,7 @@
 //! | [`interval`] | interval arithmetic and the reachable range of an accumulator |
 //! | [`dynamic`] | ONNX's DynamicQuantizeLinear |
 //! | [`fixed`] | gemmlowp's fixed-point primitives and TFLite's multiplier encoding |
-//! | [`requant`] | the requantizers: accumulator to int8 |
+//! | [`requant`] | the requantizers: accumulator to int8 or int16 |
 //! | [`thresholds`] | any other non-decreasing accumulator function, given by its steps |
 //! | [`lane`] | the one integer formula that the hardware lane evaluates for all of them |
 //! | [`step`] | scalar steps of a float32 or int64 chain between two integer tensors |

@@ -1,8 +1,12 @@
-//! The requantizers: an int32 accumulator becomes an int8 value.
+//! The requantizers: an accumulator becomes an int8 value, or an int16 one.
 
 use crate::error::{NumericError, Result};
-use crate::fixed::{multiply_double_rounding, multiply_single_rounding, quantize_multiplier};
+use crate::fixed::{
+    WIDE_BITS, multiply_double_rounding, multiply_single_rounding, multiply_wide,
+    quantize_multiplier,
+};
 use crate::format::{Clamp, Semantics};
+use crate::interval::Interval;
 use crate::thresholds::Thresholds;
 
 /// How the accumulator is scaled and rounded.
@@ -21,6 +25,14 @@ pub enum RequantRule {
         /// In `2^30..2^31`, or 0.
         multiplier: i32,
         /// In -31..=30.
+        shift: i32,
+    },
+    /// Layers with int16 operands or results: the product with 15 bits of the multiplier, rounded half
+    /// up once ([`multiply_wide`]). Accumulators have up to 48 bits.
+    Wide {
+        /// In `2^30..2^31`, or 0.
+        multiplier: i32,
+        /// In -31..=7.
         shift: i32,
     },
     /// onnxruntime on x86-64 (`MlasRequantizeOutput`): `f32(acc) * scale` in binary32, rounded
@@ -50,9 +62,21 @@ pub enum RequantRule {
 }
 
 impl RequantRule {
-    /// The scaled and rounded value, without zero point and clamp. `acc` is an int32.
+    /// Bits of the accumulators that the rule is defined on.
+    pub fn accumulator_bits(&self) -> u32 {
+        match self {
+            RequantRule::Wide { .. } => WIDE_BITS,
+            _ => 32,
+        }
+    }
+
+    /// The scaled and rounded value, without zero point and clamp. `acc` has
+    /// [`Self::accumulator_bits`].
     pub fn apply(&self, acc: i64) -> i64 {
-        debug_assert!(i32::try_from(acc).is_ok(), "accumulator {acc} is not int32");
+        debug_assert!(
+            Interval::point(acc).bits_signed() <= self.accumulator_bits(),
+            "accumulator {acc} is too wide"
+        );
         match self {
             &RequantRule::TfliteDouble { multiplier, shift } => {
                 multiply_double_rounding(acc, multiplier, shift)
@@ -60,6 +84,7 @@ impl RequantRule {
             &RequantRule::TfliteSingle { multiplier, shift } => {
                 multiply_single_rounding(acc, multiplier, shift)
             }
+            &RequantRule::Wide { multiplier, shift } => multiply_wide(acc, multiplier, shift),
             &RequantRule::OrtX86 { scale } => ort_x86(acc as i32, scale) as i64,
             &RequantRule::Pow2 { shift } => {
                 let half = (1i64 << shift) >> 1;
@@ -78,10 +103,11 @@ impl RequantRule {
     }
 }
 
-/// Accumulator to int8: scale and round, add the zero point, clamp.
+/// Accumulator to int8 or int16: scale and round, add the zero point, clamp.
 ///
 /// Every rule is monotone (non-decreasing) in the accumulator, which the proofs of
-/// [`crate::staircase`] build on. Accumulators are int32 values.
+/// [`crate::staircase`] build on. Accumulators are int32 values, wider ones for
+/// [`RequantRule::Wide`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requantizer {
     /// Scale and rounding.
@@ -142,14 +168,35 @@ impl Requantizer {
         })
     }
 
-    /// The value before clamping, zero point added. `acc` is an int32.
+    /// The requantizer of a layer with int16 operands or results for a real multiplier
+    /// (`x_scale * w_scale / y_scale`), whatever the semantics of its graph.
+    ///
+    /// # Errors
+    /// The multiplier is negative or not finite, or 128 and more.
+    pub fn wide(real_multiplier: f64, zero_point: i32, clamp: Clamp) -> Result<Self> {
+        let (multiplier, shift) = quantize_multiplier(real_multiplier)?;
+        if shift > 7 {
+            return Err(NumericError::MultiplierRange {
+                found: real_multiplier,
+                semantics: "int16",
+                wanted: "below 128",
+            });
+        }
+        Ok(Self {
+            rule: RequantRule::Wide { multiplier, shift },
+            zero_point,
+            clamp,
+        })
+    }
+
+    /// The value before clamping, zero point added. `acc` is one of the rule's accumulators.
     pub fn unclamped(&self, acc: i64) -> i64 {
         self.rule
             .apply(acc)
             .saturating_add(i64::from(self.zero_point))
     }
 
-    /// The int8 value of an accumulator.
+    /// The value of an accumulator.
     pub fn apply(&self, acc: i64) -> i32 {
         self.clamp.apply(self.unclamped(acc))
     }

@@ -87,7 +87,14 @@ fn bad_parameters_are_refused() {
     let error = AffineParams::new(1.0, 128).unwrap_err();
     assert_eq!(error, NumericError::BadZeroPoint { found: 128 });
     for (lo, hi) in [(1, 0), (-129, 0), (0, 128)] {
-        assert_eq!(Clamp::new(lo, hi), Err(NumericError::BadClamp { lo, hi }));
+        assert_eq!(
+            Clamp::new(lo, hi),
+            Err(NumericError::BadClamp {
+                lo,
+                hi,
+                limits: Clamp::INT8
+            })
+        );
     }
 }
 
@@ -137,4 +144,22 @@ proptest! {
         let found = params(scale, 0).quantize(value);
         prop_assert_eq!(i128::from(found), quantize_exactly(value, scale, 0));
     }
+}
+
+#[test]
+fn int16_values_saturate_at_their_own_limits() {
+    let params = AffineParams::new(0.5, 0).unwrap();
+    let wide = |v| params.quantize_wide(Semantics::OrtX86, v);
+    assert_eq!(
+        [wide(1e9), wide(-1e9), wide(0.25), wide(0.75)],
+        [32767, -32768, 0, 2]
+    );
+    assert_eq!(params.dequantize_wide(-32768), -16384.0);
+    let relu = Clamp { lo: 0, hi: 127 };
+    // 127 is an activation's bound here
+    assert!(!relu.saturates_in(Clamp::INT16, 40_000, true));
+    assert!(Clamp::INT16.saturates_in(Clamp::INT16, 32_768, true));
+    assert!(!Clamp::INT16.saturates_in(Clamp::INT16, -32_769, true));
+    assert!(relu.saturates(128, true));
+    assert!(Clamp::INT16.check(Clamp::INT8).is_err());
 }

@@ -4,9 +4,12 @@ mod common;
 
 use common::{Tie, nearest, ort_x86, pow2, tflite_double};
 use macforge_numeric::fixed::{
-    quantize_multiplier, rounding_divide_by_pot, rounding_doubling_high_mul, saturating_mul,
+    quantize_multiplier, reduced_multiplier, rounding_divide_by_pot, rounding_doubling_high_mul,
+    saturating_mul,
 };
-use macforge_numeric::{Clamp, NumericError, RequantRule, Requantizer, Semantics};
+use macforge_numeric::{
+    Clamp, Interval, LaneConstants, NumericError, RequantRule, Requantizer, Semantics, prove_equal,
+};
 use proptest::prelude::*;
 
 fn unclamped(rule: RequantRule, acc: i64) -> i128 {
@@ -88,6 +91,67 @@ fn tflite_rules_are_exact_for_every_12_bit_accumulator_and_every_shift() {
             }
         }
     }
+}
+
+#[test]
+fn the_wide_rule_is_exact_up_to_48_bits_and_so_is_its_lane() {
+    let reduced = [
+        (1 << 30, 0x4000),
+        ((1 << 30) + 0x7fff, 0x4000),
+        ((1 << 30) + 0x8000, 0x4001),
+        (0x7ffe_ffff, 0x7fff),
+        (0x7fff_0000, 0x7fff),
+        (i32::MAX, 0x7fff),
+        (0, 0),
+    ];
+    let ends = [
+        -(1i64 << 47),
+        (1 << 47) - 1,
+        i32::MIN.into(),
+        i32::MAX.into(),
+    ];
+    for (multiplier, factor) in reduced {
+        assert_eq!(reduced_multiplier(multiplier), factor);
+        for shift in -31..=7 {
+            let rule = Requantizer {
+                rule: RequantRule::Wide { multiplier, shift },
+                zero_point: 0,
+                clamp: Clamp::INT16,
+            };
+            let lane = LaneConstants::from_requantizer(&rule).unwrap();
+            for acc in (-2048i64..=2047).chain(ends) {
+                let product = i128::from(acc) * i128::from(factor);
+                let wanted = nearest(product, pow2(15 - shift), Tie::Up);
+                assert_eq!(
+                    i128::from(rule.unclamped(acc)),
+                    wanted,
+                    "{acc} {multiplier} {shift}"
+                );
+                assert_eq!(lane.unclamped(acc), rule.unclamped(acc));
+            }
+            let range = Interval::new(ends[0], ends[1]);
+            let proof = prove_equal(&rule, &lane, range).unwrap();
+            let steps = rule.apply(range.hi) - rule.apply(range.lo);
+            assert_eq!(proof.steps, steps as usize);
+            let other = LaneConstants {
+                multiplier: lane.multiplier ^ 1,
+                ..lane
+            };
+            assert!(shift < -20 || prove_equal(&rule, &other, range).is_err());
+        }
+    }
+}
+
+#[test]
+fn wide_requantizers_are_refused_beyond_their_shifts() {
+    let wide = |real| Requantizer::wide(real, 0, Clamp::INT16);
+    assert_eq!(wide(127.9).unwrap().rule.accumulator_bits(), 48);
+    let error = wide(128.1).unwrap_err().to_string();
+    assert!(
+        error.contains("128.1") && error.contains("below 128"),
+        "{error}"
+    );
+    assert!(wide(f64::NAN).is_err());
 }
 
 #[test]

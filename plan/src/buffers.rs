@@ -4,6 +4,7 @@
 use crate::layers::{Area, HwLayer, Layers, WeightForm, copy};
 use crate::region::{Region, StorageId};
 use crate::sets::grown;
+use crate::wide::Wide;
 
 /// A forest of areas that know on which side they lie relative to one another.
 #[derive(Clone, Debug)]
@@ -91,5 +92,6 @@ fn operand_copy(layer: &HwLayer, from: Region, to: Region) -> HwLayer {
         form: WeightForm::default(),
         again: false,
         wraps: false,
+        wide: Wide::default(),
     }
 }

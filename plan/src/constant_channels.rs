@@ -3,7 +3,6 @@
 //! a small bias takes their place.
 
 use crate::layers::{HwLayer, LayerKind};
-use crate::params::folded_bias;
 use crate::proof::{activations, fits_accumulator};
 use macforge_numeric::{Interval, RequantRule, Requantizer, accumulator_interval, thresholds};
 
@@ -28,7 +27,8 @@ pub fn replace(layer: &mut HwLayer, input_zero_point: i32) {
     let each = weights.len() / bias.len();
     for (channel, of_channel) in weights.chunks_exact_mut(each).enumerate() {
         let (bias, requant) = (&mut bias[channel], &mut requant[channel]);
-        let folded = folded_bias(of_channel, *bias, input_zero_point);
+        let sum: i64 = of_channel.iter().map(|&w| i64::from(w)).sum();
+        let folded = i64::from(*bias) - i64::from(input_zero_point) * sum;
         let reach = accumulator_interval(of_channel, activations(), 0, folded, false);
         let int32 = |acc: i64| i32::try_from(acc).is_ok();
         if fits_accumulator(reach) || !int32(reach.lo) || !int32(reach.hi) {

@@ -2,7 +2,8 @@
 //! channel array; what lies between becomes dense, with zeros for the channels of other groups.
 
 use crate::error::PlanError;
-use crate::layers::LayerKind;
+use crate::layers::{LayerKind, MOST_IN_PASSES};
+use crate::weights;
 use macforge_quant::Conv2d;
 
 /// Most weights of a grouped convolution after its expansion.
@@ -59,14 +60,28 @@ fn check_output(requantizers: usize, source: &str) -> Result<(), PlanError> {
 }
 
 /// Weights less the zero point of their output channel.
-pub fn centred(weights: &[i8], zero_points: &[i32], source: &str) -> Result<Vec<i16>, PlanError> {
+pub fn centred(weights: &[i16], zero_points: &[i32], source: &str) -> Result<Vec<i16>, PlanError> {
     let per_channel = (weights.len() / zero_points.len()).max(1);
     let channels = weights.chunks_exact(per_channel).zip(zero_points);
     let centred: Vec<i16> = channels
-        .flat_map(|(row, &zero)| row.iter().map(move |&w| i16::from(w) - zero as i16))
+        .flat_map(|(row, &zero)| row.iter().map(move |&w| w - zero as i16))
         .collect();
-    match centred.iter().find(|w| w.abs() > 254) {
+    let symmetric = zero_points.iter().all(|&zero| zero == 0);
+    let bytes = |w: &&i16| weights::bytes(**w).is_none();
+    let beyond = centred.iter().find(|w| w.abs() > MOST_IN_PASSES);
+    match beyond {
         None => Ok(centred),
+        Some(_) if symmetric => match centred.iter().find(bytes) {
+            None => Ok(centred),
+            Some(weight) => Err(PlanError::Unsupported {
+                layer: source.into(),
+                found: format!("a 16-bit weight of {weight}"),
+                remedy:
+                    "the array multiplies a high and a low byte of -127..=127 each: weights of at \
+                         most 32639 whose low byte is not 128; `quantize` makes such ones"
+                        .into(),
+            }),
+        },
         Some(weight) => Err(PlanError::Unsupported {
             layer: source.into(),
             found: format!("a weight of {weight} above its zero point"),

@@ -426,7 +426,7 @@ impl<'a> Explorer<'a> {
             .map(|(index, layer)| Loops::new(&shape, layer, &layout, index))
             .collect();
         let stream = streamed.then(|| {
-            let lane_bits = params::lane_bits(features.product_constants);
+            let lane_bits = params::lane_bits(features);
             WeightStream::new(&shape, &layers.layers, &loops, lane_bits, &options.weights)
         });
         let stream = stream.as_ref();
@@ -436,7 +436,8 @@ impl<'a> Explorer<'a> {
         let cycles: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
         let (mut weight_words, mut param_words) = (0, 0);
         for (index, (layer, l)) in layers.layers.iter().zip(&loops).enumerate() {
-            if layer.weighted().is_some() || layer.computed().is_some() {
+            let shared = layer.again && !streamed;
+            if (layer.weighted().is_some() || layer.computed().is_some()) && !shared {
                 weight_words += l.tiles * l.steps();
             }
             if !layer.again && stream.is_none_or(|s| s.layers[index].params == 0) {

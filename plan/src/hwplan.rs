@@ -161,14 +161,15 @@ fn build_with_shape(
     let loops: Vec<Loops> = (layers.layers.iter().enumerate())
         .map(|(i, layer)| Loops::new(&shape, layer, &layout, i))
         .collect();
-    let (weight_words, weight_bases) = weights::pack(&layers, &layout, &input_mode, &shape);
+    let (weight_words, weight_bases) =
+        weights::pack(&layers, &layout, &input_mode, &shape, !streamed);
     let constants: Vec<Vec<ChannelConstants>> = layers
         .layers
         .iter()
         .map(params::constants)
         .collect::<Result<_, _>>()?;
     let stream = streamed.then(|| {
-        let lane_bits = params::lane_bits(features.product_constants);
+        let lane_bits = params::lane_bits(features);
         WeightStream::new(&shape, &layers.layers, &loops, lane_bits, &options.weights)
     });
     let (mut param_words, mut streamed_params) = (Vec::new(), Vec::new());
@@ -180,7 +181,7 @@ fn build_with_shape(
                 &constants[index],
                 &loops[index],
                 shape.lanes,
-                features.product_constants,
+                features,
             )
         };
         if let Some(stream) = stream.as_ref().filter(|s| s.layers[index].params > 0) {
@@ -319,6 +320,9 @@ pub fn features(layers: &Layers) -> Features {
         depthwise: layers.layers.iter().any(|l| l.multiplies_channels()),
         product: layers.layers.iter().any(|l| l.product().is_some()),
         wraps: layers.layers.iter().any(|l| l.wraps),
+        acc_bits: layers.acc_bits,
+        shifts: layers.shifts_sums(),
+        halves: layers.layers.iter().any(|l| l.wide.output.is_some()),
         gather: layers.layers.iter().any(|l| l.gather().is_some()),
         computed: layers.layers.iter().any(|l| l.computed().is_some()),
         softmax: layers.layers.iter().any(|l| l.is_softmax()),
@@ -447,8 +451,8 @@ impl HwPlan {
 
     /// Bits of a lane's bias in the parameter words, and how many of them are a fraction.
     pub fn bias_bits(&self) -> [usize; 2] {
-        let all = params::bias_bits(self.features.product_constants);
-        [all, all - params::BIAS_BITS]
+        let all = params::bias_bits(self.features);
+        [all, all - self.features.acc_bits as usize]
     }
 
     /// Sum of the layers' estimates, without those that run after a reset only; of the first set.

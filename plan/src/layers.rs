@@ -4,6 +4,7 @@ use crate::attention::AttentionLayer;
 use crate::gather::Gather;
 use crate::lstm::LstmLayer;
 use crate::region::{Region, StorageId};
+use crate::wide::Wide;
 use macforge_numeric::{AveragePoolRule, Clamp, Interval, PairSum, Requantizer, SoftmaxRule};
 use macforge_quant::{TensorId, Window};
 use std::ops::Range;
@@ -161,11 +162,17 @@ pub struct HwLayer {
     pub completes: Vec<Stored>,
     /// How its weights are multiplied and stored.
     pub form: WeightForm,
-    /// A further strip of the layer of its source before it: the same weights and parameters.
+    /// A further strip of the layer of its source before it, or its low bytes: the same weights and
+    /// parameters.
     pub again: bool,
     /// The lanes keep the low byte of their value instead of clamping it.
     pub wraps: bool,
+    /// int16 operands and results.
+    pub wide: Wide,
 }
+
+/// Largest weight that two passes add up to.
+pub const MOST_IN_PASSES: i16 = 2 * 127;
 
 /// What the values of a layer's weights ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,11 +182,17 @@ pub struct WeightForm {
     pub passes: usize,
     /// Fewest bits of 2, 4 and 8 that hold what a pass multiplies.
     pub bits: usize,
+    /// The passes are high and low bytes of 16-bit weights.
+    pub bytes: bool,
 }
 
 impl Default for WeightForm {
     fn default() -> Self {
-        WeightForm { passes: 1, bits: 8 }
+        WeightForm {
+            passes: 1,
+            bits: 8,
+            bytes: false,
+        }
     }
 }
 
@@ -194,6 +207,7 @@ impl WeightForm {
         let (lo, hi) = (weights.iter()).fold((0, 0), |(lo, hi), &w| (w.min(lo), w.max(hi)));
         WeightForm {
             passes: 1 + usize::from(lo < least || hi > 127),
+            bytes: lo < -MOST_IN_PASSES || hi > MOST_IN_PASSES,
             bits: match (lo, hi) {
                 (-2..=1, -2..=1) => 2,
                 (-8..=7, -8..=7) => 4,
@@ -246,6 +260,8 @@ pub struct Layers {
     pub compact: bool,
     /// Areas that hold a strip of a layer's result.
     pub strips: Vec<StorageId>,
+    /// Bits of accumulators and biases.
+    pub acc_bits: u32,
     /// Graph inputs, in the model's order.
     pub inputs: Vec<Port>,
     /// Graph outputs, in the model's order.

@@ -75,7 +75,7 @@ pub fn activations(shape: &Shape, depths: [usize; 2]) -> [Memory; 2] {
 
 /// The other memories, those of the units among them.
 fn others(shape: &Shape, words: Words, features: Features, choice: &Memories) -> Vec<Memory> {
-    let param_width = shape.lanes * lane_bits(features.product_constants);
+    let param_width = shape.lanes * lane_bits(features);
     let mut memories: Vec<Memory> = activations(shape, words.activations).into();
     memories.push(Memory {
         width: param_width,

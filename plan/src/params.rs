@@ -5,13 +5,12 @@ use crate::bits::BitWord;
 use crate::error::PlanError;
 use crate::layers::{HwLayer, LayerKind};
 use crate::loops::Loops;
+use crate::resources::Features;
 use macforge_numeric::{
     Clamp, FRACTION_BITS, FRACTION_PLACES, Interval, LaneConstants, NumericError, RequantRule,
     Requantizer,
 };
 
-/// Bits of a bias.
-pub const BIAS_BITS: usize = 25;
 const MULTIPLIER_BITS: usize = 31;
 const SHIFT_BITS: usize = 6;
 
@@ -24,16 +23,9 @@ pub struct ChannelConstants {
     pub lane: LaneConstants,
 }
 
-/// Bias with the input zero point folded in: `bias - zx * sum(w)`.
-pub fn folded_bias(weights: &[i16], bias: i32, zero_point: i32) -> i64 {
-    let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
-    i64::from(bias) - i64::from(zero_point) * sum
-}
-
 /// The constants of all channels of a layer (one entry for channel layers, none for the units
 /// without lanes).
 pub fn constants(layer: &HwLayer) -> Result<Vec<ChannelConstants>, PlanError> {
-    let input_zero_point = layer.input_zero_point;
     let numeric = |source| PlanError::Numeric {
         layer: layer.source.clone(),
         source,
@@ -43,7 +35,7 @@ pub fn constants(layer: &HwLayer) -> Result<Vec<ChannelConstants>, PlanError> {
             .map(|oc| {
                 let bias = weighted.bias[oc];
                 Ok(ChannelConstants {
-                    bias: folded_bias(weighted.of_channel(oc), bias, input_zero_point),
+                    bias: layer.folded_bias(weighted.of_channel(oc), bias),
                     lane: LaneConstants::from_requantizer(&weighted.requant[oc])
                         .map_err(numeric)?,
                 })
@@ -109,7 +101,7 @@ pub fn words(
     constants: &[ChannelConstants],
     loops: &Loops,
     lanes: usize,
-    product_constants: bool,
+    features: Features,
 ) -> Vec<BitWord> {
     let per_channel = layer.weighted().is_some();
     let groups = word_count(layer, loops);
@@ -118,7 +110,7 @@ pub fn words(
             let mut word = BitWord::default();
             for d in 0..lanes {
                 let index = if per_channel { group * lanes + d } else { 0 };
-                push(&mut word, constants.get(index), product_constants);
+                push(&mut word, constants.get(index), features);
             }
             word
         })
@@ -135,13 +127,13 @@ pub fn word_count(layer: &HwLayer, loops: &Loops) -> usize {
 }
 
 /// An unused channel multiplies by zero, so its output is the zero point.
-fn push(word: &mut BitWord, constants: Option<&ChannelConstants>, product_constants: bool) {
+fn push(word: &mut BitWord, constants: Option<&ChannelConstants>, features: Features) {
     let (bias, lane) = constants.map_or((0, None), |c| (c.bias, Some(c.lane)));
-    if product_constants {
+    if features.product_constants {
         let fraction = lane.map_or(0, |l| l.constant >> FRACTION_PLACES);
         word.push(fraction.into(), FRACTION_BITS as usize);
     }
-    word.push(bias, BIAS_BITS);
+    word.push(bias, features.acc_bits as usize);
     word.push(lane.map_or(0, |l| l.multiplier.into()), MULTIPLIER_BITS);
     word.push(lane.map_or(1, |l| l.shift.into()), SHIFT_BITS);
     // gemmlowp's first rounding, or onnxruntime's tie window: a design has one kind of lane
@@ -151,12 +143,16 @@ fn push(word: &mut BitWord, constants: Option<&ChannelConstants>, product_consta
 
 /// Bits of one lane's bias in a parameter word, with its fraction where the lanes of a design have constants
 /// at product scale.
-pub fn bias_bits(product_constants: bool) -> usize {
-    let fraction = if product_constants { FRACTION_BITS } else { 0 };
-    BIAS_BITS + fraction as usize
+pub fn bias_bits(features: Features) -> usize {
+    let fraction = if features.product_constants {
+        FRACTION_BITS
+    } else {
+        0
+    };
+    (features.acc_bits + fraction) as usize
 }
 
 /// Bits of one lane's constants in a parameter word.
-pub fn lane_bits(product_constants: bool) -> usize {
-    bias_bits(product_constants) + MULTIPLIER_BITS + SHIFT_BITS + 1
+pub fn lane_bits(features: Features) -> usize {
+    bias_bits(features) + MULTIPLIER_BITS + SHIFT_BITS + 1
 }

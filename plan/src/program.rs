@@ -13,6 +13,7 @@ use crate::resources::Features;
 use crate::shape::Shape;
 use crate::stream::WeightStream;
 use crate::turns::Turns;
+use crate::wide::Byte;
 
 /// Bits in which the drain tells the rows of a group, and counts its passes.
 const ROW_BITS: usize = 4;
@@ -239,6 +240,21 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     if cx.features.wraps {
         f.add("wrap", 1, i64::from(layer.wraps));
     }
+    if cx.features.shifts {
+        f.add("row_pairs", 1, i64::from(layer.wide.row_pairs));
+        f.add("byte_passes", 1, i64::from(layer.form.bytes));
+    }
+    if cx.features.has_wide_lanes() {
+        f.add("wide", 1, i64::from(layer.wide.rule));
+    }
+    if cx.features.halves {
+        let half = match layer.wide.output {
+            None => 0,
+            Some(Byte::High) => 1,
+            Some(Byte::Low) => 2,
+        };
+        f.add("half", 2, half);
+    }
     f.add("shared_params", 1, i64::from(layer.weighted().is_none()));
     f.add("reduce", 1, i64::from(cx.layout.views[index].reduce));
     f.add("softmax", 1, i64::from(layer.is_softmax()));
@@ -437,8 +453,9 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
     );
     f.address("param_base", w.param, cx.param_bases[index]);
     f.signed("zero_point", 8, zero_point);
-    f.signed("clamp_lo", 8, clamp.lo);
-    f.signed("clamp_hi", 8, clamp.hi);
+    let clamp_bits = if cx.features.halves { 16 } else { 8 };
+    f.signed("clamp_lo", clamp_bits, clamp.lo);
+    f.signed("clamp_hi", clamp_bits, clamp.hi);
     f.add(
         "lower_is_activation",
         1,

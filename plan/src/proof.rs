@@ -8,10 +8,10 @@ use crate::params::ChannelConstants;
 use crate::shape::{CHAIN, Shape};
 use crate::weights::StoredKernel;
 use macforge_numeric::packing::{LOW_LANE, fits_operand, lane_bound};
-use macforge_numeric::{Interval, accumulator_interval, prove_equal};
+use macforge_numeric::{Interval, prove_equal};
 use std::ops::Range;
 
-/// Width of the accumulators in bits.
+/// Width of the accumulators in bits, in designs without int16 values.
 pub const ACC_BITS: u32 = 25;
 
 /// The proof record of one output channel.
@@ -47,10 +47,9 @@ pub fn activations() -> Interval {
     Interval { lo: -128, hi: 127 }
 }
 
-/// Whether the accumulators hold every value of a range.
+/// Whether accumulators of [`ACC_BITS`] hold every value of a range.
 pub fn fits_accumulator(range: Interval) -> bool {
-    let limit = 1i64 << (ACC_BITS - 1);
-    range.lo >= -limit && range.hi < limit
+    range.bits_signed() <= ACC_BITS
 }
 
 /// Proves one layer, or says which channel fails and why.
@@ -75,18 +74,19 @@ pub fn prove(
     for (oc, rule) in weighted.requant.iter().enumerate() {
         let bias = constants[oc].bias;
         // the zero-point term is in the bias, and padding is passed as an ordinary value
-        let sum = accumulator_interval(weighted.of_channel(oc), activations(), 0, 0, false);
+        let sum = layer.sums(weighted.of_channel(oc));
         let reach = sum + Interval::point(bias);
-        if ![sum, reach, Interval::point(bias)]
+        let bits = layer.most_acc_bits();
+        if [sum, reach, Interval::point(bias)]
             .into_iter()
-            .all(fits_accumulator)
+            .any(|range| range.bits_signed() > bits)
         {
             return Err(unproved(
                 layer,
                 oc,
                 format!(
                     "the accumulator can reach {}..={} (bias {bias}), which needs more than \
-                     {ACC_BITS} bits",
+                     {bits} bits",
                     reach.lo, reach.hi
                 ),
             ));
@@ -167,8 +167,8 @@ fn low_lane(
 ) -> Result<Interval, PlanError> {
     let [kh, kw, channels] = kernel.dims;
     let mut widest = Interval::point(0);
-    for step in 0..kh * kw * kernel.passes {
-        let (position, pass) = (step / kernel.passes, step % kernel.passes);
+    for step in 0..kh * kw * kernel.form.passes {
+        let (position, pass) = (step / kernel.form.passes, step % kernel.form.passes);
         let position = [position / kw, position % kw];
         for chunk in (0..channels.div_ceil(shape.ic)).map(|c| c * shape.ic) {
             for first in (0..shape.ic).step_by(shape.chain()) {

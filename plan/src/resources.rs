@@ -1,6 +1,7 @@
 //! The resource model: an estimate, shown beside what Yosys measures.
 
 use crate::attention::AttentionSize;
+use crate::proof::ACC_BITS;
 use crate::shape::Shape;
 use crate::stream::WeightStream;
 
@@ -155,6 +156,12 @@ pub struct Features {
     pub product: bool,
     /// Lanes that give bytes of accumulators.
     pub wraps: bool,
+    /// Bits of accumulators and biases.
+    pub acc_bits: u32,
+    /// Steps whose sums are shifted: int16 inputs or weights.
+    pub shifts: bool,
+    /// Lanes that give bytes of int16 values.
+    pub halves: bool,
     /// Gather unit.
     pub gather: bool,
     /// It writes weights.
@@ -165,6 +172,13 @@ pub struct Features {
     pub lstm: Option<LstmSize>,
     /// Attention unit.
     pub attention: Option<AttentionSize>,
+}
+
+impl Features {
+    /// The lanes take accumulators of more bits than a DSP's wider port.
+    pub fn has_wide_lanes(&self) -> bool {
+        self.acc_bits > ACC_BITS
+    }
 }
 
 /// Size of the LSTM unit.
@@ -260,6 +274,12 @@ mod cost {
     pub const LANE_FF: usize = 132;
     /// Of a lane's constant at product scale, delayed in shift registers.
     pub const CONSTANT_LUT: usize = 16;
+    /// Of a lane for accumulators of 40 bits: choice of the operands.
+    pub const WIDE_LUT: usize = 80;
+    pub const WIDE_FF: usize = 80;
+    /// Of a lane for int16 values: eight bits more.
+    pub const HALF_LUT: usize = 80;
+    pub const HALF_FF: usize = 40;
     pub const ADD_LUT: usize = 414;
     pub const ADD_FF: usize = 369;
     /// Of `pair_exceptions`: choice of the offset, and comparison with an entry.
@@ -321,18 +341,15 @@ pub fn fabric(shape: &Shape) -> [usize; 2] {
     [cells * cost::LUT_MAC_LUT, cells * cost::LUT_MAC_FF]
 }
 
-/// Accumulator bits.
-const ACC: usize = 25;
-
 /// LUTs and flip-flops of the dot array and its operand skew.
-fn dot_array(shape: &Shape) -> (usize, usize) {
+fn dot_array(shape: &Shape, acc_bits: usize) -> (usize, usize) {
     let Shape { p, oc, ic, .. } = *shape;
     let pairs = p * oc / 2;
     let (chains, chain) = (ic.div_ceil(shape.chain()), shape.chain());
     // per chain the carry of the high lane; per tree node two adders; two accumulators, each with a
     // register for the finished sum
-    let pair_lut = chains * 18 + (chains - 1) * 2 * 19 + 2 * ACC;
-    let pair_ff = chains * 35 + (chains - 1) * 2 * 19 + 2 * 2 * ACC;
+    let pair_lut = chains * 18 + (chains - 1) * 2 * 19 + 2 * acc_bits;
+    let pair_ff = chains * 35 + (chains - 1) * 2 * 19 + 2 * 2 * acc_bits;
     // memory output, skew and DSP input form one chain of registers: an SRL from three stages on,
     // two flip-flops at the first chain position; the pixels share those of the weights
     let operands = (oc + p) * ic * 8;
@@ -345,12 +362,12 @@ fn dot_array(shape: &Shape) -> (usize, usize) {
 
 /// LUTs and flip-flops of the channel array without its multipliers: accumulators, the sum over the
 /// pixel lanes, padding of its operands, and the choice between both arrays in front of the drain.
-fn channel_array(shape: &Shape) -> (usize, usize) {
+fn channel_array(shape: &Shape, acc_bits: usize) -> (usize, usize) {
     let Shape { p, oc, word, .. } = *shape;
     let values = p * word;
     let sums = word * (p - 1);
     (
-        values * 30 + sums * 18 + values * 8 + p * oc.min(word) * ACC,
+        values * 30 + sums * 18 + values * 8 + p * oc.min(word) * acc_bits,
         values * 38 + sums * 32,
     )
 }
@@ -385,16 +402,17 @@ pub fn estimate(
         ..
     } = *shape;
     let all_lanes = shape.all_lanes();
+    let acc_bits = features.acc_bits as usize;
     let acc = shape.accumulators(features);
-    let (dot_lut, dot_ff) = dot_array(shape);
-    let (channel_lut, channel_ff) = channel_array(shape);
+    let (dot_lut, dot_ff) = dot_array(shape, acc_bits);
+    let (channel_lut, channel_ff) = channel_array(shape, acc_bits);
     let lane_bits = p * ic * 8;
     // rotator: P banks x 2 buffers x chunks per word onto each lane bit, three inputs per LUT
     let rotator = p * word * 8 * (2 * p).div_ceil(3) + lane_bits * (word / ic - 1).div_ceil(2);
     let (stream_lut, stream_ff) = stream.map_or((0, 0), read_ports);
     let phases = p / drained;
     let phase_mux = if phases > 1 { phases.div_ceil(2) } else { 0 };
-    let drain_mux = drained * ACC * (acc * phase_mux + lanes * (acc / lanes).div_ceil(2));
+    let drain_mux = drained * acc_bits * (acc * phase_mux + lanes * (acc / lanes).div_ceil(2));
     // drained pixels onto banks: data and address
     let crossbar = if drained > 1 {
         p * drained.div_ceil(3) * (lanes * 8 + 10)
@@ -419,6 +437,8 @@ pub fn estimate(
         + program_bits / 2
         + features.tables * 32 * all_lanes
         + pick(features.product_constants, all_lanes * cost::CONSTANT_LUT)
+        + pick(features.has_wide_lanes(), all_lanes * cost::WIDE_LUT)
+        + pick(features.halves, all_lanes * cost::HALF_LUT)
         + pick(features.add, lanes * cost::ADD_LUT)
         + pick(
             entries > 0,
@@ -441,9 +461,11 @@ pub fn estimate(
         + stream_ff
         + all_lanes * cost::LANE_FF
         + 2 * lane_bits
-        + (p + if phases > 1 { drained } else { 0 }) * acc * ACC
-        + all_lanes * ACC
+        + (p + if phases > 1 { drained } else { 0 }) * acc * acc_bits
+        + all_lanes * acc_bits
         + 2 * program_bits
+        + pick(features.has_wide_lanes(), all_lanes * cost::WIDE_FF)
+        + pick(features.halves, all_lanes * cost::HALF_FF)
         + pick(features.add, lanes * cost::ADD_FF)
         + pick(entries > 0, lanes * cost::PAIR_FF)
         + pick(features.channel, channel_ff)

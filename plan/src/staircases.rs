@@ -83,7 +83,7 @@ fn replace(graph: &QGraph, node: &QNode, input: Interval, op: &mut QOp) -> Resul
         source,
     })?;
     for weight in weights.iter_mut() {
-        *weight = (i64::from(*weight) * factor) as i8;
+        *weight = (i64::from(*weight) * factor) as i16;
     }
     for ((bias, rule), lane) in bias.iter_mut().zip(requant.iter_mut()).zip(solved) {
         // both terms lie within the 25 bits of the lane's bias
@@ -115,7 +115,7 @@ pub fn lane_rule(lane: &LaneConstants) -> RequantRule {
 }
 
 struct Layer<'a> {
-    weights: &'a [i8],
+    weights: &'a [i16],
     bias: &'a [i32],
     requant: &'a [Requantizer],
     reach: Vec<Interval>,
@@ -167,7 +167,7 @@ impl Layer<'_> {
 
     /// Offsets that leave the folded bias, and every accumulator of any input, within the
     /// accumulator's bits.
-    fn offsets(&self, row: &[i8], bias: i32, factor: i64) -> Interval {
+    fn offsets(&self, row: &[i16], bias: i32, factor: i64) -> Interval {
         let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
         let folded = factor * (i64::from(bias) - i64::from(self.zero_point) * sum);
         let all = accumulator_interval(row, activations(), 0, 0, false);

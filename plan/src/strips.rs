@@ -4,6 +4,7 @@
 
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy};
 use crate::region::{Region, StorageId};
+use crate::wide::Wide;
 use std::ops::Range;
 
 /// Into how many parts the largest result is divided, of what is looked at.
@@ -249,5 +250,6 @@ fn carry(taker: &HwLayer, strip: usize, input: Region, output: Region) -> HwLaye
         form: crate::layers::WeightForm::default(),
         again: strip > 1,
         wraps: false,
+        wide: Wide::default(),
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::bits::BitWord;
 use crate::input::InputMode;
-use crate::layers::{LayerKind, Layers};
+use crate::layers::{LayerKind, Layers, WeightForm};
 use crate::layout::Layout;
 use crate::shape::Shape;
 
@@ -21,16 +21,27 @@ pub struct StoredKernel<'a> {
     pub out_channels: usize,
     /// Weights of a kernel row; the stored one may end with places beyond it.
     pub row: usize,
-    /// See [`crate::layers::WeightForm::passes`].
-    pub passes: usize,
+    /// Passes and what they multiply.
+    pub form: WeightForm,
 }
 
-/// The part of a weight that a pass multiplies: all of it in a single pass, otherwise as much as
-/// fits -127..=127, then the rest.
+/// High and low byte of a 16-bit weight, `256 * high + low`; `None` where one is beyond -127..=127.
+pub fn bytes(weight: i16) -> Option<[i8; 2]> {
+    let weight = i32::from(weight);
+    let high = (weight + 128) >> 8;
+    let fits = |byte: i32| i8::try_from(byte).ok().filter(|&b| b > -128);
+    Some([fits(high)?, fits(weight - 256 * high)?])
+}
+
+/// The part of a weight that a pass multiplies: all of it in a single pass, otherwise one of its bytes, or
+/// as much as fits -127..=127, then the rest.
 ///
-/// Both fit as long as the weight lies in -254..=254, which [`crate::convolution`] sees to.
-fn part(weight: i16, pass: usize, passes: usize) -> i8 {
-    let first = if passes == 1 {
+/// The last two fit as long as the weight lies in -254..=254; [`crate::convolution`] sees to all of it.
+fn part(weight: i16, pass: usize, form: WeightForm) -> i8 {
+    if form.bytes {
+        return bytes(weight).expect("a weight of two bytes")[pass];
+    }
+    let first = if form.passes == 1 {
         weight
     } else {
         weight.clamp(-127, 127)
@@ -52,7 +63,7 @@ impl StoredKernel<'_> {
             return 0;
         }
         let weight = self.values[(oc * kh + ky) * self.row + at];
-        part(weight, pass, self.passes)
+        part(weight, pass, self.form)
     }
 }
 
@@ -75,22 +86,29 @@ pub fn kernel<'a>(
         before,
         out_channels: bias.len(),
         row: weights.len() / (bias.len() * kh),
-        passes: layer.form.passes,
+        form: layer.form,
     })
 }
 
-/// All weight words and, per layer, the address of its first word.
+/// All weight words and, per layer, the address of its first word. On chip, layers with the same weights
+/// share them.
 pub fn pack(
     layers: &Layers,
     layout: &Layout,
     mode: &InputMode,
     shape: &Shape,
+    on_chip: bool,
 ) -> (Vec<BitWord>, Vec<usize>) {
     let mut memory = Vec::new();
     let mut bases = Vec::new();
     // what the gather unit writes has no content of its own yet
     let computed = layers.layers.iter().any(|l| l.computed().is_some());
     for index in 0..layers.layers.len() {
+        // the stream has the words of every layer in their order
+        if let Some(first) = layers.first_of(index).filter(|_| on_chip) {
+            bases.push(bases[first]);
+            continue;
+        }
         let words = of_layer(layers, layout, mode, shape, index);
         let known = layers.known_words(index, &bases, &memory, &words);
         let known = known.filter(|_| !computed);
@@ -115,8 +133,8 @@ fn of_layer(
     } = &layers.layers[index].kind
     {
         let [kh, kw] = window.kernel;
-        let passes = layers.layers[index].form.passes;
-        return depthwise_words(weights, [kh * kw, passes], shape.word);
+        let form = layers.layers[index].form;
+        return depthwise_words(weights, (kh * kw, form), shape.word);
     }
     if let Some(product) = layers.layers[index].product() {
         let tiles = layers.layers[index].output.hwc[2].div_ceil(shape.word);
@@ -140,7 +158,7 @@ fn of_layer(
     for tile in 0..kernel.out_channels.div_ceil(shape.oc) {
         for ky in 0..kh {
             for kx in 0..kw {
-                for pass in 0..kernel.passes {
+                for pass in 0..kernel.form.passes {
                     for chunk in 0..channels.div_ceil(shape.ic) {
                         words.push(word(&kernel, shape, tile, [ky, kx], pass, chunk));
                     }
@@ -152,13 +170,18 @@ fn of_layer(
 }
 
 /// Words of a depthwise layer; `weights` is `[C, positions]`, a tile has `word` channels.
-fn depthwise_words(weights: &[i16], [positions, passes]: [usize; 2], word: usize) -> Vec<BitWord> {
+fn depthwise_words(
+    weights: &[i16],
+    (positions, form): (usize, WeightForm),
+    word: usize,
+) -> Vec<BitWord> {
+    let passes = form.passes;
     let mut words = Vec::new();
     for tile in weights.chunks(word * positions) {
         for (position, pass) in (0..positions * passes).map(|i| (i / passes, i % passes)) {
             let mut word = BitWord::default();
             for channel in tile.chunks(positions) {
-                word.push(part(channel[position], pass, passes).into(), 8);
+                word.push(part(channel[position], pass, form).into(), 8);
             }
             words.push(word);
         }

@@ -71,8 +71,8 @@ impl Conv {
         (self.hw[axis] + 2 * self.pad - self.kernel) / self.stride + 1
     }
 
-    fn weight(index: usize) -> i8 {
-        ((index * 37 + 11) % 255) as i8 ^ 0x55
+    fn weight(index: usize) -> i16 {
+        (((index * 37 + 11) % 255) as i8 ^ 0x55).into()
     }
 
     fn graph(&self) -> QGraph {
@@ -181,8 +181,8 @@ proptest! {
     fn every_weight_lies_once_in_the_words(conv in convs(), shape in shapes()) {
         let Ok(plan) = plan(conv, shape) else { return Ok(()) };
         let QOp::Conv2d(source) = &conv.graph().nodes[0].op else { unreachable!() };
-        let mut expected: Vec<i8> = source.weights.iter().copied().filter(|&w| w != 0).collect();
-        let mut found: Vec<i8> = plan
+        let mut expected: Vec<i16> = source.weights.iter().copied().filter(|&w| w != 0).collect();
+        let mut found: Vec<i16> = plan
             .weights
             .iter()
             .flat_map(|word| bytes(&word.hex()))
@@ -194,11 +194,12 @@ proptest! {
     }
 }
 
-fn bytes(hex: &str) -> Vec<i8> {
+fn bytes(hex: &str) -> Vec<i16> {
     let digits: Vec<u8> = hex.bytes().collect();
     digits
         .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap() as i8)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .map(|byte| i16::from(byte as i8))
         .collect()
 }
 
@@ -363,7 +364,7 @@ fn nearly_dead(weight: i8, bias: i32, multiplier: i32, shift: i32) -> QGraph {
         unreachable!()
     };
     let each = conv.weights.len() / conv.out_channels;
-    conv.weights[..each].fill(weight);
+    conv.weights[..each].fill(weight.into());
     conv.bias[0] = bias;
     conv.requant[0].rule = RequantRule::TfliteDouble { multiplier, shift };
     graph
@@ -390,4 +391,69 @@ fn a_channel_with_a_bias_beyond_the_accumulator_is_built_if_it_has_one_value_or_
     let several = nearly_dead(127, 1 << 25, 1 << 30, -19);
     let error = build(&several, &options(SHAPE)).unwrap_err();
     assert!(error.to_string().contains("more than 25 bits"), "{error}");
+}
+
+/// The small convolution with an int16 input, and an int16 result where `wide` says.
+fn int16_graph(wide: bool) -> QGraph {
+    let mut graph = SMALL.graph();
+    let of = |tensor: &mut macforge_quant::QTensor| {
+        tensor.dtype = DType::I16;
+        tensor.quant = tensor.quant.map(|q| AffineParams { zero_point: 0, ..q });
+    };
+    of(&mut graph.tensors[0]);
+    let clamp = if wide { Clamp::INT16 } else { Clamp::INT8 };
+    if wide {
+        of(&mut graph.tensors[1]);
+    }
+    let zero_point = graph.tensors[1].quant.unwrap().zero_point;
+    let QOp::Conv2d(conv) = &mut graph.nodes[0].op else {
+        unreachable!()
+    };
+    for requant in &mut conv.requant {
+        *requant = Requantizer::wide(1e-5, zero_point, clamp).unwrap();
+    }
+    graph
+}
+
+#[test]
+fn int16_inputs_are_two_rows_for_one_and_widen_the_accumulators() {
+    let plan = build(&int16_graph(false), &options(SHAPE)).unwrap();
+    let layer = &plan.layers.layers[0];
+    assert_eq!(layer.input.hwc, [16, 8, 16]);
+    assert_eq!(plan.program[0].vector("row_pairs"), [1]);
+    assert_eq!(plan.program[0].value("kernel_h_m1"), 5);
+    let most = plan.proofs[0]
+        .channels
+        .iter()
+        .map(|c| c.reach.bits_signed());
+    let most = most.max().unwrap();
+    assert!(most > 25, "{most}");
+    assert_eq!(plan.features.acc_bits, most);
+    // the same weights for both rows
+    let narrow = build(&SMALL.graph(), &options(SHAPE)).unwrap();
+    assert_eq!(plan.weights.len(), 2 * narrow.weights.len());
+    assert!(
+        narrow.program[0]
+            .fields
+            .iter()
+            .all(|f| f.name != "row_pairs")
+    );
+    assert_eq!(narrow.features.acc_bits, 25);
+}
+
+#[test]
+fn int16_results_are_two_layers_with_the_same_weights_and_parameters() {
+    let plan = build(&int16_graph(true), &options(SHAPE)).unwrap();
+    let one = build(&int16_graph(false), &options(SHAPE)).unwrap();
+    assert_eq!(plan.layers.layers.len(), 2);
+    assert_eq!(plan.weights.len(), one.weights.len());
+    assert_eq!(plan.params.len(), one.params.len());
+    for name in ["weight_base", "param_base"] {
+        assert_eq!(plan.program[0].value(name), plan.program[1].value(name));
+    }
+    assert_eq!([0, 1].map(|i| plan.program[i].value("half")), [1, 2]);
+    let [high, low] = [0, 1].map(|i| &plan.layers.layers[i].output);
+    assert_eq!((high.start.rows, low.start.rows), (0, 1));
+    assert_eq!(high.row.rows, 2);
+    assert_eq!(plan.macs.iter().sum::<u64>(), one.macs[0]);
 }

@@ -22,7 +22,7 @@ fn tensor(name: &str, size: usize, zero_point: i32) -> QTensor {
 }
 
 /// A fully connected layer of two inputs with these weights and rules.
-fn layer(weights: Vec<i8>, requant: Vec<Requantizer>) -> QGraph {
+fn layer(weights: Vec<i16>, requant: Vec<Requantizer>) -> QGraph {
     let out_channels = requant.len();
     QGraph {
         name: "staircases".into(),
@@ -96,7 +96,7 @@ fn assert_equal(graph: &QGraph) -> QGraph {
 #[test]
 fn binary_and_ternary_layers_keep_every_value() {
     let clamp = Clamp { lo: -1, hi: 1 };
-    let weights: Vec<i8> = (0..32).map(|i| [1, -1, 0, 1, -1][i * 7 % 5]).collect();
+    let weights: Vec<i16> = (0..32).map(|i| [1, -1, 0, 1, -1][i * 7 % 5]).collect();
     let rules = (0..16i64).map(|c| match c % 2 {
         0 => rule(move |acc| if acc >= 9 * c - 70 { 1 } else { -1 }, clamp),
         _ => rule(
@@ -118,10 +118,7 @@ fn narrow_weights_are_multiplied_where_whole_offsets_are_too_coarse() {
             clamp,
         )
     });
-    let graph = layer(
-        (0..16).map(|i| (i % 5) as i8 - 2).collect(),
-        rules.collect(),
-    );
+    let graph = layer((0..16).map(|i| i % 5 - 2).collect(), rules.collect());
     let lanes = assert_equal(&graph);
     let widest = |g: &QGraph| fully_connected(g).weights.iter().map(|w| w.abs()).max();
     assert!(widest(&lanes) > widest(&graph));
@@ -134,10 +131,7 @@ fn with_phases() -> QGraph {
         let (multiplier, phase) = (5_003 + 177 * c, 131_071 * c);
         rule(move |acc| (acc * multiplier + phase) >> 20, clamp)
     });
-    layer(
-        (0..16).map(|i| 127 - 5 * i as i8).collect(),
-        rules.collect(),
-    )
+    layer((0..16).map(|i| 127 - 5 * i).collect(), rules.collect())
 }
 
 #[test]

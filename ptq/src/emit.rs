@@ -48,6 +48,9 @@ impl Plan {
 /// First operator set with a scale per channel.
 const OPSET: i64 = 13;
 
+/// First operator set whose conversions take int16.
+const INT16_OPSET: i64 = 21;
+
 /// The model with quantized weights and activations. Layers outside are cut off: what they read
 /// leaves the graph.
 pub fn emit(graph: &OnnxGraph, layers: &[Layer], plan: &Plan) -> OnnxGraph {
@@ -168,7 +171,7 @@ impl Emitter<'_> {
             return false;
         };
         let range = grid.range();
-        let bounded = grid.lo == -128 || narrow(grid);
+        let bounded = grid.lo == -grid.hi - 1 || narrow(grid);
         let lower = activation.lo.is_none_or(|lo| range.lo >= f64::from(lo));
         let upper = activation.hi.is_none_or(|hi| range.hi <= f64::from(hi));
         bounded && lower && upper
@@ -193,7 +196,8 @@ impl Emitter<'_> {
         if narrow(grid) {
             from = self.clip(name, float, grid);
         }
-        let zero_point = TensorData::I8(vec![grid.params.zero_point as i8]);
+        let zero_point = integers(grid.is_wide(), &[grid.params.zero_point]);
+        let wide = grid.is_wide();
         let scale = self.constant(
             name,
             "scale",
@@ -208,19 +212,13 @@ impl Emitter<'_> {
         } else {
             dequantized(name)
         };
-        self.push("QuantizeLinear", &[&from, &scale, &zero_point], &quantized);
-        self.push(
-            "DequantizeLinear",
-            &[&quantized, &scale, &zero_point],
-            &result,
-        );
+        let constants = [scale.as_str(), zero_point.as_str()];
+        self.convert("QuantizeLinear", &from, constants, &quantized, wide);
+        self.convert("DequantizeLinear", &quantized, constants, &result, wide);
         if leaves {
             // readers inside use the same name as everywhere
-            self.push(
-                "DequantizeLinear",
-                &[&quantized, &scale, &zero_point],
-                &dequantized(name),
-            );
+            let inner = dequantized(name);
+            self.convert("DequantizeLinear", &quantized, constants, &inner, wide);
         }
     }
 
@@ -268,7 +266,7 @@ impl Emitter<'_> {
         let zeros = TensorData::I32(vec![0; bias.len()]);
         let zeros = self.constant(&own, "zero_point", length, zeros);
         let real = dequantized(&own);
-        self.dequantize(&[&values, &units, &zeros], &real, 0);
+        self.dequantize(&[&values, &units, &zeros], &real, 0, false);
         node.inputs.truncate(2);
         node.inputs.push(real);
     }
@@ -276,25 +274,47 @@ impl Emitter<'_> {
     /// DequantizeLinear of a layer's quantized weights; the name of its result.
     fn dequantized_weights(&mut self, weights: &Weights, q: &QuantizedWeights) -> String {
         let name = &weights.name;
-        let values = TensorData::I8(q.values.clone());
+        let wide = q.grids.iter().any(Grid::is_wide);
+        let values: Vec<i32> = q.values.iter().map(|&v| v.into()).collect();
+        let values = integers(wide, &values);
         let values = self.constant(name, "quantized", weights.shape.clone(), values);
         let count = if q.per_tensor { 1 } else { q.grids.len() };
         let shape = if q.per_tensor { vec![] } else { vec![count] };
         let params = q.grids.iter().take(count).map(|g| g.params);
-        let (scales, zero_points): (Vec<f32>, Vec<i8>) =
-            params.map(|p| (p.scale, p.zero_point as i8)).unzip();
+        let (scales, zero_points): (Vec<f32>, Vec<i32>) =
+            params.map(|p| (p.scale, p.zero_point)).unzip();
         let scale = self.constant(name, "scale", shape.clone(), TensorData::F32(scales));
-        let zero_point = self.constant(name, "zero_point", shape, TensorData::I8(zero_points));
+        let zero_point = integers(wide, &zero_points);
+        let zero_point = self.constant(name, "zero_point", shape, zero_point);
         let real = dequantized(name);
-        self.dequantize(&[&values, &scale, &zero_point], &real, weights.axis);
+        let inputs = [&values, &scale, &zero_point].map(String::as_str);
+        self.dequantize(&inputs, &real, weights.axis, wide);
         real
     }
 
-    fn dequantize(&mut self, inputs: &[&str], output: &str, axis: usize) {
+    fn dequantize(&mut self, inputs: &[&str], output: &str, axis: usize, wide: bool) {
         let node = OnnxNode::new("DequantizeLinear", output, inputs, &[output]);
-        self.out
-            .nodes
-            .push(node.with("axis", OnnxAttribute::Int(axis as i64)));
+        let node = node.with("axis", OnnxAttribute::Int(axis as i64));
+        let node = self.of_type(node, wide);
+        self.out.nodes.push(node);
+    }
+
+    /// QuantizeLinear or DequantizeLinear of a tensor.
+    fn convert(&mut self, op: &str, from: &str, constants: [&str; 2], to: &str, wide: bool) {
+        let [scale, zero_point] = constants;
+        let node = OnnxNode::new(op, to, &[from, scale, zero_point], &[to]);
+        let node = self.of_type(node, wide);
+        self.out.nodes.push(node);
+    }
+
+    /// Before operator set 21 only onnxruntime's own domain has conversions of int16.
+    fn of_type(&mut self, mut node: OnnxNode, wide: bool) -> OnnxNode {
+        const DOMAIN: &str = "com.microsoft";
+        if wide && self.out.opset() < INT16_OPSET {
+            node.domain = DOMAIN.into();
+            self.out.opsets.entry(DOMAIN.into()).or_insert(1);
+        }
+        node
     }
 
     fn push(&mut self, op: &str, inputs: &[&str], output: &str) {
@@ -308,6 +328,14 @@ impl Emitter<'_> {
         let tensor = OnnxTensor::new(shape, data);
         self.out.initializers.insert(name.clone(), tensor);
         name
+    }
+}
+
+/// Integers in the container of their grid.
+fn integers(wide: bool, values: &[i32]) -> TensorData {
+    match wide {
+        true => TensorData::I16(values.iter().map(|&v| v as i16).collect()),
+        false => TensorData::I8(values.iter().map(|&v| v as i8).collect()),
     }
 }
 

@@ -28,6 +28,9 @@ pub fn inputs(graph: &QGraph, sample: &Values) -> Result<Vec<Value>, PtqError> {
         })?;
         Ok(match (tensor.dtype, tensor.quant) {
             (DType::I8, Some(params)) => Value::I8(laid_out.mapv(|v| params.quantize(v))),
+            (DType::I16, Some(params)) => {
+                Value::I16(laid_out.mapv(|v| params.quantize_wide(graph.semantics, v)))
+            }
             _ => Value::F32(laid_out),
         })
     };
@@ -69,16 +72,17 @@ pub fn real(graph: &QGraph, run: &Run, id: TensorId) -> Option<ArrayD<f32>> {
     match (run.tensors[id.0].as_ref()?, params) {
         (Value::F32(a), _) => Some(a.clone()),
         (Value::I8(a), Some(params)) => Some(a.mapv(|q| params.dequantize(q))),
+        (Value::I16(a), Some(params)) => Some(a.mapv(|q| params.dequantize_wide(q))),
         _ => None,
     }
 }
 
-/// The tensor of the integer graph that holds the int8 form of a value of the float graph.
+/// The tensor of the integer graph that holds the integer form of a value of the float graph.
 pub fn tensor_of(graph: &QGraph, value: &str) -> Option<TensorId> {
     let names = ["", "_quantized", "_dequantized", "_float", "_clipped"];
     let find = |suffix: &str| {
         let wanted = format!("{value}{suffix}");
-        let found = |t: &QTensor| t.name == wanted && t.dtype == DType::I8;
+        let found = |t: &QTensor| t.name == wanted && t.dtype.limits().is_some();
         graph.tensors.iter().position(found)
     };
     names.into_iter().find_map(find).map(TensorId)

@@ -15,7 +15,7 @@ use crate::observe::{Observed, observe};
 use crate::policy::{PolicyFile, Resolved};
 use crate::prepare::{bias_values, equalize, prepare};
 use crate::session::Session;
-use crate::weights::{QuantizedWeights, quantize, quantize_bias};
+use crate::weights::{Operands, QuantizedWeights, quantize, quantize_bias};
 
 /// Everything about the float network that does not depend on bits.
 pub struct Network {
@@ -114,12 +114,17 @@ impl Network {
             let input = activations.get(&layer.inputs[0]);
             input.map_or(1.0, |a| a.grid.params.scale)
         };
+        let is_wide = |value: &String| activations.get(value).is_some_and(|a| a.grid.is_wide());
         let mut weights = BTreeMap::new();
         for layer in self.inside() {
             if let Some(w) = &layer.weights {
                 let own = &policy.layers[&layer.name];
-                let scale = input_scale(layer);
-                let q = quantize(&self.graph, w, &own.weights, own.power_of_two, scale);
+                let operands = Operands {
+                    input_scale: input_scale(layer),
+                    wide_input: is_wide(&layer.inputs[0]),
+                    wide_output: layer.outputs.iter().any(is_wide),
+                };
+                let q = quantize(&self.graph, w, &own.weights, own.power_of_two, operands);
                 weights.insert(layer.name.clone(), q);
             }
         }
@@ -171,7 +176,13 @@ impl Network {
         let quantized = self.inside().filter_map(|layer| {
             let own = &policy.layers[&layer.name];
             let both = layer.recurrent.as_ref()?.each_ref();
-            let both = both.map(|w| quantize(&self.graph, w, &own.weights, own.power_of_two, 1.0));
+            let operands = Operands {
+                input_scale: 1.0,
+                wide_input: false,
+                wide_output: false,
+            };
+            let quantized = |w| quantize(&self.graph, w, &own.weights, own.power_of_two, operands);
+            let both = both.map(quantized);
             Some((layer.name.clone(), both))
         });
         quantized.collect()
@@ -237,7 +248,7 @@ fn refuse_narrow_inputs(graph: &OnnxGraph, policy: &Resolved) -> Result<(), PtqE
             at: format!("graph input `{}`", input.name),
             found: format!("{} bits", bits(&input.name)),
             remedy: format!(
-                "inputs are int8; add [[layer]] match = \"{}\" with activations = {{ bits = 8 }}",
+                "inputs are int8 or int16; add [[layer]] match = \"{}\" with activations = {{ bits = 8 }}",
                 input.name
             ),
         }),

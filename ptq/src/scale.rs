@@ -41,7 +41,7 @@ impl Range {
     }
 }
 
-/// The integers that a tensor uses inside its int8 container, and what they stand for.
+/// The integers that a tensor uses inside its int8 or int16 container, and what they stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
     /// Scale and zero point.
@@ -92,6 +92,11 @@ impl Grid {
             lo,
             hi,
         }
+    }
+
+    /// The integers need an int16.
+    pub fn is_wide(&self) -> bool {
+        self.hi > 127
     }
 
     /// The same grid without the narrow range: activations keep the lowest integer of their type.

@@ -77,12 +77,16 @@ fn unknown_keys_are_refused_and_the_known_ones_listed() {
 fn what_the_integer_path_cannot_do_is_refused_with_a_remedy() {
     for (text, words) in [
         (
-            "[default]\nweights = { bits = 16 }",
-            "default.weights.bits: 16 bits",
+            "[default]\nweights = { bits = 16, scheme = \"asymmetric\" }",
+            "default.weights.scheme: 16 bits with a zero point",
+        ),
+        (
+            "[default]\nactivations = { bits = 16, calibrator = \"kl\" }",
+            "set calibrator to minmax, percentile or mse",
         ),
         (
             "[default]\nactivations = { bits = 3 }",
-            "set bits to 2, 4 or 8",
+            "set bits to 2, 4, 8 or 16",
         ),
         (
             "[default]\nactivations = { granularity = \"channel\" }",

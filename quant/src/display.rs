@@ -45,6 +45,7 @@ impl fmt::Display for QTensor {
         let dtype = match self.dtype {
             DType::I8 if self.unsigned => "u8-128",
             DType::I8 => "i8",
+            DType::I16 => "i16",
             DType::I32 => "i32",
             DType::F32 => "f32",
         };
@@ -91,13 +92,22 @@ fn detail(node: &QNode) -> Option<String> {
         QOp::Lstm(l) => return Some(lstm_weights(l)),
         _ => return None,
     };
-    let weight_hash = fnv1a(weights.iter().map(|w| w.cast_unsigned()));
+    let weight_hash = weight_hash(weights);
     let bias_hash = fnv1a(bias.iter().flat_map(|b| b.to_le_bytes()));
     Some(format!(
         "{prefix}weights {} fnv {weight_hash:016x}, bias {} fnv {bias_hash:016x}",
         weights.len(),
         bias.len()
     ))
+}
+
+/// Hash of weights: of their bytes where one is enough for each, otherwise of both.
+fn weight_hash(weights: &[i16]) -> u64 {
+    let narrow: Result<Vec<i8>, _> = weights.iter().map(|&w| i8::try_from(w)).collect();
+    match narrow {
+        Ok(bytes) => fnv1a(bytes.into_iter().map(i8::cast_unsigned)),
+        Err(_) => fnv1a(weights.iter().flat_map(|w| w.to_le_bytes())),
+    }
 }
 
 /// Weights of the four gates.
@@ -310,6 +320,7 @@ fn requantizer(r: &Requantizer) -> String {
     let scale = match &r.rule {
         RequantRule::TfliteDouble { multiplier, shift }
         | RequantRule::TfliteSingle { multiplier, shift } => format!("* {multiplier} << {shift}"),
+        RequantRule::Wide { multiplier, shift } => format!("*16 {multiplier} << {shift}"),
         RequantRule::OrtX86 { scale } => format!("* {scale}"),
         RequantRule::Pow2 { shift } => format!(">> {shift}"),
         RequantRule::MultiplyAdd {

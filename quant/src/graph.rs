@@ -18,6 +18,9 @@ pub enum DType {
     /// Signed 8-bit integer, affine parameters in [`QTensor::quant`]. uint8 tensors of a model are
     /// held as int8, see [`QTensor::unsigned`]; narrower integers are int8 with a narrower range.
     I8,
+    /// Signed 16-bit integer, affine parameters with zero point 0. Only convolutions and fully connected
+    /// layers compute with it.
+    I16,
     /// Signed 32-bit integer without affine parameters: accumulators that leave the graph as they are.
     I32,
     /// IEEE single precision; only at the graph boundary (before Quantize, after Dequantize).
@@ -33,7 +36,7 @@ pub struct QTensor {
     pub shape: Vec<usize>,
     /// Element type.
     pub dtype: DType,
-    /// Affine parameters; `Some` exactly for [`DType::I8`].
+    /// Affine parameters; `Some` exactly for [`DType::I8`] and [`DType::I16`].
     pub quant: Option<AffineParams>,
     /// The model's own type is uint8: values and zero point here are the model's less 128. Matters
     /// only where integers enter or leave the graph.
@@ -41,6 +44,17 @@ pub struct QTensor {
     /// The model's own layout has the channels in front of the pixels, `[C, H, W]` or `[C, W]`.
     /// Matters only where values enter or leave the graph.
     pub channels_first: bool,
+}
+
+impl DType {
+    /// The integers of the type, where layers compute with it.
+    pub fn limits(self) -> Option<Clamp> {
+        match self {
+            DType::I8 => Some(Clamp::INT8),
+            DType::I16 => Some(Clamp::INT16),
+            DType::I32 | DType::F32 => None,
+        }
+    }
 }
 
 impl QTensor {
@@ -82,9 +96,10 @@ pub struct Window {
 pub struct Conv2d {
     /// Kernel geometry.
     pub window: Window,
-    /// Weights, `[OC, KH, KW, IC / groups]` row-major.
-    pub weights: Vec<i8>,
-    /// Zero point of the weights, one per output channel; 0 for symmetric weights.
+    /// Weights of at most 16 bits, `[OC, KH, KW, IC / groups]` row-major.
+    pub weights: Vec<i16>,
+    /// Zero point of the weights, one per output channel; 0 for symmetric weights, and for those of
+    /// more than 8 bits.
     pub weight_zero_points: Vec<i32>,
     /// Groups of channels that do not mix; 1 for a dense convolution.
     pub groups: usize,
@@ -105,9 +120,9 @@ pub struct Conv2d {
 /// A fully connected layer over the flattened input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FullyConnected {
-    /// Weights, `[OC, IC]` row-major.
-    pub weights: Vec<i8>,
-    /// Zero point of the weights, one per output channel; 0 for symmetric weights.
+    /// Weights of at most 16 bits, `[OC, IC]` row-major.
+    pub weights: Vec<i16>,
+    /// See [`Conv2d::weight_zero_points`].
     pub weight_zero_points: Vec<i32>,
     /// Output channels.
     pub out_channels: usize,
@@ -298,15 +313,22 @@ pub enum QOp {
     Lstm(Box<Lstm>),
     /// Multi-head attention of three inputs: queries, keys, values.
     Attention(Attention),
-    /// float32 to int8 with the output tensor's parameters; only at the graph input.
+    /// float32 to int8 or int16 with the output tensor's parameters; only at the graph input.
     Quantize,
-    /// int8 to float32 with the input tensor's parameters; only at a graph output.
+    /// int8 or int16 to float32 with the input tensor's parameters; only at a graph output.
     Dequantize,
     /// Work of the host in float32.
     Host(HostOp),
 }
 
 impl QOp {
+    /// Whether the operation takes and gives int16 tensors: it sums products, moves values or converts
+    /// them.
+    pub fn takes_int16(&self) -> bool {
+        let multiplies = matches!(self, QOp::Conv2d(_) | QOp::FullyConnected(_));
+        multiplies || matches!(self, QOp::Reshape | QOp::Quantize | QOp::Dequantize)
+    }
+
     /// Whether the operation sums products, which it may give out as they are ([`DType::I32`]).
     pub fn has_accumulators(&self) -> bool {
         matches!(

@@ -82,8 +82,8 @@ pub fn with_float_boundary(mut graph: QGraph) -> Result<QGraph, QuantError> {
     Ok(graph)
 }
 
-/// The same graph with integers as its inputs where it has several float32 ones, verified: hardware has
-/// one quantizer at its input.
+/// The same graph with integers as its inputs where it has several float32 ones, and as inputs and outputs
+/// where they are int16, verified: hardware has one converter of int8 at either end.
 ///
 /// # Errors
 /// The result does not verify; that is a defect of the pass.

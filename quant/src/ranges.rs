@@ -4,7 +4,7 @@ use macforge_numeric::lstm::Factor;
 use macforge_numeric::{Clamp, Interval, accumulator_interval, partial_sum_interval};
 
 use crate::QuantError;
-use crate::graph::{HostOp, Lstm, LstmArithmetic, QGraph, QNode, QOp};
+use crate::graph::{HostOp, Lstm, LstmArithmetic, QGraph, QNode, QOp, QTensor};
 
 /// What an int32 accumulator holds.
 const INT32: Interval = Interval {
@@ -14,13 +14,14 @@ const INT32: Interval = Interval {
 
 impl QGraph {
     /// For every tensor, an interval that holds all values it can take, whatever the graph's
-    /// input; the whole of int8 for float32 tensors and graph inputs.
+    /// input; the whole of its type for a graph input, of int8 for float32 tensors.
     ///
     /// # Errors
     /// [`QuantError::Invalid`] where an accumulator, or a partial sum in any order of addition,
-    /// can leave int32. Indices and sizes must be consistent, see [`QGraph::verify`].
+    /// can leave int32, or the 48 bits of layers with int16 operands or results. Indices and sizes must be consistent, see [`QGraph::verify`].
     pub fn value_ranges(&self) -> Result<Vec<Interval>, QuantError> {
-        let mut ranges = vec![Clamp::INT8.interval(); self.tensors.len()];
+        let all = |t: &QTensor| t.dtype.limits().unwrap_or(Clamp::INT8).interval();
+        let mut ranges: Vec<Interval> = self.tensors.iter().map(all).collect();
         for node in &self.nodes {
             ranges[node.output.0] = self.output_range(node, ranges[node.inputs[0].0])?;
         }
@@ -60,9 +61,11 @@ impl QGraph {
                 Clamp::INT8.interval()
             }
             QOp::Host(HostOp::Quantize(_, clamp)) => clamp.interval(),
-            QOp::Softmax(_) | QOp::Quantize | QOp::Dequantize | QOp::Host(_) => {
-                Clamp::INT8.interval()
+            QOp::Quantize => {
+                let limits = self.tensor(node.output).dtype.limits();
+                limits.unwrap_or(Clamp::INT8).interval()
             }
+            QOp::Softmax(_) | QOp::Dequantize | QOp::Host(_) => Clamp::INT8.interval(),
         })
     }
 
@@ -126,10 +129,13 @@ impl QGraph {
         let (zero_point, padded) = self.zero_point_and_padding(node);
         for (channel, (weights, bias)) in self.channels(node).enumerate() {
             let sums = partial_sum_interval(&weights, input, zero_point, bias.into(), padded);
-            if !INT32.encloses(sums) {
+            let bits = (requant.get(channel)).map_or(32, |r| r.rule.accumulator_bits());
+            if sums.bits_signed() > bits {
                 return Err(QuantError::Invalid {
                     place: format!("{} ({})", node.name, node.source),
-                    what: format!("output channel {channel} can accumulate {sums}, beyond int32"),
+                    what: format!(
+                        "output channel {channel} can accumulate {sums}, beyond int{bits}"
+                    ),
                 });
             }
         }
@@ -145,7 +151,7 @@ impl QGraph {
 
     /// Weights, less their zero point, and bias of every output channel.
     fn channels<'g>(&self, node: &'g QNode) -> impl Iterator<Item = (Vec<i16>, i32)> + 'g {
-        let (weights, zero_points, bias): (&[i8], &[i32], &[i32]) = match &node.op {
+        let (weights, zero_points, bias): (&[i16], &[i32], &[i32]) = match &node.op {
             QOp::Conv2d(c) | QOp::ConvTranspose2d(c) => {
                 (&c.weights, &c.weight_zero_points, &c.bias)
             }
@@ -155,7 +161,7 @@ impl QGraph {
         let per_channel = (weights.len() / bias.len().max(1)).max(1);
         let rows = weights.chunks_exact(per_channel).zip(zero_points);
         rows.zip(bias).map(|((row, &zero_point), &bias)| {
-            let centred = row.iter().map(|&w| i16::from(w) - zero_point as i16);
+            let centred = row.iter().map(|&w| w - zero_point as i16);
             (centred.collect(), bias)
         })
     }

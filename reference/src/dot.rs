@@ -1,6 +1,6 @@
 //! The inner product shared by convolution and fully connected layers.
 
-use macforge_numeric::Requantizer;
+use macforge_numeric::{Clamp, Interval, RequantRule, Requantizer};
 
 use crate::error::ReferenceError;
 use crate::ops::Context;
@@ -8,8 +8,8 @@ use crate::ops::Context;
 /// Products of int8 weights and nine-bit inputs stay below 2^15, so this many fit an int32.
 const CHUNK: usize = 1 << 15;
 
-/// `sum(w * x)`, exact. `x` holds inputs less their zero point, -255..=255.
-pub(crate) fn dot(weights: &[i8], x: &[i16]) -> i64 {
+/// `sum(w * x)`, exact, for weights of 8 bits. `x` holds inputs less their zero point, -255..=255.
+pub(crate) fn dot<W: Copy + Into<i32>>(weights: &[W], x: &[i16]) -> i64 {
     weights
         .chunks(CHUNK)
         .zip(x.chunks(CHUNK))
@@ -17,27 +17,37 @@ pub(crate) fn dot(weights: &[i8], x: &[i16]) -> i64 {
             let sum: i32 = w
                 .iter()
                 .zip(x)
-                .map(|(&w, &x)| i32::from(w) * i32::from(x))
+                .map(|(&w, &x)| w.into() * i32::from(x))
                 .sum();
             i64::from(sum)
         })
         .sum()
 }
 
+/// The same for weights and inputs of 16 bits.
+fn wide_dot(weights: &[i16], x: &[i16]) -> i64 {
+    let products = weights.iter().zip(x);
+    products.map(|(&w, &x)| i64::from(w) * i64::from(x)).sum()
+}
+
 /// A layer's weights as one row per output channel, with what follows each inner product.
 pub(crate) struct Rows<'a> {
-    pub weights: &'a [i8],
+    pub weights: &'a [i16],
     pub weight_zero_points: &'a [i32],
     pub bias: &'a [i32],
     /// Empty where the accumulators are the result.
     pub requant: &'a [Requantizer],
     pub lower_is_activation: bool,
+    /// Limits of the output's type.
+    pub limits: Clamp,
 }
 
 /// Output elements under construction, row-major.
 pub(crate) enum Elements {
     /// Requantized values and the number of saturations among them.
     I8(Vec<i8>, u64),
+    /// The same for int16.
+    I16(Vec<i16>, u64),
     /// Accumulators.
     I32(Vec<i32>),
 }
@@ -59,9 +69,17 @@ impl Rows<'_> {
     pub fn elements(&self, count: usize) -> Elements {
         if self.requant.is_empty() {
             Elements::I32(Vec::with_capacity(count))
+        } else if self.limits == Clamp::INT16 {
+            Elements::I16(Vec::with_capacity(count), 0)
         } else {
             Elements::I8(Vec::with_capacity(count), 0)
         }
+    }
+
+    /// Inputs or weights may have 16 bits.
+    fn is_wide(&self) -> bool {
+        let wide = |r: &Requantizer| matches!(r.rule, RequantRule::Wide { .. });
+        self.requant.first().is_some_and(wide)
     }
 
     /// Appends the results of output channels `channels` for one input vector.
@@ -73,9 +91,10 @@ impl Rows<'_> {
         out: &mut Elements,
     ) -> Result<(), ReferenceError> {
         let mut sum = None;
+        let wide = self.is_wide();
         for channel in channels {
             let row = &self.weights[channel * x.len()..][..x.len()];
-            let mut acc = dot(row, x);
+            let mut acc = if wide { wide_dot(row, x) } else { dot(row, x) };
             let zero_point = self.weight_zero_points[channel];
             if zero_point != 0 {
                 let sum = *sum.get_or_insert_with(|| x.iter().map(|&x| i64::from(x)).sum::<i64>());
@@ -95,21 +114,36 @@ impl Rows<'_> {
         out: &mut Elements,
     ) -> Result<(), ReferenceError> {
         let acc = sum + i64::from(self.bias[channel]);
-        let Ok(raw) = i32::try_from(acc) else {
+        let requant = self.requant.get(channel);
+        let bits = requant.map_or(32, |r| r.rule.accumulator_bits());
+        if Interval::point(acc).bits_signed() > bits {
             return Err(ReferenceError::AccumulatorOverflow {
                 node: cx.node.name.clone(),
                 channel,
                 value: acc,
+                bits,
             });
+        }
+        let requantized = || {
+            let requant = &self.requant[channel];
+            let y = requant.unclamped(acc);
+            let saturated = requant
+                .clamp
+                .saturates_in(self.limits, y, self.lower_is_activation);
+            (requant.clamp.apply(y), u64::from(saturated))
         };
         match out {
             Elements::I8(values, saturations) => {
-                let requant = &self.requant[channel];
-                let y = requant.unclamped(acc);
-                values.push(requant.clamp.apply(y) as i8);
-                *saturations += u64::from(requant.clamp.saturates(y, self.lower_is_activation));
+                let (value, saturated) = requantized();
+                values.push(value as i8);
+                *saturations += saturated;
             }
-            Elements::I32(values) => values.push(raw),
+            Elements::I16(values, saturations) => {
+                let (value, saturated) = requantized();
+                values.push(value as i16);
+                *saturations += saturated;
+            }
+            Elements::I32(values) => values.push(acc as i32),
         }
         Ok(())
     }

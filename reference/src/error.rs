@@ -61,8 +61,8 @@ pub enum ReferenceError {
         /// What the tensors imply.
         wanted: usize,
     },
-    /// An accumulator left int32, where the arithmetic is no longer defined.
-    #[error("node `{node}`: accumulator {value} of output channel {channel} is not an int32")]
+    /// An accumulator left the bits of its rule, where the arithmetic is no longer defined.
+    #[error("node `{node}`: accumulator {value} of output channel {channel} is not an int{bits}")]
     AccumulatorOverflow {
         /// Node name.
         node: String,
@@ -70,6 +70,8 @@ pub enum ReferenceError {
         channel: usize,
         /// The sum.
         value: i64,
+        /// Bits of the rule's accumulators.
+        bits: u32,
     },
     /// A pooling window that lies entirely in the padding.
     #[error("node `{node}`: the window of output row {row}, column {column} holds no input")]

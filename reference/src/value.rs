@@ -8,6 +8,8 @@ use ndarray::ArrayD;
 pub enum Value {
     /// int8 elements.
     I8(ArrayD<i8>),
+    /// int16 elements.
+    I16(ArrayD<i16>),
     /// int32 elements.
     I32(ArrayD<i32>),
     /// float32 elements.
@@ -19,6 +21,7 @@ impl Value {
     pub fn shape(&self) -> &[usize] {
         match self {
             Value::I8(a) => a.shape(),
+            Value::I16(a) => a.shape(),
             Value::I32(a) => a.shape(),
             Value::F32(a) => a.shape(),
         }
@@ -28,6 +31,7 @@ impl Value {
     pub fn dtype(&self) -> DType {
         match self {
             Value::I8(_) => DType::I8,
+            Value::I16(_) => DType::I16,
             Value::I32(_) => DType::I32,
             Value::F32(_) => DType::F32,
         }

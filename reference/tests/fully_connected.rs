@@ -7,7 +7,7 @@ use macforge_quant::{FullyConnected, QOp};
 use macforge_reference::ReferenceError;
 use proptest::prelude::*;
 
-fn layer(weights: &[i8], bias: &[i32]) -> FullyConnected {
+fn layer(weights: &[i16], bias: &[i32]) -> FullyConnected {
     FullyConnected {
         weights: weights.to_vec(),
         weight_zero_points: vec![0; bias.len()],
@@ -56,7 +56,7 @@ proptest! {
     #[test]
     fn rows_equal_plain_sums(
         x in prop::collection::vec(any::<i8>(), 37),
-        weights in prop::collection::vec(any::<i8>(), 37 * 3),
+        weights in prop::collection::vec(-128i16..=127, 37 * 3),
         bias in prop::collection::vec(-100_000i32..100_000, 3),
         zero_point in -128i32..=127,
     ) {

@@ -65,6 +65,7 @@ fn integers(graph: &QGraph, run: &Run, name: &str, order: Order) -> Vec<i32> {
             };
             values.iter().map(|&q| i32::from(q) + shift).collect()
         }
+        Value::I16(values) => values.iter().map(|&q| q.into()).collect(),
         Value::I32(values) => values.iter().copied().collect(),
         Value::F32(_) => panic!("`{name}` holds floats"),
     }

@@ -269,30 +269,39 @@ fn write_array(
     name: String,
 ) -> Result<()> {
     let tensor = from.graph.tensor(from.graph.outputs[position]);
-    let of_samples = || (from.outputs.iter()).filter_map(|sample| sample.get(position));
-    let ints: Vec<&ArrayD<i8>> = of_samples().filter_map(Value::as_i8).collect();
-    let floats: Vec<&ArrayD<f32>> = of_samples().filter_map(Value::as_f32).collect();
-    let wide: Vec<&ArrayD<i32>> = of_samples()
-        .filter_map(|v| match v {
-            Value::I32(a) => Some(a),
-            _ => None,
-        })
-        .collect();
-    if !wide.is_empty() {
-        let batch = layout::of_model(tensor, stack(&wide)?);
-        npz.add_array(name, &batch).into_diagnostic()
-    } else if tensor.dtype == DType::F32 {
-        let batch = layout::of_model(tensor, stack(&floats)?);
-        npz.add_array(name, &batch).into_diagnostic()
-    } else if tensor.unsigned {
-        // held less 128
-        let bytes = stack(&ints)?.mapv(|v| v as u8 ^ 0x80);
-        let batch = layout::of_model(tensor, bytes);
-        npz.add_array(name, &batch).into_diagnostic()
-    } else {
-        let batch = layout::of_model(tensor, stack(&ints)?);
-        npz.add_array(name, &batch).into_diagnostic()
+    let of_samples = from
+        .outputs
+        .iter()
+        .filter_map(|sample| sample.get(position));
+    let (mut bytes, mut halves) = (Vec::new(), Vec::new());
+    let (mut words, mut floats) = (Vec::new(), Vec::new());
+    for value in of_samples {
+        match value {
+            Value::I8(a) => bytes.push(a),
+            Value::I16(a) => halves.push(a),
+            Value::I32(a) => words.push(a),
+            Value::F32(a) => floats.push(a),
+        }
     }
+    match tensor.dtype {
+        DType::I8 if tensor.unsigned => {
+            // held less 128
+            let values = stack(&bytes)?.mapv(|v: i8| v as u8 ^ 0x80);
+            add(npz, name, layout::of_model(tensor, values))
+        }
+        DType::I8 => add(npz, name, layout::of_model(tensor, stack(&bytes)?)),
+        DType::I16 => add(npz, name, layout::of_model(tensor, stack(&halves)?)),
+        DType::I32 => add(npz, name, layout::of_model(tensor, stack(&words)?)),
+        DType::F32 => add(npz, name, layout::of_model(tensor, stack(&floats)?)),
+    }
+}
+
+fn add<T: ndarray_npy::WritableElement>(
+    npz: &mut NpzWriter<&mut File>,
+    name: String,
+    batch: ArrayD<T>,
+) -> Result<()> {
+    npz.add_array(name, &batch).into_diagnostic()
 }
 
 fn stack<T: Clone>(arrays: &[&ArrayD<T>]) -> Result<ArrayD<T>> {

@@ -1,5 +1,6 @@
 //! Bits of the simulation back to tensors.
 
+use crate::cosim::pairs;
 use macforge_plan::{HwPlan, Region};
 use macforge_quant::{DType, QGraph, QTensor, TensorId};
 use macforge_reference::Value;
@@ -27,6 +28,7 @@ pub fn output_beats(graph: &QGraph) -> Vec<usize> {
         let output = graph.tensor(output);
         match output.dtype {
             DType::I8 => output.elements().div_ceil(4),
+            DType::I16 => output.elements().div_ceil(2),
             DType::I32 | DType::F32 => output.elements(),
         }
     };
@@ -46,6 +48,12 @@ pub fn output(graph: &QGraph, id: TensorId, beats: &[u32]) -> Option<Value> {
                 .take(output.elements())
                 .collect();
             ArrayD::from_shape_vec(shape, values).ok().map(Value::I8)
+        }
+        DType::I16 => {
+            let bytes = beats.iter().flat_map(|w| w.to_le_bytes());
+            let bytes: Vec<i8> = bytes.map(|b| b as i8).take(2 * output.elements()).collect();
+            let values = pairs::join(output, &bytes);
+            ArrayD::from_shape_vec(shape, values).ok().map(Value::I16)
         }
         DType::I32 => {
             let values: Vec<i32> = beats.iter().map(|w| w.cast_signed()).collect();

@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod layout;
 pub mod memory;
+pub mod pairs;
 pub mod result;
 pub mod run;
 pub mod samples;

@@ -2,6 +2,7 @@
 
 use crate::cosim::decode;
 use crate::cosim::memory;
+use crate::cosim::pairs;
 use crate::cosim::result::{self, Layer, Simulation, utilization};
 use crate::cosim::samples;
 use crate::project::{Network, Project};
@@ -350,9 +351,19 @@ impl<'a> Score<'a> {
         let wanted = expected.tensors[stored.tensor.0].as_ref();
         let [_, columns, channels] = stored.region.hwc;
         let before = stored.first_row * columns * channels;
-        let wanted = wanted.and_then(Value::as_i8).map(|v| v.iter().skip(before));
         match (found, wanted) {
-            (Some(found), Some(wanted)) if found.len() <= wanted.len() => {
+            (Some(found), Some(Value::I16(wanted))) => {
+                let tensor = self.graph.tensor(stored.tensor);
+                let found = pairs::join(tensor, &found);
+                self.compare(
+                    index,
+                    &hw.name,
+                    found.iter().map(|&v| i64::from(v) as u32),
+                    wanted.iter().map(|&v| i64::from(v) as u32),
+                );
+            }
+            (Some(found), Some(Value::I8(wanted))) if before + found.len() <= wanted.len() => {
+                let wanted = wanted.iter().skip(before);
                 self.compare(
                     index,
                     &hw.name,
@@ -379,6 +390,12 @@ impl<'a> Score<'a> {
             };
             match (&output, wanted) {
                 (Value::I8(f), Some(Value::I8(w))) => self.compare(
+                    index,
+                    name,
+                    f.iter().map(|&v| v as u32),
+                    w.iter().map(|&v| v as u32),
+                ),
+                (Value::I16(f), Some(Value::I16(w))) => self.compare(
                     index,
                     name,
                     f.iter().map(|&v| v as u32),

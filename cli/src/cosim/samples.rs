@@ -1,7 +1,7 @@
 //! Samples: the first array of an `.npz` file, batch first, or seeded random values.
 
 use crate::cosim::decode::top_bit;
-use crate::cosim::layout;
+use crate::cosim::{layout, pairs};
 use macforge_numeric::AffineParams;
 use macforge_quant::{DType, QGraph, QTensor, TensorId};
 use macforge_reference::Value;
@@ -147,6 +147,28 @@ fn sample(graph: &QGraph, id: TensorId, raw: &Raw, n: usize) -> Result<Value> {
                 ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
             ))
         }
+        (Raw::Integers(a), DType::I16) => {
+            let int16 = |&v: &i64| {
+                let held = i16::try_from(v).ok();
+                held.ok_or_else(|| miette!("the value {v} is not an int16 for `{}`", input.name))
+            };
+            let values = a
+                .index_axis(Axis(0), n)
+                .iter()
+                .map(int16)
+                .collect::<Result<_>>()?;
+            Ok(Value::I16(
+                ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
+            ))
+        }
+        (Raw::Floats(a), DType::I16) => {
+            let params = inner_params(graph, id)?;
+            let quantized = |&v: &f32| params.quantize_wide(graph.semantics, v);
+            let values = a.index_axis(Axis(0), n).iter().map(quantized).collect();
+            Ok(Value::I16(
+                ArrayD::from_shape_vec(shape, values).into_diagnostic()?,
+            ))
+        }
         (Raw::Integers(a), DType::F32) => {
             // raw integers for a float boundary: the real values that they stand for
             let params = inner_params(graph, id)?;
@@ -206,14 +228,14 @@ fn inner_params(graph: &QGraph, input: TensorId) -> Result<AffineParams> {
         .ok_or_else(|| miette!("the input `{}` has no scale", tensor.name))
 }
 
-/// `count` samples of seeded random int8 values; the first two are the extremes.
+/// `count` samples of seeded random values; the first two are the extremes.
 pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Vec<Value>>> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 32) as u8 as i8
+        (state >> 32) as u16
     };
     let mut value = |n: usize, id: TensorId| -> Result<Value> {
         let input = graph.tensor(id);
@@ -222,15 +244,21 @@ pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Vec<Value>>> {
             scale: 1.0 / 64.0,
             zero_point: 0,
         });
-        let values: Vec<i8> = (0..input.elements())
+        let bits: Vec<u16> = (0..input.elements())
             .map(|_| match n {
-                0 => -128,
-                1 => 127,
+                0 => 0x8080,
+                1 => 0x7f7f,
                 _ => next(),
             })
             .collect();
-        let array = ArrayD::from_shape_vec(IxDyn(&input.shape), values).into_diagnostic()?;
+        let bits = ArrayD::from_shape_vec(IxDyn(&input.shape), bits).into_diagnostic()?;
+        let array = bits.mapv(|v| v as u8 as i8);
         Ok(match input.dtype {
+            DType::I16 => Value::I16(bits.mapv(|v| match n {
+                0 => i16::MIN,
+                1 => i16::MAX,
+                _ => v.cast_signed(),
+            })),
             DType::I8 => Value::I8(array),
             DType::F32 => Value::F32(array.mapv(|q| params.dequantize(q))),
             DType::I32 => return Err(miette!("the input `{}` is int32", input.name)),
@@ -241,7 +269,7 @@ pub fn random(graph: &QGraph, count: usize) -> Result<Vec<Vec<Value>>> {
         .collect()
 }
 
-/// Stream beats of each tensor of a sample: four int8 or one float32 each.
+/// Stream beats of each tensor of a sample: four bytes or one float32 each.
 pub fn beats(graph: &QGraph, sample: &[Value]) -> Vec<Vec<u32>> {
     let inputs = graph.inputs.iter().map(|&id| graph.tensor(id));
     inputs
@@ -252,14 +280,25 @@ pub fn beats(graph: &QGraph, sample: &[Value]) -> Vec<Vec<u32>> {
 
 fn tensor_beats(tensor: &QTensor, value: &Value) -> Vec<u32> {
     match value {
-        Value::I8(a) => {
-            let bytes: Vec<u8> = a.iter().map(|&v| v as u8 ^ top_bit(tensor)).collect();
-            bytes
-                .chunks(4)
-                .map(|c| c.iter().rev().fold(0u32, |w, &b| w << 8 | u32::from(b)))
-                .collect()
+        Value::I8(a) => words(a.iter().map(|&v| v as u8 ^ top_bit(tensor))),
+        Value::I16(a) => {
+            let values: Vec<i16> = a.iter().copied().collect();
+            words(
+                pairs::split(tensor, &values)
+                    .into_iter()
+                    .map(i8::cast_unsigned),
+            )
         }
         Value::I32(a) => a.iter().map(|v| v.cast_unsigned()).collect(),
         Value::F32(a) => a.iter().map(|v| v.to_bits()).collect(),
     }
+}
+
+/// Four bytes per word, the first one lowest.
+fn words(bytes: impl Iterator<Item = u8>) -> Vec<u32> {
+    let bytes: Vec<u8> = bytes.collect();
+    bytes
+        .chunks(4)
+        .map(|c| c.iter().rev().fold(0u32, |w, &b| w << 8 | u32::from(b)))
+        .collect()
 }

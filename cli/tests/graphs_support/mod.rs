@@ -210,9 +210,9 @@ impl Graph {
         }
     }
 
-    fn values(&mut self, count: usize, limit: i64) -> Vec<i8> {
+    fn values(&mut self, count: usize, limit: i64) -> Vec<i16> {
         (0..count)
-            .map(|_| self.rng.within(-limit, limit) as i8)
+            .map(|_| self.rng.within(-limit, limit) as i16)
             .collect()
     }
 
@@ -229,6 +229,133 @@ impl Graph {
             lower_is_activation: false,
         };
         self.node(QOp::FullyConnected(layer), &[x], y)
+    }
+
+    fn wide_tensor(&mut self, shape: &[usize]) -> TensorId {
+        let scale = 1e-3;
+        let id = self.tensor_with(
+            shape,
+            AffineParams {
+                scale,
+                zero_point: 0,
+            },
+        );
+        self.graph.tensors[id.0].dtype = DType::I16;
+        id
+    }
+
+    /// An int16 input.
+    pub fn wide_input(&mut self, shape: &[usize]) -> TensorId {
+        let id = self.wide_tensor(shape);
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// Weights of 8 or 16 bits, of 16 such that both bytes lie within -127..=127.
+    fn wide_values(&mut self, count: usize, bits: usize) -> Vec<i16> {
+        let mut values = self.values(count, 127);
+        if bits == 16 {
+            let high = self.values(count, 127);
+            values.iter_mut().zip(high).for_each(|(v, h)| *v += 256 * h);
+        }
+        values
+    }
+
+    /// Requantizers that spread the sums of random values over the output's type.
+    fn wide_requant(
+        &mut self,
+        fan_in: usize,
+        bits: [usize; 3],
+        channels: usize,
+    ) -> Vec<Requantizer> {
+        let deviation = |bits: usize| if bits == 16 { 19_000.0 } else { 74.0 };
+        let [x, w, y] = bits.map(deviation);
+        let (clamp, zero_point) = match bits[2] {
+            16 => (Clamp::INT16, 0),
+            _ => (Clamp::INT8, self.zero_point),
+        };
+        (0..channels)
+            .map(|_| {
+                let spread = self.rng.within(60, 140) as f64 / 100.0;
+                let real = spread * y / (x * w * (fan_in as f64).sqrt());
+                Requantizer::wide(real, zero_point, clamp).expect("a small factor")
+            })
+            .collect()
+    }
+
+    fn bits(&self, x: TensorId) -> usize {
+        match self.graph.tensor(x).dtype {
+            DType::I16 => 16,
+            _ => 8,
+        }
+    }
+
+    fn output(&mut self, shape: &[usize], bits: usize) -> TensorId {
+        match bits {
+            16 => self.wide_tensor(shape),
+            _ => self.tensor(shape),
+        }
+    }
+
+    /// A convolution by the rule of int16 values, with weights and results of 8 or 16 bits.
+    pub fn wide_conv(
+        &mut self,
+        x: TensorId,
+        channels: usize,
+        w: Window,
+        [weights, results]: [usize; 2],
+    ) -> TensorId {
+        let [h, width, c] = self.graph.tensor(x).hwc();
+        let reach = |i: usize| (w.kernel[i] - 1) * w.dilation[i] + 1;
+        let out = |size: usize, i: usize| (size + 2 * w.pad[i] - reach(i)) / w.stride[i] + 1;
+        let y = self.output(&[out(h, 0), out(width, 1), channels], results);
+        let mut conv = self.conv_op(w, c, channels, 1);
+        let fan_in = w.kernel[0] * w.kernel[1] * c;
+        conv.weights = self.wide_values(channels * fan_in, weights);
+        let bits = [self.bits(x), weights, results];
+        conv.requant = self.wide_requant(fan_in, bits, channels);
+        self.node(QOp::Conv2d(conv), &[x], y)
+    }
+
+    /// The last layer's results are held at or above 0, and below half of their type.
+    pub fn bounded(&mut self) {
+        let node = self.graph.nodes.last_mut().expect("a layer");
+        let QOp::Conv2d(conv) = &mut node.op else {
+            panic!("no convolution")
+        };
+        conv.lower_is_activation = true;
+        for requant in &mut conv.requant {
+            requant.clamp.lo = requant.zero_point;
+            requant.clamp.hi = (requant.clamp.hi / 2).max(requant.zero_point);
+        }
+    }
+
+    /// A fully connected layer by the same rule.
+    pub fn wide_fully_connected(
+        &mut self,
+        x: TensorId,
+        channels: usize,
+        [weights, results]: [usize; 2],
+    ) -> TensorId {
+        let fan_in = self.graph.tensor(x).elements();
+        let y = self.output(&[channels], results);
+        let bits = [self.bits(x), weights, results];
+        let layer = FullyConnected {
+            weights: self.wide_values(channels * fan_in, weights),
+            weight_zero_points: vec![0; channels],
+            out_channels: channels,
+            in_features: fan_in,
+            bias: (0..channels as i32).map(|c| 99_999 * c - 55_555).collect(),
+            requant: self.wide_requant(fan_in, bits, channels),
+            lower_is_activation: false,
+        };
+        self.node(QOp::FullyConnected(layer), &[x], y)
+    }
+
+    /// int16 values under another shape.
+    pub fn wide_reshape(&mut self, x: TensorId, shape: &[usize]) -> TensorId {
+        let y = self.wide_tensor(shape);
+        self.node(QOp::Reshape, &[x], y)
     }
 
     pub fn concat(&mut self, parts: &[TensorId], axis: usize) -> TensorId {

@@ -27,6 +27,8 @@ pub enum Base {
     Tensors,
     /// Two precisions.
     Precisions,
+    /// int16 values.
+    Wide,
 }
 
 /// One change of one file.
@@ -135,6 +137,15 @@ const fn tensors(
     text(Base::Tensors, name, file, [old, new])
 }
 
+const fn wide(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    text(Base::Wide, name, file, [old, new])
+}
+
 const fn lstm(
     name: &'static str,
     file: &'static str,
@@ -236,6 +247,28 @@ pub const MUTANTS: &[Mutant] = &[
     pairs("one is added where one is taken off",
         "|up ? offset_up : |down ? offset_down", "|(up | down) ? offset_up : |down ? offset_down"),
 
+    // int16 values
+    wide("sums of high bytes count once", "mac_column",
+        "shift[0] ? wide0 <<< UNIT : wide0", "shift[0] && clear ? wide0 <<< UNIT : wide0"),
+    wide("sums of two high bytes count 256 times", "mac_column",
+        "shift[1] ? wide1 <<< (2*UNIT)", "shift[1] ? wide1 <<< UNIT"),
+    wide("the shift belongs to the step before", "dot_array",
+        ".STAGES(BEFORE_ACC)) u_shift", ".STAGES(BEFORE_ACC+1)) u_shift"),
+    wide("low bytes outside of the image are those of 128", "feeder",
+        "low_late ? 8'h80 : pad_value", "pad_value"),
+    wide("low bytes outside of the image come one step late", "feeder",
+        ".STAGES(5)) u_low", ".STAGES(6)) u_low"),
+    wide("low bytes of folded columns outside of the image are those of 128", "input_folded",
+        "span_row_q[0]) ? 8'h80", "span_row_q[0]) ? 8'h00"),
+    wide("both bytes of a result are the high one", "drain_unit",
+        ".half(half)", ".half({1'b0, |half})"),
+    wide("sums of more than 25 bits are cut off", "drain_unit",
+        ".wide(wide)", ".wide(wide && phase != phase)"),
+    wide("the low byte is not relabelled", "requant_lane",
+        "{(~value_q[7]), value_q[6:0]}", "{value_q[7], value_q[6:0]}"),
+    wide("saturations are counted with both bytes", "requant_lane",
+        "& (~half[1])", "& (half[1] | (~half[1]))"),
+
     // packed multiply-accumulate
     int8("upper weight at 2^16 instead of 2^17", "packed_mac",
         "$signed({w1_q, 17'd0})", "$signed({w1_q[7], w1_q, 16'd0})"),
@@ -250,7 +283,7 @@ pub const MUTANTS: &[Mutant] = &[
 
     // feeder
     int8("pad value off by one", "feeder",
-        "{IC{pad_value}}", "{IC{pad_value ^ 8'h01}}"),
+        "{IC{outside}}", "{IC{outside ^ 8'h01}}"),
     int8("rotator takes the neighbour's bank", "feeder",
         ".select(rot_bank[i*RW +: RW])", ".select(rot_bank[((i+1)%P)*RW +: RW])"),
     int8("rotator ignores the channel chunk", "feeder",

@@ -5,7 +5,7 @@
 //! fits into the LUT of the adder that takes it. Bits 0 to 3 (with the offset) and bits 4 to 7 run
 //! as two chains of four adders, joined at the end. Bit 7 is the sign: its choice is subtracted.
 
-use super::clamp::{self, Bounds, Unclamped};
+use super::clamp::{self, Bounds, Extras, Unclamped};
 use super::shift::{Shifted, stage};
 use crate::VerilogModule;
 use crate::typed::{Expr, Header, Module, concat, constant, mux, signed, unsigned};
@@ -47,7 +47,7 @@ pub fn module() -> Module {
     let [mul_a, mul_b] = ["mul_a", "mul_b"].map(|name| m.input(name, signed(FACTOR)));
     let offset = m.input("offset", signed(OFFSET));
     let shift = m.input("shift", unsigned(SHIFT));
-    let bounds = Bounds::inputs(&mut m);
+    let bounds = Bounds::inputs(&mut m, Extras::default());
 
     m.section("the choices for a pair of bits");
     let [mul_a, mul_b] = [mul_a, mul_b].map(|x| x.extend(FACTOR + 1));

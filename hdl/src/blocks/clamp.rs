@@ -1,6 +1,6 @@
-//! The end of a lane: clamp to the bounds of the layer, and say whether int8 itself was left.
+//! The end of a lane: clamp to the bounds of the layer, and say whether its type itself was left.
 
-use crate::typed::{Expr, Module, constant, mux, repeat, signed, unsigned};
+use crate::typed::{Expr, Module, concat, constant, mux, repeat, signed, unsigned};
 
 /// Bounds of a layer, all constant while it runs.
 pub(super) struct Bounds {
@@ -9,36 +9,64 @@ pub(super) struct Bounds {
     lower_is_activation: Expr,
     /// The low byte of the value in the place of a clamped one.
     wrap: Option<Expr>,
+    /// Values are int16, of which one byte is given out: bit 0 the high one, bit 1 the low one less 128.
+    half: Option<Expr>,
+}
+
+/// What a lane's end can do besides clamping to int8.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extras {
+    /// Input port `wrap`.
+    pub wraps: bool,
+    /// Input port `half`, and bounds of 16 bits.
+    pub halves: bool,
 }
 
 impl Bounds {
-    /// Declares the input ports `clamp_lo`, `clamp_hi` and `lower_is_activation`.
-    pub(super) fn inputs(m: &mut Module) -> Self {
-        let [lo, hi] = ["clamp_lo", "clamp_hi"].map(|name| m.input(name, signed(8)));
+    /// Declares the input ports `clamp_lo`, `clamp_hi` and `lower_is_activation`, and those of `extras`.
+    pub(super) fn inputs(m: &mut Module, extras: Extras) -> Self {
+        let bits = if extras.halves { 16 } else { 8 };
+        let [lo, hi] = ["clamp_lo", "clamp_hi"].map(|name| m.input(name, signed(bits)));
         let lower_is_activation = m.input("lower_is_activation", unsigned(1));
         Self {
             lo,
             hi,
             lower_is_activation,
-            wrap: None,
+            wrap: extras.wraps.then(|| m.input("wrap", unsigned(1))),
+            half: extras.halves.then(|| m.input("half", unsigned(2))),
         }
     }
 
-    /// Declares the input port `wrap` as well.
-    pub(super) fn inputs_with_wrap(m: &mut Module) -> Self {
-        let bounds = Self::inputs(m);
-        let wrap = Some(m.input("wrap", unsigned(1)));
-        Self { wrap, ..bounds }
+    /// The byte of a value that is given out.
+    fn byte(&self, x: &Expr) -> Expr {
+        let Some(half) = &self.half else {
+            return match x.ty().width {
+                8 => x.clone(),
+                _ => x.slice(0, 8).as_signed(),
+            };
+        };
+        let low = x.slice(0, 8);
+        let relabelled = concat(&[x.bit(7).not(), x.slice(0, 7)]);
+        let high = mux(&half.bit(0), &x.slice(8, 8), &low);
+        mux(&half.bit(1), &relabelled, &high).as_signed()
+    }
+
+    /// `of(bits)` for the type of the values, which has `bits`.
+    fn by_type(&self, of: impl Fn(u32) -> Expr) -> Expr {
+        match &self.half {
+            Some(half) => mux(&half.any(), &of(16), &of(8)),
+            None => of(8),
+        }
     }
 }
 
 /// A value before clamping.
 pub(super) struct Unclamped {
-    /// The value, where it is known; more than eight bits.
+    /// The value, where it is known; more bits than the type.
     pub value: Expr,
-    /// Below int8, whatever `value` says.
+    /// Below the type, whatever `value` says.
     pub far_below: Expr,
-    /// Above int8, whatever `value` says.
+    /// Above the type, whatever `value` says.
     pub far_above: Expr,
 }
 
@@ -51,41 +79,47 @@ pub(super) fn finish(m: &mut Module, x: &Unclamped, bounds: &Bounds, first: usiz
         hi,
         lower_is_activation,
         wrap,
+        half,
     } = bounds;
     let unless_wrapped = |flag: Expr| match wrap {
         Some(wrap) => flag.and(&wrap.not()),
         None => flag,
     };
+    let limits = half.as_ref().map_or("int8", |_| "the type");
     m.section(&format!(
-        "{first}: comparison with the bounds, and with int8 where they are its limits"
+        "{first}: comparison with the bounds, and with {limits} where they are its limits"
     ));
     let unless = |bit: Expr, other: &Expr| bit.and(&other.not());
     let below = unless(x.value.less(&lo.extend(width)), &x.far_above).or(&x.far_below);
     let above = unless(hi.extend(width).less(&x.value), &x.far_below).or(&x.far_above);
     let below = m.register("below", &unless_wrapped(below));
     let above = m.register("above", &unless_wrapped(above));
-    let limit = |v| constant(signed(8), v);
-    let lower_counts = lo.equals(&limit(-128)).and(&lower_is_activation.not());
-    let upper_counts = hi.equals(&limit(127));
-    // outside of int8: some bit above the sign bit of the low byte differs from the sign
+    let limit = |v: i128| constant(signed(lo.ty().width), v);
+    let at_lower = bounds.by_type(|bits| lo.equals(&limit(-(1 << (bits - 1)))));
+    let lower_counts = at_lower.and(&lower_is_activation.not());
+    let upper_counts = bounds.by_type(|bits| hi.equals(&limit((1 << (bits - 1)) - 1)));
+    // outside of the type: some bit above its sign bit differs from the sign
     let negative = x.value.sign();
-    let differs = x
-        .value
-        .slice(7, width - 8)
-        .xor(&repeat(&negative, width - 8))
-        .any();
+    let differs = bounds.by_type(|bits| {
+        let above = x.value.slice(bits - 1, width - bits);
+        above.xor(&repeat(&negative, width - bits)).any()
+    });
     let outside = m.wire("outside", &differs);
     // where the value is not known its bits say nothing
     let near = m.wire("near", &x.far_below.or(&x.far_above).not().and(&outside));
     let under = negative.and(&near).or(&x.far_below);
     let over = negative.not().and(&near).or(&x.far_above);
-    let saturated = m.register(
-        "limit",
-        &unless_wrapped(under.and(&lower_counts).or(&over.and(&upper_counts))),
-    );
-    let byte = m.register("byte", &x.value.slice(0, 8).as_signed());
+    let counted = unless_wrapped(under.and(&lower_counts).or(&over.and(&upper_counts)));
+    // the pass with the high bytes has counted
+    let counted = match half {
+        Some(half) => counted.and(&half.bit(1).not()),
+        None => counted,
+    };
+    let saturated = m.register("limit", &counted);
+    let byte = m.register("byte", &bounds.byte(&x.value));
     m.section(&format!("{}: choice", first + 1));
-    let q = m.register("q", &mux(&below, lo, &mux(&above, hi, &byte)));
+    let (lo, hi) = (bounds.byte(lo), bounds.byte(hi));
+    let q = m.register("q", &mux(&below, &lo, &mux(&above, &hi, &byte)));
     let saturated = m.register("saturated", &saturated);
     m.output(&q);
     m.output(&saturated);

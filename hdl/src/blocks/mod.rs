@@ -44,6 +44,8 @@ pub struct Selection {
     pub fraction_bits: u32,
     /// Lanes that give bytes of accumulators, see [`RequantLane`].
     pub wraps: bool,
+    /// Lanes that give bytes of int16 values, see [`RequantLane`].
+    pub halves: bool,
     /// Maximum over a window.
     pub max: bool,
     /// Products in LUTs: depthwise convolution, or chains that there are no DSPs for.
@@ -83,6 +85,7 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         bias_bits,
         fraction_bits,
         wraps,
+        halves,
         ..
     } = *selection;
     let lane = RequantLane {
@@ -91,6 +94,7 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         bias_bits,
         fraction_bits,
         wraps,
+        halves,
     };
     let mut modules = vec![packed_mac::build(), cells::lane_split(), lane.build()?];
     if selection.max {

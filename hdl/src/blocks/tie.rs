@@ -11,7 +11,7 @@
 //! `y` has the magnitude `~y | 1`, so no negation is needed.
 
 use super::clamp::Unclamped;
-use super::requant_lane::{Half, KEPT};
+use super::requant_lane::Half;
 use crate::typed::{Expr, Module, any, concat, constant, mux, repeat, signed};
 
 /// Bits that are kept below `h`, itself one fraction bit of the result.
@@ -19,16 +19,18 @@ pub(super) const FRACTION: u32 = 24;
 /// Stages more than without the rule.
 pub(super) const STAGES: usize = 2;
 
-/// Positions that a window can have: one for each binade 0 to 7, and one below for ties at +-1/2.
+/// Positions that a window can have: one for each binade 0 to 7, and one below for ties at +-1/2. Larger
+/// results, which lanes for int16 keep as well, are far outside of int8, whatever is added to them.
 const POSITIONS: u32 = 9;
 
 /// Stages 8 to 10: rounding, the tie rule where `enable` is set (at stage 9), the zero point.
 pub(super) fn finish(m: &mut Module, half: &Half, enable: &Expr, zero_point: &Expr) -> Unclamped {
     m.section("8: y = (h + 1) >> 1; fraction near zero or near one, for every window");
-    let h = m.wire("h_bits", &half.h.slice(FRACTION, KEPT).as_signed());
-    let one = constant(signed(KEPT + 1), 1);
-    let rounded = m.wire("rounded", &h.extend(KEPT + 1).plus(&one));
-    let y = m.register("y", &rounded.slice(1, KEPT).as_signed());
+    let kept = half.h.ty().width - FRACTION;
+    let h = m.wire("h_bits", &half.h.slice(FRACTION, kept).as_signed());
+    let one = constant(signed(kept + 1), 1);
+    let rounded = m.wire("rounded", &h.extend(kept + 1).plus(&one));
+    let y = m.register("y", &rounded.slice(1, kept).as_signed());
     m.unused(&rounded.bit(0));
     let fraction = concat(&[half.h.bit(FRACTION).not(), half.h.slice(0, FRACTION)]);
     let fraction = m.wire("fraction", &fraction);
@@ -41,12 +43,12 @@ pub(super) fn finish(m: &mut Module, half: &Half, enable: &Expr, zero_point: &Ex
     let moves = y.bit(0).and(enable);
     let down = m.register("down", &down.and(&moves));
     let up = m.register("up", &up.and(&moves));
-    let sum = m.register("sum", &y.plus(&zero_point.extend(KEPT)));
+    let sum = m.register("sum", &y.plus(&zero_point.extend(kept)));
     let far_below = m.register("over_below2", &far_below);
     let far_above = m.register("over_above2", &far_above);
 
     m.section("10: value = y + zero_point, one less, or one more");
-    let step = concat(&[repeat(&down, KEPT - 1), down.or(&up)]).as_signed();
+    let step = concat(&[repeat(&down, kept - 1), down.or(&up)]).as_signed();
     let value = m.register("value", &sum.plus(&step));
     let far_below = m.register("far_below", &far_below);
     let far_above = m.register("far_above", &far_above);
@@ -79,10 +81,11 @@ fn windows(m: &mut Module, fraction: &Expr, sticky: &Expr) -> (Expr, Expr) {
 
 /// The flags that belong to `y`: take one off, add one.
 fn choose(m: &mut Module, y: &Expr, above: &Expr, below: &Expr) -> (Expr, Expr) {
-    let sign = repeat(&y.sign(), KEPT);
+    let kept = y.ty().width;
+    let sign = repeat(&y.sign(), kept);
     let magnitude = m.wire("magnitude", &y.as_unsigned().xor(&sign));
-    let is_unit = m.wire("is_unit", &magnitude.slice(1, KEPT - 1).any().not());
-    m.unused(&concat(&[magnitude.bit(0), magnitude.bit(KEPT - 1)]));
+    let is_unit = m.wire("is_unit", &magnitude.slice(1, kept - 1).any().not());
+    m.unused(&concat(&[magnitude.bit(0), magnitude.bit(kept - 1)]));
     let pick = |flags: &Expr, half_tie: &Expr| {
         let unit = mux(half_tie, &flags.bit(0), &flags.bit(1));
         (2..POSITIONS).fold(unit, |lower, e| {

@@ -1,6 +1,6 @@
 // Purpose   dot_array: output-stationary array of P pixels x OC output channels x IC input
 //           channels; one column of DSP chains per pixel and pair of output channels; the first FABRIC
-//           chains are built of LUTs.
+//           chains are built of LUTs. The sums of a step count 2^(UNIT*shift) times; UNIT 0: no shifts.
 // Latency   LATENCY cycles from `act` to the accumulators; initiation interval 1; never stalls.
 module dot_array #(
     parameter P      = 3,
@@ -9,7 +9,8 @@ module dot_array #(
     parameter CHAIN  = 4,
     parameter LEVELS = 1,
     parameter FABRIC = 0,
-    parameter ACCW   = 25
+    parameter ACCW   = 25,
+    parameter UNIT   = 0
 ) (
     input  wire                  clk,
     input  wire [P*IC*8-1:0]     act,
@@ -17,6 +18,7 @@ module dot_array #(
     input  wire                  clear,       // forgets a sum that was left unfinished
     input  wire                  step_valid,
     input  wire                  step_last,
+    input  wire [1:0]            step_shift,
     input  wire                  tile_last,
     input  wire                  layer_last,
     output wire [P*OC*ACCW-1:0]  acc,         // [pixel][oc]
@@ -54,6 +56,16 @@ module dot_array #(
     endgenerate
 
     wire acc_valid, last_before;
+    wire [1:0] shift_before;
+    generate
+        if (UNIT > 0) begin : gen_shift
+            delay_line #(.WIDTH(2), .STAGES(BEFORE_ACC)) u_shift (
+                .clk(clk), .in(step_shift), .out(shift_before)
+            );
+        end else begin : gen_no_shift
+            assign shift_before = step_shift;
+        end
+    endgenerate
     wire tile_last_before, layer_last_before;
     delay_line #(.WIDTH(4), .STAGES(BEFORE_ACC)) u_flags (
         .clk(clk),
@@ -72,7 +84,7 @@ module dot_array #(
                 localparam BEFORE = (p * OC + o) / 2 * NCHAIN;
                 localparam OWN    = FABRIC <= BEFORE ? 0 : FABRIC - BEFORE;
                 mac_column #(
-                    .IC(IC), .CHAIN(CHAIN), .LEVELS(LEVELS), .FABRIC(OWN), .ACCW(ACCW)
+                    .IC(IC), .CHAIN(CHAIN), .LEVELS(LEVELS), .FABRIC(OWN), .ACCW(ACCW), .UNIT(UNIT)
                 ) u_column (
                     .clk(clk),
                     .w1(weight_skewed[(o+1)*IC*8 +: IC*8]),
@@ -81,6 +93,7 @@ module dot_array #(
                     .clear(clear),
                     .acc_valid(acc_valid),
                     .acc_last(last_before),
+                    .shift(shift_before),
                     .acc1_q(acc[(p*OC+o+1)*ACCW +: ACCW]),
                     .acc0_q(acc[(p*OC+o)*ACCW +: ACCW])
                 );

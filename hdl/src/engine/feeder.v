@@ -3,6 +3,9 @@
 //           address; afterwards it rotates the P bank words to the P pixel lanes and pads.
 //           The dot array takes IC channels of a word per step, the channel array whole words. Where
 //           the lanes' constants come with the weights (PARAM_GAP > 0), a tile begins with their words.
+// int16     Rows of an int16 tensor are two: high bytes, then low bytes less 128. With `row_pairs` the
+//           kernel has both rows in turn, with `byte_passes` the first pass has the weights' high bytes;
+//           `step_shift` counts how many of both the step multiplies. WIDE 0: neither.
 // Latency   READ_LATENCY = 6 cycles from issue to `act`, the flags travel along.
 // Initiation interval 1. `hold` bubbles follow a pixel group whose steps are fewer than the cycles
 // that the Drain needs for it, so nothing downstream can be overrun. The only stall is in front: a step
@@ -17,7 +20,8 @@ module feeder #(
     parameter WAW = 10,
     parameter NW  = 10,
     parameter SUBW = 1,
-    parameter PARAM_GAP = 0   // cycles between two words of constants; 0 = they are on chip
+    parameter PARAM_GAP = 0,  // cycles between two words of constants; 0 = they are on chip
+    parameter WIDE = 0
 ) (
     input  wire              clk,
     input  wire              rst,
@@ -32,6 +36,8 @@ module feeder #(
     input  wire [NW-1:0]     kernel_w_m1,
     input  wire [NW-1:0]     chunks_m1,
     input  wire              two_passes,
+    input  wire              row_pairs,
+    input  wire              byte_passes,
     input  wire [NW-1:0]     hold,
     input  wire [NW-1:0]     param_words,   // words of constants in front of a tile's weights
     input  wire [AW-1:0]     plane,
@@ -75,6 +81,7 @@ module feeder #(
     output wire              step_valid,
     output wire              step_first,
     output wire              step_last,
+    output wire [1:0]        step_shift,
     output wire              tile_last,
     output wire              layer_last
 );
@@ -233,6 +240,22 @@ module feeder #(
         .out({step_valid, step_first, step_last, tile_last, layer_last})
     );
 
+    wire [7:0] outside;        // of the step whose words are being rotated
+    generate
+        if (WIDE) begin : gen_wide
+            wire       low_row = row_pairs && ky_q[0];
+            wire [1:0] shift   = {1'b0, row_pairs && !ky_q[0]} + {1'b0, byte_passes && !pass_q};
+            wire       low_late;
+            delay_line #(.WIDTH(2), .STAGES(6)) u_shift (.clk(clk), .in(shift), .out(step_shift));
+            delay_line #(.WIDTH(1), .STAGES(5)) u_low (.clk(clk), .in(low_row), .out(low_late));
+            assign outside = low_late ? 8'h80 : pad_value;
+        end else begin : gen_narrow
+            wire unused_wide = &{1'b0, row_pairs, byte_passes};
+            assign step_shift = 2'd0;
+            assign outside    = pad_value;
+        end
+    endgenerate
+
     // ---- lane addresses (2 cycles), bank address crossbar -------------------------------------
     wire [P*AW-1:0] lane_addr;
     wire [P*RW-1:0] lane_bank;
@@ -306,9 +329,9 @@ module feeder #(
     always @(posedge clk) begin
         rotated_q <= rotated;
         for (al = 0; al < P; al = al + 1) begin
-            act_q[al*IC*8 +: IC*8]      <= pad_inside[al] ? chunk[al*IC*8 +: IC*8] : {IC{pad_value}};
+            act_q[al*IC*8 +: IC*8]      <= pad_inside[al] ? chunk[al*IC*8 +: IC*8] : {IC{outside}};
             act_word_q[al*WB*8 +: WB*8] <= pad_inside[al] ? rotated_q[al*WB*8 +: WB*8]
-                                                          : {WB{pad_value}};
+                                                          : {WB{outside}};
         end
     end
 endmodule

@@ -1,6 +1,7 @@
 // Purpose   input_folded: as input_direct, but folds the kernel columns of the first convolution
 //           into the channel dimension: F[y][ox][kx*C + c] = in[y][ox*sx + kx - pad][c], padded.
-//           A byte-wide shift register holds the window of one output column.
+//           A byte-wide shift register holds the window of one output column. With PAIRS every second row
+//           has the low bytes, less 128, of int16 values, whose zero is 8'h80.
 // Latency   1 from the last element of a window to its first write; one element per cycle, plus
 //           WORDS - 1 cycles per output column.
 module input_folded #(
@@ -18,6 +19,7 @@ module input_folded #(
     parameter STEP       = 3,
     parameter SPAN       = 9,
     parameter PAD_VALUE  = 0,
+    parameter PAIRS      = 0,
     parameter START_REM  = 0,
     parameter STEP_QUOT  = 0,
     parameter STEP_REM   = 0,
@@ -61,7 +63,7 @@ module input_folded #(
     wire emits       = pos_q == next_emit_q;
     wire row_end     = col_q == COLS_M1[15:0];
     wire [WORDS*WB*8-1:0] padded;
-    wire [7:0] pad_byte = PAD_VALUE[7:0];
+    wire [7:0] pad_byte = (PAIRS != 0 && span_row_q[0]) ? 8'h80 : PAD_VALUE[7:0];
     wire last_row    = span_row_q == ROWS_M1[15:0];
     wire last_emit   = emit_q && emit_last && row_end && row_q == ROWS_M1[15:0];
     wire last_shift  = shift && span_end && last_row;

@@ -1,7 +1,8 @@
 // Purpose   mac_column: dot product of one pixel with a pair of output channels over IC input
 //           channels, two INT8 products per DSP, DSPs chained in groups of at most CHAIN; the first
 //           FABRIC chains are built of LUTs.
-// Equation  acc0 = sum_t sum_ic w0*a, acc1 = sum_t sum_ic w1*a over the steps up to and with the last
+// Equation  acc0 = sum_t 2^(UNIT*shift) * sum_ic w0*a, acc1 = sum_t 2^(UNIT*shift) * sum_ic w1*a over the
+//           steps up to and with the last; shift is 0, 1 or 2. UNIT 0: no shifts.
 // Latency   MAC 4 + (CHAIN-1) + split 1 + tree LEVELS + accumulator 1; initiation interval 1.
 // The operands of input channel ic arrive `skew(ic)` cycles late (the dot_array delays them), so
 // that each product meets the partial sum of its chain.
@@ -10,7 +11,8 @@ module mac_column #(
     parameter CHAIN  = 4,
     parameter LEVELS = 1,
     parameter FABRIC = 0,
-    parameter ACCW   = 25
+    parameter ACCW   = 25,
+    parameter UNIT   = 0
 ) (
     input  wire                   clk,
     input  wire [IC*8-1:0]        w1,
@@ -19,6 +21,7 @@ module mac_column #(
     input  wire                   clear,       // forgets a sum that was left unfinished
     input  wire                   acc_valid,
     input  wire                   acc_last,    // a valid step, and the last one
+    input  wire [1:0]             shift,       // of the step, in units of UNIT bits
     output reg  signed [ACCW-1:0] acc1_q,      // finished sums, until the next ones
     output reg  signed [ACCW-1:0] acc0_q
 );
@@ -81,10 +84,24 @@ module mac_column #(
     sum_tree #(.N(NCHAIN), .WI(17), .WO(SUMW), .LEVELS(LEVELS)) u_sum0 (.clk(clk), .in(lo), .sum(sum0));
     sum_tree #(.N(NCHAIN), .WI(18), .WO(SUMW), .LEVELS(LEVELS)) u_sum1 (.clk(clk), .in(hi), .sum(sum1));
 
+    wire signed [ACCW-1:0] term0, term1;
+    generate
+        if (UNIT > 0) begin : gen_shift         // three choices and the running sum: one LUT6 per bit
+            wire signed [ACCW-1:0] wide0 = {{(ACCW-SUMW){sum0[SUMW-1]}}, sum0};
+            wire signed [ACCW-1:0] wide1 = {{(ACCW-SUMW){sum1[SUMW-1]}}, sum1};
+            assign term0 = shift[1] ? wide0 <<< (2*UNIT) : shift[0] ? wide0 <<< UNIT : wide0;
+            assign term1 = shift[1] ? wide1 <<< (2*UNIT) : shift[0] ? wide1 <<< UNIT : wide1;
+        end else begin : gen_no_shift
+            wire unused_shift = &{1'b0, shift};
+            assign term0 = {{(ACCW-SUMW){sum0[SUMW-1]}}, sum0};
+            assign term1 = {{(ACCW-SUMW){sum1[SUMW-1]}}, sum1};
+        end
+    endgenerate
+
     // the last step resets the running sums: no gate in front of the adders
     reg  signed [ACCW-1:0] run0_q, run1_q;
-    wire signed [ACCW-1:0] next0 = run0_q + {{(ACCW-SUMW){sum0[SUMW-1]}}, sum0};
-    wire signed [ACCW-1:0] next1 = run1_q + {{(ACCW-SUMW){sum1[SUMW-1]}}, sum1};
+    wire signed [ACCW-1:0] next0 = run0_q + term0;
+    wire signed [ACCW-1:0] next1 = run1_q + term1;
     always @(posedge clk) begin
         if (clear || acc_last) begin
             run0_q <= {ACCW{1'b0}};

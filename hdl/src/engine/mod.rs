@@ -225,6 +225,12 @@ pub struct Engine {
     pub add_exceptions: usize,
     /// Lanes that give bytes of accumulators.
     pub has_wrap: bool,
+    /// Steps that count 2^8 or 2^16 times: int16 inputs or weights.
+    pub has_wide: bool,
+    /// Lanes for accumulators of more than 25 bits.
+    pub has_wide_lane: bool,
+    /// Lanes that give bytes of int16 values.
+    pub has_halves: bool,
     /// Gather unit present.
     pub has_gather: bool,
     /// It writes weights.

@@ -11,3 +11,4 @@ mod packed_mac;
 mod requant_lane;
 mod softmax_unit;
 mod typed;
+mod wide_lane;

@@ -17,6 +17,7 @@ fn lane(semantics: Semantics) -> RequantLane {
         bias_bits: ACC,
         fraction_bits: 0,
         wraps: false,
+        halves: false,
     }
 }
 
@@ -407,7 +408,7 @@ fn the_description_runs_in_rust_as_well() {
 fn impossible_widths_are_refused() {
     for (acc_bits, bias_bits, fraction_bits) in [
         (19, 19, 0),
-        (26, 25, 0),
+        (43, 25, 0),
         (25, 26, 0),
         (25, 0, 0),
         // not with double rounding
@@ -419,6 +420,7 @@ fn impossible_widths_are_refused() {
             bias_bits,
             fraction_bits,
             wraps: false,
+            halves: false,
         };
         assert!(
             lane.build().is_err(),
@@ -442,6 +444,7 @@ fn the_text_is_clean_for_every_semantics_and_width() {
                     bias_bits,
                     fraction_bits,
                     wraps: acc_bits == 25,
+                    halves: false,
                 };
                 assert_clean(&[lane.build().unwrap()]);
             }

@@ -31,20 +31,35 @@ impl Pass<'_> {
         }
         for &input in &self.graph.inputs {
             let tensor = self.stored_input(input);
+            self.check_stream(input, tensor)?;
             let mut forms = self.graph.consumers(tensor).into_iter().map(|n| {
                 let node = &self.graph.nodes[n];
                 matches!(node.op, QOp::Reshape).then(|| self.graph.tensor(node.output).hwc())
             });
-            let own = self.graph.tensor(tensor).hwc();
+            let own = self.stored_hwc(tensor);
             // the stream has no form, so a reshape of all its readers costs nothing
             let form = match forms.next() {
-                Some(Some(first)) if forms.all(|f| f == Some(first)) => first,
+                Some(Some(first)) if !self.is_wide(tensor) && forms.all(|f| f == Some(first)) => {
+                    first
+                }
                 _ => own,
             };
             let region = self.area(&self.graph.tensor(tensor).name, form);
             self.homes[tensor.0] = Some(region);
         }
         Ok(())
+    }
+
+    /// Refuses a float32 stream of int16 values.
+    fn check_stream(&self, boundary: TensorId, inner: TensorId) -> Result<(), PlanError> {
+        if !self.is_float(boundary) || !self.is_wide(inner) {
+            return Ok(());
+        }
+        Err(unsupported(
+            &self.graph.tensor(boundary).name,
+            "a float32 stream of int16 values".into(),
+            "take --io int8, where the host converts, or set activations = { bits = 8 } for the tensor",
+        ))
     }
 
     /// The streams of the graph inputs.
@@ -89,6 +104,7 @@ impl Pass<'_> {
         let dequantize =
             (graph.nodes.iter()).find(|n| matches!(n.op, QOp::Dequantize) && n.output == output);
         let tensor = dequantize.map_or(output, |n| n.inputs[0]);
+        self.check_stream(output, tensor)?;
         let Some(home) = self.homes[output.0].clone() else {
             return Err(unsupported(
                 &graph.tensor(output).name,

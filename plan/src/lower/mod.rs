@@ -9,6 +9,7 @@ mod boundary;
 mod extremum;
 mod fuse;
 mod grouped_conv;
+mod int16;
 mod matmul;
 mod movement;
 mod order;
@@ -24,6 +25,7 @@ use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, 
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
 use crate::strips::Strips;
+use crate::wide::{self, Wide};
 use crate::{constant_channels, convolution, sets, staircases, strips};
 use macforge_numeric::{Extremum, Product};
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
@@ -53,11 +55,12 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving, dsps: u64) -> Result<Laye
     let mut layers = pass.finish()?;
     layers.compact = saving.compact;
     for layer in &mut layers.layers {
-        if !layer.wraps {
+        if !layer.wraps && !layer.wide.rule {
             constant_channels::replace(layer, layer.input_zero_point);
         }
         layer.form = WeightForm::new(&layer.kind);
     }
+    layers.acc_bits = wide::acc_bits(&layers.layers);
     buffers::separate(&mut layers);
     compact(&mut layers);
     if let Some(strips) = saving.strips {
@@ -221,6 +224,7 @@ impl<'a> Pass<'a> {
     fn node(&mut self, index: usize) -> Result<(), PlanError> {
         let node = &self.graph.nodes[index];
         match &node.op {
+            QOp::Conv2d(_) | QOp::FullyConnected(_) if self.wide_layers(index)? => {}
             QOp::Conv2d(c) if self.grouped_conv(index, c)? => {}
             QOp::Conv2d(c) => {
                 let raw = c.requant.is_empty();
@@ -276,6 +280,11 @@ impl<'a> Pass<'a> {
             QOp::Pad { before, value } => self.pad(index, before, *value)?,
             QOp::Resize { rows, columns } => self.resize(index, rows, columns)?,
             QOp::Transpose(perm) => self.transpose(index, perm)?,
+            QOp::Reshape if self.is_wide(node.output) => {
+                // the rows of bytes keep their order, and who needs another form refuses it
+                let home = self.home(node.inputs[0]);
+                self.alias(index, home);
+            }
             QOp::Reshape => self.reshape(index),
             QOp::Lstm(op) => self.lstm(index, op)?,
             QOp::Attention(op) => self.attention(index, op)?,
@@ -404,6 +413,7 @@ impl<'a> Pass<'a> {
             form: WeightForm::default(),
             again: false,
             wraps: false,
+            wide: Wide::default(),
         });
     }
 

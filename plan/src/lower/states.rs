@@ -4,7 +4,9 @@
 use super::{MAX_PIECES, Pass, select, unsupported};
 use crate::error::PlanError;
 use crate::layers::{HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
+use crate::proof::ACC_BITS;
 use crate::region::Region;
+use crate::wide::Wide;
 use macforge_quant::{QState, TensorId, Window};
 
 impl Pass<'_> {
@@ -29,6 +31,7 @@ impl Pass<'_> {
             areas: self.areas,
             compact: false,
             strips: Vec::new(),
+            acc_bits: ACC_BITS,
         })
     }
 
@@ -122,6 +125,7 @@ impl Pass<'_> {
             form: WeightForm::default(),
             again: false,
             wraps: false,
+            wide: Wide::default(),
         }
     }
 

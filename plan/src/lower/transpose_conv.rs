@@ -110,7 +110,7 @@ fn of_phase(conv: &Conv2d, row: &Phase, column: &Phase) -> Conv2d {
                     weights.extend_from_slice(&conv.weights[at..at + channels]);
                 }
                 // the zero point is a weight of zero
-                _ => weights.extend(vec![conv.weight_zero_points[oc] as i8; channels]),
+                _ => weights.extend(vec![conv.weight_zero_points[oc] as i16; channels]),
             }
         }
     }

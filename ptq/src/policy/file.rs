@@ -71,7 +71,7 @@ pub struct LayerTable {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
-    /// 2, 4 or 8 (16 is refused until the integer path has it).
+    /// 2, 4, 8 or 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<u32>,
     /// Symmetric or asymmetric.
@@ -150,27 +150,41 @@ impl Patch {
 
     /// `base` with this table's settings; `at` names the table in messages.
     pub(super) fn apply(&self, base: TensorPolicy, at: &str) -> Result<TensorPolicy, PtqError> {
+        let bits = self.checked_bits(at)?.unwrap_or(base.bits);
+        let calibrator = self.checked_calibrator(at)?.unwrap_or(base.calibrator);
+        let scheme = match (bits, self.scheme) {
+            (16, Some(Scheme::Asymmetric)) => {
+                return Err(refuse(
+                    format!("{at}.scheme"),
+                    "16 bits with a zero point",
+                    "16-bit values are symmetric; leave scheme out",
+                ));
+            }
+            (16, _) => Scheme::Symmetric,
+            (_, own) => own.unwrap_or(base.scheme),
+        };
+        if bits == 16 && calibrator == Calibrator::Kl {
+            return Err(refuse(
+                format!("{at}.calibrator"),
+                "kl with 16 bits, more levels than it has bins",
+                "set calibrator to minmax, percentile or mse",
+            ));
+        }
         Ok(TensorPolicy {
-            bits: self.checked_bits(at)?.unwrap_or(base.bits),
-            scheme: self.scheme.unwrap_or(base.scheme),
+            bits,
+            scheme,
             granularity: self.checked_granularity(at)?.unwrap_or(base.granularity),
-            calibrator: self.checked_calibrator(at)?.unwrap_or(base.calibrator),
+            calibrator,
         })
     }
 
     fn checked_bits(&self, at: &str) -> Result<Option<u32>, PtqError> {
         match self.bits {
-            None | Some(2 | 4 | 8) => Ok(self.bits),
-            Some(16) => Err(refuse(
-                format!("{at}.bits"),
-                "16 bits",
-                "the integer path holds at most 8 bits; set bits = 8, or keep the layer outside \
-                 with float = true",
-            )),
+            None | Some(2 | 4 | 8 | 16) => Ok(self.bits),
             Some(other) => Err(refuse(
                 format!("{at}.bits"),
                 format!("{other} bits"),
-                "set bits to 2, 4 or 8",
+                "set bits to 2, 4, 8 or 16",
             )),
         }
     }

@@ -11,7 +11,7 @@
 //!
 //! [[layer]]                # later entries win
 //! match = "layer3.*"       # name, or pattern with * and ?
-//! weights = { bits = 4 }
+//! weights = { bits = 4 }   # 2, 4, 8 or 16; 16 bits are symmetric
 //!
 //! [[layer]]
 //! match = "softmax"
@@ -32,7 +32,7 @@ use crate::scale::Scheme;
 /// How one tensor is quantized.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TensorPolicy {
-    /// 2, 4 or 8.
+    /// 2, 4, 8 or 16.
     pub bits: u32,
     /// Whether zero lies in the middle.
     pub scheme: Scheme,

@@ -37,6 +37,7 @@ impl Node<'_> {
         let [.., rows, columns] = *self.input_tensor(1).shape.as_slice() else {
             unreachable!("the importer requires two dimensions");
         };
+        let weights: Vec<i16> = weights.into_iter().map(i16::from).collect();
         let (depth, channels, weights) = if transpose_b {
             (columns, rows, weights)
         } else {

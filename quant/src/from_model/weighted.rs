@@ -49,7 +49,7 @@ impl Node<'_> {
         groups: usize,
         dimension: usize,
         out_channels: usize,
-        weights: Vec<i8>,
+        weights: Vec<i16>,
         options: Conv2dOptions,
     ) -> Result<QOp, QuantError> {
         let input = &self.input_tensor(0).shape;
@@ -132,9 +132,10 @@ impl Node<'_> {
         Ok(rows_times_weights(rows, layer))
     }
 
-    pub(super) fn weights(&self) -> Vec<i8> {
+    pub(super) fn weights(&self) -> Vec<i16> {
         let weights = self.input_tensor(1).as_i8();
-        weights.expect("the importer requires constant weights of up to 8 bits")
+        let weights = weights.expect("the importer requires constant weights of up to 8 bits");
+        weights.into_iter().map(i16::from).collect()
     }
 
     pub(super) fn bias(&self, position: usize, channels: usize) -> Vec<i32> {

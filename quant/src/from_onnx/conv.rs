@@ -102,7 +102,8 @@ impl Pass<'_> {
         };
         let shape = self.output_shape(node)?;
         let layer = Layer::ConvTranspose(conv, weights.scales);
-        self.pend(node, Pending::new(node, vec![x], layer, shape))
+        let pending = Pending::new(node, vec![x], layer, shape);
+        self.pend(node, pending.with_weights(weights.wide))
     }
 
     /// The convolution without its output scale.
@@ -139,7 +140,7 @@ impl Pass<'_> {
             lower_is_activation: false,
         };
         let layer = Layer::Conv(conv, weights.scales);
-        Ok(Pending::new(node, vec![x], layer, shape))
+        Ok(Pending::new(node, vec![x], layer, shape).with_weights(weights.wide))
     }
 
     /// A value as pixels with their channels behind them; batch 1, one or two spatial dimensions.
@@ -210,7 +211,10 @@ pub(super) fn window(sizes: &WindowSizes) -> Window {
 }
 
 /// Values in row-major order of `shape`.
-pub(super) fn reorder<const N: usize>(shape: [usize; N], at: impl Fn([usize; N]) -> i8) -> Vec<i8> {
+pub(super) fn reorder<const N: usize>(
+    shape: [usize; N],
+    at: impl Fn([usize; N]) -> i16,
+) -> Vec<i16> {
     let count: usize = shape.iter().product();
     (0..count)
         .map(|mut flat| {

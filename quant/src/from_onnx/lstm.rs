@@ -150,8 +150,8 @@ impl Pass<'_> {
                 let found = format!("{what} weights of shape {:?}", weights.shape);
                 return Err(node.parameter(found, "one direction"));
             }
-            if weights.zero_points.iter().any(|&z| z != 0) {
-                let found = format!("{what} weights with a zero point");
+            if weights.wide || weights.zero_points.iter().any(|&z| z != 0) {
+                let found = format!("{what} weights of 16 bits or with a zero point");
                 return Err(node.parameter(found, "int8 weights with zero point 0"));
             }
         }
@@ -167,8 +167,8 @@ impl Pass<'_> {
         let mut gates = Vec::with_capacity(4);
         for block in BLOCKS {
             gates.push(LstmGate {
-                input_weights: part(&own.values, block, units * inputs),
-                recurrent_weights: part(&back.values, block, units * units),
+                input_weights: bytes(&part(&own.values, block, units * inputs)),
+                recurrent_weights: bytes(&part(&back.values, block, units * units)),
                 bias: (block * units..(block + 1) * units)
                     .map(|row| steps(node, row, bias[row], x.params.scale, own.scales[row]))
                     .collect::<Result<_, _>>()?,
@@ -331,6 +331,11 @@ impl Pass<'_> {
 /// Block `block` of `size` elements.
 fn part<T: Copy>(all: &[T], block: usize, size: usize) -> Vec<T> {
     all[block * size..(block + 1) * size].to_vec()
+}
+
+/// Weights that are not wide.
+fn bytes(weights: &[i16]) -> Vec<i8> {
+    weights.iter().map(|&w| w as i8).collect()
 }
 
 /// A real bias in units of the input's accumulator, ties to even.

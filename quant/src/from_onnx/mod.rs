@@ -20,6 +20,7 @@ mod quantize;
 mod resize;
 mod unary;
 mod value;
+mod wide;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +67,7 @@ pub(crate) fn run(model: &OnnxGraph, semantics: Semantics) -> Result<QGraph, Qua
         });
     }
     pass.outputs()?;
+    wide::check(&pass.graph)?;
     Ok(pass.graph)
 }
 
@@ -94,6 +96,8 @@ struct Output {
     name: String,
     params: AffineParams,
     unsigned: bool,
+    /// int16.
+    wide: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -156,12 +160,14 @@ impl<'a> Pass<'a> {
                     let value = Value::RealInput(self.graph.inputs.len() - 1);
                     self.values.insert(input.name.clone(), value);
                 }
-                OnnxType::I8 | OnnxType::U8 => self.integer_input(index, of.clone())?,
+                OnnxType::I8 | OnnxType::U8 | OnnxType::I16 => {
+                    self.integer_input(index, of.clone())?;
+                }
                 other => {
                     return Err(QuantError::Parameter {
                         node: "graph input".into(),
                         found: format!("`{}` of type {other}", input.name),
-                        wanted: "float32, int8 or uint8".into(),
+                        wanted: "float32, int8, uint8 or int16".into(),
                     });
                 }
             }
@@ -174,11 +180,19 @@ impl<'a> Pass<'a> {
         let name = &self.model.inputs[index].name;
         let unsigned = of.dtype == OnnxType::U8;
         let params = self.stated_params(name, unsigned)?;
+        if of.dtype == OnnxType::I16 && params.zero_point != 0 {
+            return Err(QuantError::Parameter {
+                node: "graph input".into(),
+                found: format!("int16 `{name}` with zero point {}", params.zero_point),
+                wanted: "symmetric int16, zero point 0".into(),
+            });
+        }
         let place = self.input_place(index);
         let output = Output {
             name: name.clone(),
             params,
             unsigned,
+            wide: of.dtype == OnnxType::I16,
         };
         let value = self.int_tensor(of.shape, place, &output);
         self.graph.inputs.push(value.tensor);
@@ -186,7 +200,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Graph outputs: int8 or int32 tensors, or float32 after a DequantizeLinear.
+    /// Graph outputs: int8, int16 or int32 tensors, or float32 after a DequantizeLinear.
     fn outputs(&mut self) -> Result<(), QuantError> {
         for output in &self.model.outputs {
             let boundary = Node {
@@ -203,6 +217,10 @@ impl<'a> Pass<'a> {
                 Some(Value::Mapped(of, reals)) => {
                     let plain = self.plain(&boundary, &of, &reals)?;
                     let plain = self.in_model_order(&boundary, &plain)?;
+                    self.dequantize(&boundary, &output.name, &plain)
+                }
+                Some(Value::Wide(of)) => {
+                    let plain = self.in_model_order(&boundary, &of)?;
                     self.dequantize(&boundary, &output.name, &plain)
                 }
                 Some(Value::Pending(pending)) => {
@@ -228,6 +246,7 @@ impl<'a> Pass<'a> {
             name: self.fresh_tensor(value, "output"),
             params: value.params,
             unsigned: value.unsigned,
+            wide: value.wide,
         };
         let (shape, place) = (value.shape.clone(), value.place.clone());
         self.emit_inner(node, QOp::Reshape, vec![id], shape, place, output)
@@ -364,7 +383,7 @@ impl<'a> Pass<'a> {
         self.graph.tensors.push(QTensor {
             name: self.names.unique(&output.name, id.0),
             shape: place::tensor_shape(&shape, &place),
-            dtype: DType::I8,
+            dtype: if output.wide { DType::I16 } else { DType::I8 },
             quant: Some(output.params),
             unsigned: output.unsigned,
             channels_first: channels_first(&place),
@@ -375,6 +394,7 @@ impl<'a> Pass<'a> {
             place,
             params: output.params,
             unsigned: output.unsigned,
+            wide: output.wide,
         }
     }
 

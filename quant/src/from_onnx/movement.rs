@@ -30,8 +30,13 @@ pub(super) fn is_movement(op: &str) -> bool {
 impl Pass<'_> {
     /// Moves integers; the real function on top of them stays as it is.
     pub(super) fn movement(&mut self, node: &Node) -> Result<(), QuantError> {
+        let mut real_wide = false;
         let (x, reals) = match self.operand(node, 0)? {
             Value::Int(x) => (x, None),
+            Value::Wide(x) => {
+                real_wide = true;
+                (x, None)
+            }
             Value::Mapped(x, reals) => (x, Some(reals)),
             other => {
                 return Err(node.parameter(
@@ -51,6 +56,7 @@ impl Pass<'_> {
         for (name, value) in node.op.outputs.iter().zip(moved) {
             let value = match &reals {
                 Some(reals) => Value::Mapped(value, Rc::clone(reals)),
+                None if real_wide => Value::Wide(value),
                 None => Value::Int(value),
             };
             self.set(name, value);
@@ -208,6 +214,7 @@ impl Pass<'_> {
             name: self.fresh_tensor(x, what),
             params: x.params,
             unsigned: x.unsigned,
+            wide: x.wide,
         };
         self.emit_inner(node, op, vec![x.tensor], shape, x.place.clone(), output)
     }
@@ -346,6 +353,7 @@ impl Pass<'_> {
             },
             params: parts[0].params,
             unsigned: parts[0].unsigned,
+            wide: parts[0].wide,
         };
         let value = self.joined(node, &parts, along, output)?;
         let value = match tables.pop() {

@@ -13,18 +13,28 @@ use crate::graph::QOp;
 /// Weights of one layer; beyond it no Zynq-7000 board has the memory.
 const MAX_WEIGHTS: usize = 256 << 20;
 
-/// int8 weights with what the rules need, output channel first.
+/// Weights with what the rules need, output channel first.
 pub(super) struct Weights {
     pub shape: Vec<usize>,
-    pub values: Vec<i8>,
+    pub values: Vec<i16>,
+    /// They are int16, not int8.
+    pub wide: bool,
     /// One per output channel.
     pub zero_points: Vec<i32>,
     /// One per output channel.
     pub scales: Vec<f32>,
 }
 
+/// How a tensor's integers are held in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StoredType {
+    I8,
+    U8,
+    I16,
+}
+
 impl Pass<'_> {
-    /// Parameters of an 8-bit activation from two constant operands.
+    /// Parameters of an activation from two constant operands.
     pub(super) fn params_at(
         &self,
         node: &Node,
@@ -120,16 +130,21 @@ impl Pass<'_> {
     }
 
     /// The type of the integers that a zero point operand stands for; uint8 without one.
-    pub(super) fn is_unsigned(&self, node: &Node, zero_point: usize) -> Result<bool, QuantError> {
+    pub(super) fn stored_type(
+        &self,
+        node: &Node,
+        zero_point: usize,
+    ) -> Result<StoredType, QuantError> {
         if node.op.input(zero_point).is_none() {
-            return Ok(true);
+            return Ok(StoredType::U8);
         }
         match self.constant(node, zero_point)?.data.dtype() {
-            OnnxType::I8 => Ok(false),
-            OnnxType::U8 => Ok(true),
+            OnnxType::I8 => Ok(StoredType::I8),
+            OnnxType::U8 => Ok(StoredType::U8),
+            OnnxType::I16 => Ok(StoredType::I16),
             other => Err(node.parameter(
                 format!("activations of type {other}"),
-                "int8 or uint8 activations",
+                "int8, uint8 or int16 activations",
             )),
         }
     }
@@ -141,11 +156,30 @@ impl Pass<'_> {
         scale: usize,
         zero_point: usize,
     ) -> Result<Output, QuantError> {
-        let unsigned = self.is_unsigned(node, zero_point)?;
+        let stored = self.stored_type(node, zero_point)?;
+        self.output_of(node, scale, zero_point, stored)
+    }
+
+    /// The same with the type of the integers given.
+    pub(super) fn output_of(
+        &self,
+        node: &Node,
+        scale: usize,
+        zero_point: usize,
+        stored: StoredType,
+    ) -> Result<Output, QuantError> {
+        let unsigned = stored == StoredType::U8;
+        let params = self.params_at(node, scale, zero_point, unsigned)?;
+        let wide = stored == StoredType::I16;
+        if wide && params.zero_point != 0 {
+            let found = format!("int16 with zero point {}", params.zero_point);
+            return Err(node.parameter(found, "symmetric int16, zero point 0"));
+        }
         Ok(Output {
             name: node.output(0)?.to_string(),
-            params: self.params_at(node, scale, zero_point, unsigned)?,
+            params,
             unsigned,
+            wide,
         })
     }
 
@@ -185,7 +219,7 @@ impl Pass<'_> {
         quantized(node, name, tensor, Some(scales), zero_points, axis)
     }
 
-    /// Weights as int8 with one scale per output channel, which is dimension `axis`.
+    /// Weights as integers with one scale per output channel, which is dimension `axis`.
     pub(super) fn weights(
         &self,
         node: &Node,
@@ -195,10 +229,15 @@ impl Pass<'_> {
         let name = &constant.name;
         let offset = match constant.dtype {
             OnnxType::U8 => 128,
-            OnnxType::I8 | OnnxType::I4 | OnnxType::U4 | OnnxType::I2 | OnnxType::U2 => 0,
+            OnnxType::I16 if constant.zero_points.iter().any(|&z| z != 0) => {
+                let found = format!("int16 weights `{name}` with zero points");
+                return Err(node.parameter(found, "symmetric int16 weights"));
+            }
+            OnnxType::I8 | OnnxType::I16 => 0,
+            OnnxType::I4 | OnnxType::U4 | OnnxType::I2 | OnnxType::U2 => 0,
             other => {
                 let found = format!("weights `{name}` of type {other}");
-                return Err(node.parameter(found, "weights of at most 8 bits"));
+                return Err(node.parameter(found, "weights of at most 16 bits"));
             }
         };
         if constant.values.len() > MAX_WEIGHTS {
@@ -228,8 +267,9 @@ impl Pass<'_> {
             values: constant
                 .values
                 .iter()
-                .map(|&v| (v - offset) as i8)
+                .map(|&v| (v - offset) as i16)
                 .collect(),
+            wide: constant.dtype == OnnxType::I16,
             zero_points: zero_points.iter().map(|z| z - offset).collect(),
             scales: constant
                 .scales
@@ -325,6 +365,7 @@ impl Pass<'_> {
     pub(super) fn plain_operand(&mut self, node: &Node, index: usize) -> Result<Int, QuantError> {
         match self.operand(node, index)? {
             Value::Mapped(of, reals) => self.plain(node, &of, &reals),
+            Value::Wide(of) => Ok(of),
             other => Err(node.parameter(
                 format!("operand {index}: {}", other.describe()),
                 "a tensor between QuantizeLinear and DequantizeLinear",
@@ -361,6 +402,7 @@ impl Pass<'_> {
             name: self.fresh_tensor(of, "function"),
             params: of.params,
             unsigned: of.unsigned,
+            wide: of.wide,
         };
         let op = QOp::Table(Box::new(mapped));
         let inputs = vec![of.tensor];

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use macforge_numeric::{AffineParams, AveragePoolRule, BinaryRule, Clamp, FloatOperation};
+use macforge_numeric::{AveragePoolRule, BinaryRule, Clamp, FloatOperation, Semantics};
 
 use super::lstm::LstmParts;
 use super::value::{Int, RealTable, Value};
@@ -23,6 +23,8 @@ pub(super) struct Pending {
     pub place: super::value::Place,
     pub lower: f32,
     pub upper: f32,
+    /// The weights are int16.
+    pub wide_weights: bool,
 }
 
 /// What the layer computes.
@@ -69,6 +71,15 @@ impl Pending {
             place,
             lower: f32::NEG_INFINITY,
             upper: f32::INFINITY,
+            wide_weights: false,
+        }
+    }
+
+    /// The same with int16 weights or narrower ones.
+    pub fn with_weights(self, wide_weights: bool) -> Self {
+        Self {
+            wide_weights,
+            ..self
         }
     }
 
@@ -81,11 +92,18 @@ impl Pending {
 
     /// Output bounds in integers: QuantizeLinear is monotone, so bounding before it or after it
     /// with the bounds quantized is the same.
-    fn clamp(&self, out: AffineParams) -> Clamp {
-        Clamp {
-            lo: out.quantize_even(self.lower).into(),
-            hi: out.quantize_even(self.upper).into(),
-        }
+    fn clamp(&self, output: &Output) -> Clamp {
+        let out = output.params;
+        let [lo, hi] = [self.lower, self.upper].map(|bound| match output.wide {
+            true => out.quantize_wide(Semantics::OrtX86, bound).into(),
+            false => out.quantize_even(bound).into(),
+        });
+        Clamp { lo, hi }
+    }
+
+    /// The layer follows the rule of int16 operands and results.
+    fn is_wide(&self, output: &Output) -> bool {
+        output.wide || self.wide_weights || self.inputs.iter().any(|i| i.wide)
     }
 }
 
@@ -99,12 +117,18 @@ impl Pass<'_> {
     ) -> Result<(), QuantError> {
         let layer_node = self.node(pending.node);
         let y = output.params;
-        let clamp = pending.clamp(y);
+        let clamp = pending.clamp(&output);
         // values below the bound are cut off by an activation, not by the type
         let lower_is_activation = clamp.lo >= y.zero_point;
         let inputs: Vec<_> = pending.inputs.iter().map(|i| i.tensor).collect();
+        let wide = pending.is_wide(&output);
         let requantizers = |scales: &[f32]| {
             let x = pending.inputs[0].params.scale;
+            if wide {
+                return super::wide::requantizers(x, scales, &output, clamp).map_err(
+                    |(channel, e)| layer_node.rule(format!("output channel {channel}"), e),
+                );
+            }
             self.requantizers(&layer_node, x, scales, y, clamp)
         };
         let op = match pending.layer {

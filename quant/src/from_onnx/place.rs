@@ -61,6 +61,7 @@ impl Int {
             name,
             params: self.params,
             unsigned: self.unsigned,
+            wide: self.wide,
         }
     }
 }

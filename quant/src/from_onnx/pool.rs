@@ -39,6 +39,7 @@ impl Pass<'_> {
             },
             params: x.params,
             unsigned: x.unsigned,
+            wide: x.wide,
         };
         let op = QOp::MaxPool(window, Clamp::INT8);
         let place = place::image(&shape);

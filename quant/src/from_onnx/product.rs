@@ -201,7 +201,7 @@ impl Pass<'_> {
                 lower_is_activation: false,
             };
             let layer = Layer::FullyConnected(fc, weights.scales);
-            let mut pending = Pending::new(node, vec![x], layer, shape);
+            let mut pending = Pending::new(node, vec![x], layer, shape).with_weights(weights.wide);
             pending.place = place::plain(&pending.shape);
             return Ok(pending);
         }
@@ -223,7 +223,8 @@ impl Pass<'_> {
             requant: Vec::new(),
             lower_is_activation: false,
         };
-        let mut pending = Pending::new(node, vec![x], Layer::Conv(conv, weights.scales), shape);
+        let layer = Layer::Conv(conv, weights.scales);
+        let mut pending = Pending::new(node, vec![x], layer, shape).with_weights(weights.wide);
         pending.place = place::plain(&pending.shape);
         Ok(pending)
     }

@@ -2,10 +2,10 @@
 
 use macforge_model::onnx::OnnxType;
 
-use super::operands::{constant_value, quantized};
+use super::operands::{StoredType, constant_value, quantized};
 use super::pending::Pending;
 use super::value::{Int, Value};
-use super::{Node, Output, Pass};
+use super::{Node, Pass};
 use crate::QuantError;
 use crate::graph::{QOp, TensorId};
 
@@ -17,22 +17,20 @@ impl Pass<'_> {
             let found = format!("{} scales", scales.elements());
             return Err(node.parameter(found, "one scale per activation tensor"));
         }
-        let unsigned = match node.op.input(2) {
-            Some(_) => self.is_unsigned(node, 2)?,
+        let stored = match node.op.input(2) {
+            Some(_) => self.stored_type(node, 2)?,
+            // codes of ONNX's TensorProto.DataType
             None => match node.op.int("output_dtype").unwrap_or(0) {
-                0 | 2 => true,
-                3 => false,
+                0 | 2 => StoredType::U8,
+                3 => StoredType::I8,
+                5 => StoredType::I16,
                 code => {
                     let found = format!("output_dtype {code}");
-                    return Err(node.parameter(found, "int8 or uint8"));
+                    return Err(node.parameter(found, "int8, uint8 or int16"));
                 }
             },
         };
-        let output = Output {
-            name: node.output(0)?.to_string(),
-            params: self.params_at(node, 1, 2, unsigned)?,
-            unsigned,
-        };
+        let output = self.output_of(node, 1, 2, stored)?;
         match self.operand(node, 0)? {
             Value::RealInput(index) => {
                 let input = self.graph.inputs[index];
@@ -41,6 +39,11 @@ impl Pass<'_> {
                 self.emit(node, QOp::Quantize, vec![input], shape, place, output);
                 Ok(())
             }
+            Value::Mapped(of, reals) if output.wide => {
+                let of = self.plain(node, &of, &reals)?;
+                self.rescaled(node, &of, output)
+            }
+            Value::Wide(of) => self.rescaled(node, &of, output),
             Value::Mapped(of, reals) => {
                 let value = self.requantized(node, &of, &reals, &output)?;
                 self.set(&output.name, Value::Int(value));
@@ -78,7 +81,7 @@ impl Pass<'_> {
         };
         let stated = self.params_at(node, 1, 2, value.unsigned)?;
         let states_type = node.op.input(2).is_some();
-        if states_type && self.is_unsigned(node, 2)? != value.unsigned {
+        if states_type && self.stored_type(node, 2)? != value.stored_type() {
             return Err(node.parameter("a zero point of another type", "the tensor's own type"));
         }
         // the integers stand for what the last DequantizeLinear says
@@ -86,7 +89,6 @@ impl Pass<'_> {
             params: stated,
             ..value
         };
-        let reals = value.dequantized();
         let known = self.graph.tensor(value.tensor).quant == Some(stated);
         if !known {
             return Err(node.parameter(
@@ -97,7 +99,13 @@ impl Pass<'_> {
                 "the parameters that the tensor was written with",
             ));
         }
-        self.set(name, Value::Mapped(value, reals));
+        let meaning = if value.wide {
+            Value::Wide(value)
+        } else {
+            let reals = value.dequantized();
+            Value::Mapped(value, reals)
+        };
+        self.set(name, meaning);
         Ok(())
     }
 

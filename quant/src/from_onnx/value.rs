@@ -6,6 +6,7 @@ use macforge_model::onnx::{OnnxType, TensorData};
 use macforge_numeric::{AffineParams, FloatOperation};
 
 use super::attention::Scores;
+use super::operands::StoredType;
 use super::pending::Pending;
 use crate::graph::TensorId;
 
@@ -29,6 +30,8 @@ pub(super) struct Int {
     pub params: AffineParams,
     /// The model's own type is uint8.
     pub unsigned: bool,
+    /// The type is int16.
+    pub wide: bool,
 }
 
 /// Real value of each int8 pattern, index `q as u8`.
@@ -57,8 +60,10 @@ pub(super) enum Value {
     RealInput(usize),
     /// Integers.
     Int(Int),
-    /// An element-wise real function of integers: DequantizeLinear and what follows it.
+    /// An element-wise real function of int8 values: DequantizeLinear and what follows it.
     Mapped(Int, RealTable),
+    /// int16 values after DequantizeLinear.
+    Wide(Int),
     /// The output of a layer before QuantizeLinear says what its integers mean.
     Pending(Box<Pending>),
     /// Inside of attention, between its two products.
@@ -74,6 +79,7 @@ impl Value {
             Value::RealInput(_) => "a float32 graph input",
             Value::Int(_) => "a quantized tensor",
             Value::Mapped(..) => "a float32 function of a quantized tensor",
+            Value::Wide(_) => "a tensor of int16 values",
             Value::Pending(_) => "a float32 result that is not quantized",
             Value::Scores(_) => "scores of attention",
             Value::Constant(_) => "a quantized constant",
@@ -82,6 +88,15 @@ impl Value {
 }
 
 impl Int {
+    /// How the file holds the integers.
+    pub fn stored_type(&self) -> StoredType {
+        match (self.wide, self.unsigned) {
+            (true, _) => StoredType::I16,
+            (false, true) => StoredType::U8,
+            (false, false) => StoredType::I8,
+        }
+    }
+
     /// What DequantizeLinear gives for each pattern.
     pub fn dequantized(&self) -> RealTable {
         Rc::new(table_of(|q| self.params.dequantize(q)))

@@ -240,7 +240,7 @@ impl Pass<'_> {
                     "weights of at least -127 there",
                 )
             })?;
-            weights.push(narrow);
+            weights.push(i16::from(narrow));
         }
         let turn = |(c, &b): (usize, &i32)| if falls(c) { -b } else { b };
         let bias = product.bias.iter().enumerate().map(turn).collect();

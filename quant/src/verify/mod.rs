@@ -158,18 +158,8 @@ impl QGraph {
                 host::types(self, node, op)?;
                 continue;
             }
-            let (from, to) = match node.op {
-                QOp::Quantize => (DType::F32, DType::I8),
-                QOp::Dequantize => (DType::I8, DType::F32),
-                _ => (DType::I8, DType::I8),
-            };
             let leaves = outputs[node.output.0] || read_by_host[node.output.0];
-            let raw = self.tensor(node.output).dtype == DType::I32 && leaves;
-            let right_types = node.inputs.iter().all(|&id| self.tensor(id).dtype == from)
-                && (self.tensor(node.output).dtype == to || (raw && node.op.has_accumulators()));
-            if !right_types {
-                return invalid(place(node), "float32 other than at the graph's boundary");
-            }
+            self.verify_types(node, leaves)?;
             let inside = match node.op {
                 QOp::Quantize => !inputs[node.inputs[0].0],
                 QOp::Dequantize => !outputs[node.output.0],
@@ -181,6 +171,39 @@ impl QGraph {
             }
         }
         Ok(())
+    }
+
+    /// Element types of a node's tensors; accumulators may leave the graph.
+    fn verify_types(&self, node: &QNode, leaves: bool) -> Result<(), QuantError> {
+        let types: Vec<DType> = node
+            .inputs
+            .iter()
+            .map(|&id| self.tensor(id).dtype)
+            .collect();
+        let output = self.tensor(node.output).dtype;
+        let integer = |t: DType| t.limits().is_some();
+        let right = match node.op {
+            QOp::Quantize => types == [DType::F32] && integer(output),
+            QOp::Dequantize => types.iter().all(|&t| integer(t)) && output == DType::F32,
+            QOp::Conv2d(_) | QOp::FullyConnected(_) if output != DType::I32 => {
+                types.iter().all(|&t| integer(t)) && integer(output)
+            }
+            _ if node.op.takes_int16() && output == DType::I16 => types == [DType::I16],
+            _ => {
+                let raw = output == DType::I32 && leaves && node.op.has_accumulators();
+                types.iter().all(|&t| t == DType::I8) && (output == DType::I8 || raw)
+            }
+        };
+        if right {
+            return Ok(());
+        }
+        if types.contains(&DType::I16) || output == DType::I16 {
+            return invalid(
+                place(node),
+                "int16 tensors in an operation without a rule for them",
+            );
+        }
+        invalid(place(node), "float32 other than at the graph's boundary")
     }
 
     /// Which tensors only the host reads.
@@ -228,13 +251,17 @@ fn verify_tensor(tensor: &QTensor) -> Result<(), QuantError> {
     }
     let valid = match (tensor.dtype, tensor.quant) {
         (DType::I8, Some(q)) => AffineParams::new(q.scale, q.zero_point).is_ok(),
+        (DType::I16, Some(q)) => {
+            let symmetric = q.zero_point == 0 && !tensor.unsigned;
+            symmetric && AffineParams::new(q.scale, 0).is_ok()
+        }
         (DType::F32 | DType::I32, None) => !tensor.unsigned,
         _ => false,
     };
     if !valid {
         return invalid(
             format!("tensor `{}`", tensor.name),
-            "quantization parameters are missing, or not a scale and an int8 zero point",
+            "quantization parameters are missing, or not a scale and an int8 zero point (0 for int16)",
         );
     }
     Ok(())

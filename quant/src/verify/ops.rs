@@ -1,6 +1,6 @@
 //! Invariants of each operation: shapes, counts, clamps, zero points.
 
-use macforge_numeric::{AffineParams, Clamp, Requantizer, SoftmaxRule};
+use macforge_numeric::{AffineParams, Clamp, RequantRule, Requantizer, SoftmaxRule};
 
 use super::host;
 use super::{attention, lstm, movement};
@@ -128,6 +128,7 @@ impl Check<'_> {
             &conv.weight_zero_points,
             conv.out_channels,
         )?;
+        self.wide_rule(&conv.weights, &conv.weight_zero_points, &conv.requant)?;
         self.channels(&conv.bias, &conv.requant, conv.out_channels)
     }
 
@@ -143,7 +144,30 @@ impl Check<'_> {
             zero_points,
             fc.out_channels,
         )?;
+        self.wide_rule(&fc.weights, &fc.weight_zero_points, &fc.requant)?;
         self.channels(&fc.bias, &fc.requant, fc.out_channels)
+    }
+
+    /// Layers with an int16 operand or result have the rule for them; wide weights are symmetric.
+    fn wide_rule(
+        &self,
+        weights: &[i16],
+        zero_points: &[i32],
+        requant: &[Requantizer],
+    ) -> Result<(), QuantError> {
+        let wide_weights = weights.iter().any(|&w| i8::try_from(w).is_err());
+        if wide_weights && zero_points.iter().any(|&z| z != 0) {
+            return self.fail("weights of more than 8 bits with zero points");
+        }
+        let wide = wide_weights
+            || [self.input, self.output]
+                .iter()
+                .any(|t| t.dtype == DType::I16);
+        let has_rule = |r: &Requantizer| matches!(r.rule, RequantRule::Wide { .. });
+        if wide && (requant.is_empty() || !requant.iter().all(has_rule)) {
+            return self.fail("int16 values without the rule for them");
+        }
+        Ok(())
     }
 
     fn weighted(
@@ -190,8 +214,8 @@ impl Check<'_> {
     }
 
     pub(super) fn clamp(&self, clamp: Clamp) -> Result<(), QuantError> {
-        match Clamp::new(clamp.lo, clamp.hi) {
-            Ok(_) => Ok(()),
+        match clamp.check(self.output.dtype.limits().unwrap_or(Clamp::INT8)) {
+            Ok(()) => Ok(()),
             Err(error) => self.fail(error.to_string()),
         }
     }

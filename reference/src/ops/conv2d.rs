@@ -12,19 +12,20 @@ use crate::prepare::Prepared;
 use crate::product::{BLOCK, Product, biased};
 
 pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> {
-    let input = cx.input_image()?;
-    let zero_point = cx.input_params()?.zero_point;
+    let hwc = cx.graph.tensor(cx.node.inputs[0]).hwc();
     let [height, width, channels] = cx.output_hwc();
     let [kernel_h, kernel_w] = op.window.kernel;
     let depth = kernel_h * kernel_w * op.group_channels();
-    let rows = rows(op);
-    cx.expect("input channels", op.in_channels, input.dim().2)?;
+    let rows = rows(cx, op);
+    cx.expect("input channels", op.in_channels, hwc[2])?;
     cx.expect("output channels", op.out_channels, channels)?;
     rows.check(cx, channels, depth)?;
 
     if let Prepared::Product(product) = cx.prepared {
         return dense(cx, op, product);
     }
+    let centred = cx.centred_input()?;
+    let input = ArrayView3::from_shape(hwc, &centred).expect("hwc() keeps the number of elements");
     let (group_in, group_out) = (op.group_channels(), channels / op.groups);
     let mut elements = rows.elements(height * width * channels);
     let mut patch = vec![0; depth];
@@ -32,7 +33,7 @@ pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> 
         let out = [position / width, position % width];
         for group in 0..op.groups {
             let inputs = group * group_in..(group + 1) * group_in;
-            gather(op, &input, zero_point, out, inputs, &mut patch);
+            gather(op, &input, out, inputs, &mut patch);
             let outputs = group * group_out..(group + 1) * group_out;
             rows.apply(cx, &patch, outputs, &mut elements)?;
         }
@@ -125,22 +126,22 @@ impl Padded {
 }
 
 /// The layer's weights and what follows the sums.
-pub(super) fn rows(op: &Conv2d) -> Rows<'_> {
+pub(super) fn rows<'a>(cx: &Context, op: &'a Conv2d) -> Rows<'a> {
     Rows {
         weights: &op.weights,
         weight_zero_points: &op.weight_zero_points,
         bias: &op.bias,
         requant: &op.requant,
         lower_is_activation: op.lower_is_activation,
+        limits: cx.output_limits(),
     }
 }
 
-/// The inputs of one output position and group, less the zero point, in the order of the weights
-/// (kernel row, kernel column, channel). Padding is the zero point, so it contributes zero.
+/// The inputs of one output position and group, which are less their zero point, in the order of the
+/// weights (kernel row, kernel column, channel). Padding is the zero point, so it contributes zero.
 fn gather(
     op: &Conv2d,
-    input: &ArrayView3<i8>,
-    zero_point: i32,
+    input: &ArrayView3<i16>,
     out: [usize; 2],
     channels: Range<usize>,
     patch: &mut [i16],
@@ -153,7 +154,7 @@ fn gather(
         match (y, x) {
             (Some(y), Some(x)) => {
                 for (channel, value) in channels.clone().zip(values) {
-                    *value = i16::from(input[[y, x, channel]]) - zero_point as i16;
+                    *value = input[[y, x, channel]];
                 }
             }
             _ => values.fill(0),

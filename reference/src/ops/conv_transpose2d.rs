@@ -11,7 +11,7 @@ pub(super) fn eval(cx: &Context, op: &Conv2d) -> Result<Output, ReferenceError> 
     let [height, width, channels] = cx.output_hwc();
     let [kernel_h, kernel_w] = op.window.kernel;
     let group_in = op.group_channels();
-    let rows = conv2d::rows(op);
+    let rows = conv2d::rows(cx, op);
     cx.expect("input channels", op.in_channels, input.dim().2)?;
     cx.expect("output channels", op.out_channels, channels)?;
     rows.check(cx, channels, kernel_h * kernel_w * group_in)?;

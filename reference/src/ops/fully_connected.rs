@@ -17,18 +17,14 @@ pub(super) fn eval(cx: &Context, op: &FullyConnected) -> Result<Output, Referenc
         let saturations = product.apply(&x, &mut elements);
         return cx.output(elements, saturations);
     }
-    let zero_point = cx.input_params()?.zero_point as i16;
-    let x: Vec<i16> = cx
-        .input(0)?
-        .iter()
-        .map(|&q| i16::from(q) - zero_point)
-        .collect();
+    let x = cx.centred_input()?;
     let rows = Rows {
         weights: &op.weights,
         weight_zero_points: &op.weight_zero_points,
         bias: &op.bias,
         requant: &op.requant,
         lower_is_activation: op.lower_is_activation,
+        limits: cx.output_limits(),
     };
     cx.expect("input features", op.in_features, x.len())?;
     rows.check(cx, op.out_channels, op.in_features)?;

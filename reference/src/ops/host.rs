@@ -62,6 +62,7 @@ fn output<'a>(cx: &Context<'a>) -> &'a QTensor {
 fn numbers(cx: &Context) -> Result<ArrayD<Number>, ReferenceError> {
     Ok(match cx.input_value(0)?.1 {
         Value::I8(x) => x.mapv(|q| Number::Integer(q.into())),
+        Value::I16(x) => x.mapv(|q| Number::Integer(q.into())),
         Value::I32(x) => x.mapv(|q| Number::Integer(q.into())),
         Value::F32(x) => x.mapv(Number::Float),
     })

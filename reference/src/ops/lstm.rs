@@ -112,6 +112,7 @@ fn sums(
             node: cx.node.name.clone(),
             channel: unit,
             value,
+            bits: 32,
         });
     }
     Ok(sums)

@@ -32,6 +32,7 @@ pub(super) fn eval(cx: &Context, op: &MatMul) -> Result<Output, ReferenceError> 
         bias: &[0],
         requant: &requant,
         lower_is_activation: false,
+        limits: cx.output_limits(),
     };
     let mut elements = rows.elements(rows_of_a * columns);
     for (index, row) in a.chunks_exact(depth).enumerate() {

@@ -18,7 +18,7 @@ mod softmax;
 mod table;
 mod window;
 
-use macforge_numeric::AffineParams;
+use macforge_numeric::{AffineParams, Clamp};
 use macforge_quant::{DType, QGraph, QNode, QOp, TensorId};
 use ndarray::{ArrayD, ArrayView3, IxDyn};
 
@@ -92,7 +92,7 @@ impl<'a> Context<'a> {
         let (id, value) = self.input_value(index)?;
         value
             .as_i8()
-            .ok_or_else(|| self.wrong_type(id, DType::F32, DType::I8))
+            .ok_or_else(|| self.wrong_type(id, value.dtype(), DType::I8))
     }
 
     /// The float32 value of input `index`.
@@ -100,7 +100,7 @@ impl<'a> Context<'a> {
         let (id, value) = self.input_value(index)?;
         value
             .as_f32()
-            .ok_or_else(|| self.wrong_type(id, DType::I8, DType::F32))
+            .ok_or_else(|| self.wrong_type(id, value.dtype(), DType::F32))
     }
 
     /// Input 0 as `[H, W, C]`.
@@ -164,34 +164,50 @@ impl<'a> Context<'a> {
 
     /// What a layer with accumulators has computed, in the output's shape.
     fn accumulated(&self, elements: Elements) -> Result<Output, ReferenceError> {
-        match elements {
-            Elements::I8(values, saturations) => self.output(values, saturations),
-            Elements::I32(values) => {
-                let array = ArrayD::from_shape_vec(
-                    IxDyn(&self.graph.tensor(self.node.output).shape),
-                    values,
-                );
-                Ok(Output {
-                    value: Value::I32(array.map_err(|_| self.shapes_differ())?),
-                    saturations: 0,
-                })
-            }
-        }
+        let (value, saturations) = match elements {
+            Elements::I8(values, saturations) => (Value::I8(self.array(values)?), saturations),
+            Elements::I16(values, saturations) => (Value::I16(self.array(values)?), saturations),
+            Elements::I32(values) => (Value::I32(self.array(values)?), 0),
+        };
+        Ok(Output { value, saturations })
     }
 
     /// Row-major elements in the output's shape.
     fn output(&self, elements: Vec<i8>, saturations: u64) -> Result<Output, ReferenceError> {
+        Ok(Output {
+            value: Value::I8(self.array(elements)?),
+            saturations,
+        })
+    }
+
+    /// Elements of any type in the output's shape.
+    fn array<T>(&self, elements: Vec<T>) -> Result<ArrayD<T>, ReferenceError> {
         let shape = &self.graph.tensor(self.node.output).shape;
         self.expect(
             "number of output elements",
             elements.len(),
             shape.iter().product(),
         )?;
-        let array = ArrayD::from_shape_vec(IxDyn(shape), elements)
-            .expect("the number of elements was checked");
-        Ok(Output {
-            value: Value::I8(array),
-            saturations,
-        })
+        let array = ArrayD::from_shape_vec(IxDyn(shape), elements);
+        Ok(array.expect("the number of elements was checked"))
+    }
+
+    /// Limits of the output's type.
+    fn output_limits(&self) -> Clamp {
+        let limits = self.graph.tensor(self.node.output).dtype.limits();
+        limits.unwrap_or(Clamp::INT8)
+    }
+
+    /// Input 0, int8 or int16, less its zero point, in row-major order.
+    fn centred_input(&self) -> Result<Vec<i16>, ReferenceError> {
+        let zero_point = self.input_params()?.zero_point as i16;
+        match self.input_value(0)? {
+            (_, Value::I16(x)) => Ok(x.iter().copied().collect()),
+            _ => Ok(self
+                .input(0)?
+                .iter()
+                .map(|&q| i16::from(q) - zero_point)
+                .collect()),
+        }
     }
 }

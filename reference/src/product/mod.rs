@@ -9,7 +9,7 @@
 mod avx512;
 mod portable;
 
-use macforge_numeric::{RequantRow, Requantizer};
+use macforge_numeric::{RequantRow, RequantRule, Requantizer};
 
 /// Output channels of a tile.
 pub(crate) const LANES: usize = 16;
@@ -49,9 +49,10 @@ pub(crate) struct Product {
 
 impl Product {
     /// Prepares `weights` (`[channels, depth]`, zero point 0) for inputs with the zero point
-    /// `input_zero_point`; `None` where a sum could leave int32 or the counts do not fit.
+    /// `input_zero_point`; `None` where a sum could leave int32, the counts do not fit, or the layer has
+    /// int16 operands or results.
     pub fn new(
-        weights: &[i8],
+        weights: &[i16],
         [channels, depth]: [usize; 2],
         bias: &[i32],
         requant: &[Requantizer],
@@ -60,7 +61,8 @@ impl Product {
     ) -> Option<Self> {
         let fits = [bias.len(), requant.len()] == [channels; 2]
             && Some(weights.len()) == channels.checked_mul(depth);
-        if !fits || depth == 0 {
+        let wide = |r: &Requantizer| matches!(r.rule, RequantRule::Wide { .. });
+        if !fits || depth == 0 || requant.iter().any(wide) {
             return None;
         }
         let steps = depth.div_ceil(STEP);
@@ -69,7 +71,8 @@ impl Product {
         for (channel, row) in weights.chunks_exact(depth).enumerate() {
             let first = channel / LANES * steps;
             for (k, &w) in row.iter().enumerate() {
-                tiles[first + k / STEP][channel % LANES * STEP + k % STEP] = w;
+                tiles[first + k / STEP][channel % LANES * STEP + k % STEP] =
+                    i8::try_from(w).ok()?;
             }
             let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
             let magnitude: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
@@ -151,7 +154,7 @@ impl Product {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use macforge_numeric::{Clamp, RequantRule};
+    use macforge_numeric::Clamp;
 
     fn requantizer(channel: usize, rule: impl Fn(usize) -> RequantRule) -> Requantizer {
         Requantizer {
@@ -198,7 +201,7 @@ mod tests {
         let requant: Vec<_> = (0..channels).map(|c| requantizer(c, rule)).collect();
         let zero_point = 7;
         let product = Product::new(
-            &weights,
+            &weights.iter().map(|&w| i16::from(w)).collect::<Vec<_>>(),
             [channels, depth],
             &bias,
             &requant,
@@ -239,7 +242,7 @@ mod tests {
     fn sums_that_could_leave_int32_are_not_prepared() {
         let depth = 70_000;
         let requant = [requantizer(0, |_| RequantRule::Pow2 { shift: 20 })];
-        assert!(Product::new(&vec![127; depth], [1, depth], &[0], &requant, 0, false).is_none());
+        assert!(Product::new(&vec![127i16; depth], [1, depth], &[0], &requant, 0, false).is_none());
         assert!(Product::new(&vec![127; 40_000], [1, 40_000], &[0], &requant, 0, false).is_some());
         assert!(Product::new(&[1], [1, 1], &[i32::MAX], &requant, 0, false).is_none());
     }

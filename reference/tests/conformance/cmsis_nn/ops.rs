@@ -330,16 +330,16 @@ fn input_and_output(file: &mut CaseFile) -> (Vec<i8>, Vec<i8>) {
 }
 
 /// The weights under the first of the names; unpacked from int4 where `fits` refuses their number.
-fn weights(file: &mut CaseFile, names: &[&str], fits: impl Fn(usize) -> bool) -> Vec<i8> {
+fn weights(file: &mut CaseFile, names: &[&str], fits: impl Fn(usize) -> bool) -> Vec<i16> {
     let stored: Vec<i8> = file.any(names).unwrap();
-    if !file.name.contains("int4") {
-        assert!(fits(stored.len()), "{}", file.name);
-        return stored;
-    }
-    let halves = stored.iter().flat_map(|&byte| [byte << 4 >> 4, byte >> 4]);
-    let mut weights: Vec<i8> = halves.collect();
-    // an odd number leaves half a byte unused
-    if !fits(weights.len()) {
+    let mut weights: Vec<i16> = if file.name.contains("int4") {
+        let halves = stored.iter().flat_map(|&byte| [byte << 4 >> 4, byte >> 4]);
+        halves.map(i16::from).collect()
+    } else {
+        stored.into_iter().map(i16::from).collect()
+    };
+    // an odd number of int4 leaves half a byte unused
+    if file.name.contains("int4") && !fits(weights.len()) {
         weights.pop();
     }
     assert!(fits(weights.len()), "{}", file.name);
