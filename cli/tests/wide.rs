@@ -111,7 +111,7 @@ fn what_int16_values_cannot_do_is_refused_by_name() {
     assert_refused("3x8x4", &g.finish(&[y]), &why);
 
     let mut g = Graph::new(17);
-    let x = g.wide_input(&[1, 1, 512]);
+    let x = g.wide_input(&[1, 1, 1024]);
     let y = g.wide_conv(x, 4, window([1, 1], [1, 1], [0, 0]), [16, 8]);
     let why = ["CONV_2D #0", "more than 40 bits"];
     let mut graph = g.finish(&[y]);
