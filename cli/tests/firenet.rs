@@ -77,3 +77,38 @@ fn fifty_scenes_in_8_bits_and_in_mixed_precision() {
     assert_exact(&[], "50");
     assert_exact(&["--policy", policy], "50");
 }
+
+/// The full network, one inference of random inputs, all stored tensors compared; its cycles.
+fn full_network_cycles(board: &str, shape: &str) -> u64 {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (out, json) = (dir.path().join("out"), dir.path().join("y.json"));
+    let mut compiled = command(["compile", "firenet", "--board", board, "--shape", shape]);
+    compiled.arg("-o").arg(&out);
+    run(compiled).passed();
+    let manifest = read_json(&out.join("manifest.json"));
+    println!("{board}: {}", manifest["estimate"]);
+    let options: [&dyn AsRef<std::ffi::OsStr>; 5] =
+        [&"--layers", &"--samples", &"1", &"--json", &json];
+    simulate(&out, &options).passed();
+    let result = read_json(&json);
+    assert_eq!(result["mismatches"], 0, "{result}");
+    let cycles = result["cycles_per_inference"].as_u64();
+    println!(
+        "{board}: {cycles:?} cycles, {} values",
+        result["values_compared"]
+    );
+    cycles.expect("a number")
+}
+
+/// 52 ms at 200 MHz would be the most that a watch can wait.
+#[test]
+#[ignore = "a network of 24 million parameters: minutes"]
+fn the_full_fire_network_runs_on_a_pynq_z2() {
+    assert!(full_network_cycles("pynq-z2", "9x8x8") <= 7_500_000);
+}
+
+#[test]
+#[ignore = "a network of 24 million parameters: minutes"]
+fn the_full_fire_network_runs_on_a_zc706() {
+    assert!(full_network_cycles("zc706", "3x64x16") <= 2_100_000);
+}
