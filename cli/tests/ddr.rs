@@ -3,6 +3,10 @@
 
 #[allow(dead_code, reason = "two networks are all that is needed of it")]
 mod layers_support;
+#[allow(
+    dead_code,
+    reason = "networks with weights in memory are all that is needed of it"
+)]
 mod stream_support;
 mod support;
 

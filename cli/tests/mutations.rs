@@ -17,7 +17,7 @@ mod tensors_support;
 mod wide_support;
 
 use fp16_lstm_support::Network;
-use layers_support::{Net, Weighted, k, pool};
+use layers_support::{Net, Weighted, Weights, k, pool};
 use lstm_support::Recurrent;
 use macforge_model::tflite::writer::Fused;
 use mutants::{Base, Change, MUTANTS, Mutant};
@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use stream_support::stream_model;
+use stream_support::{narrow_model, stream_model};
 use support::{Run, compile, read_npz, samples, simulate, tree, write_npz};
 
 /// Small enough to build in seconds; has everything: several pixels, more lanes than input channels
@@ -298,6 +298,15 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
                 &path("tiny.onnx"),
                 &[&["--shape", "3x8x4"][..], &precisions].concat(),
                 dir.join("precisions"),
+                &["--samples", "4"],
+            ),
+        ),
+        (
+            Base::Narrow,
+            own(
+                "narrow.tflite",
+                narrow_model([Weights::FourBits, Weights::Units]),
+                &[],
                 &["--samples", "4"],
             ),
         ),

@@ -48,6 +48,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         weight_depth: plan.weights.len().max(1),
         param_depth: plan.params.len().max(1),
         weight_tail: plan.memories.weight_tail,
+        weight_parts: plan.weight_parts,
         stream: plan.stream.as_ref().map(stream),
         params_distributed: plan.memories.params_distributed,
         layers: plan.program.len(),

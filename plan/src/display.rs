@@ -11,6 +11,13 @@ impl fmt::Display for HwPlan {
             "plan {} shape {} lanes {} x {}",
             self.name, self.shape, self.shape.drained, self.shape.lanes
         )?;
+        if self.weight_parts > 1 {
+            writeln!(
+                f,
+                "narrow weights share words of {} parts",
+                self.weight_parts
+            )?;
+        }
         if self.shape.fabric > 0 {
             writeln!(f, "chains in LUTs {}", self.shape.fabric)?;
         }

@@ -10,6 +10,7 @@ use crate::layout::{self, Layout, Placement, gcd};
 use crate::loops::Loops;
 use crate::lower::{Lowered, Saving};
 use crate::memories::Words;
+use crate::narrow;
 use crate::params;
 use crate::resources::{self, Budget, Estimate, Features, LstmSize};
 use crate::shape::Shape;
@@ -434,19 +435,15 @@ impl<'a> Explorer<'a> {
         let cycles =
             hwplan::layer_cycles(layers, features, &loops, &layout, &shape, latencies, stream);
         let cycles: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
-        let (mut weight_words, mut param_words) = (0, 0);
-        for (index, (layer, l)) in layers.layers.iter().zip(&loops).enumerate() {
-            let shared = layer.again && !streamed;
-            if (layer.weighted().is_some() || layer.computed().is_some()) && !shared {
-                weight_words += l.tiles * l.steps();
-            }
-            if !layer.again && stream.is_none_or(|s| s.layers[index].params == 0) {
-                param_words += params::word_count(layer, l);
-            }
-        }
+        let fresh = |&(index, (layer, _)): &(usize, (&HwLayer, &Loops))| {
+            !layer.again && stream.is_none_or(|s| s.layers[index].params == 0)
+        };
+        let of_layers = layers.layers.iter().zip(&loops).enumerate().filter(fresh);
         let words = Words {
             activations,
-            params: param_words,
+            params: of_layers
+                .map(|(_, (layer, l))| params::word_count(layer, l))
+                .sum(),
         };
         // the program word is close to this for all networks seen
         let program_bits = 420 + 45 * shape.p;
@@ -463,8 +460,10 @@ impl<'a> Explorer<'a> {
             total += stream.stalls(depth, &cycles).iter().sum::<u64>();
             estimate
         } else {
-            let words = (weight_words, words);
-            memories::choose(&shape, features, program_bits, words, &options.budget).1
+            let parts = narrow::parts(&shape, layers, &loops);
+            let weights = [narrow::words(layers, &loops, parts), parts];
+            let budget = &options.budget;
+            memories::choose(&shape, features, program_bits, (weights, words), budget).1
         };
         Some(Candidate {
             shape,

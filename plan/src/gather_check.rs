@@ -79,7 +79,7 @@ fn expected(
             let chunks = plan.program[dot].loops.chunks;
             let [rows, columns] = product.window.kernel;
             let position = (outer * rows + weights.row) * columns + weights.part;
-            let base = plan.program[dot].value("weight_base");
+            let base = plan.program[dot].value("weight_base") / plan.weight_parts as i64;
             [0, base + (position * chunks + third) as i64]
         }
     };

@@ -13,6 +13,7 @@ use crate::loops::Loops;
 use crate::lower::Lowered;
 use crate::macs;
 use crate::memories::{self, Memories, Words};
+use crate::narrow;
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
@@ -88,6 +89,9 @@ pub struct HwPlan {
     pub act_depths: [usize; 2],
     /// Weight words.
     pub weights: Vec<BitWord>,
+    /// Parts of a weight word that have addresses of their own: 1, or 2 or 4 where steps with narrow weights
+    /// share words.
+    pub weight_parts: usize,
     /// Parameter words on chip.
     pub params: Vec<BitWord>,
     /// Words of the stream that hold the constants of its layers' tiles, in order.
@@ -161,8 +165,10 @@ fn build_with_shape(
     let loops: Vec<Loops> = (layers.layers.iter().enumerate())
         .map(|(i, layer)| Loops::new(&shape, layer, &layout, i))
         .collect();
+    let on_chip = (!streamed).then(|| narrow::parts(&shape, &layers, &loops));
     let (weight_words, weight_bases) =
-        weights::pack(&layers, &layout, &input_mode, &shape, !streamed);
+        weights::pack(&layers, &layout, &input_mode, &shape, on_chip);
+    let weight_parts = on_chip.unwrap_or(1);
     let constants: Vec<Vec<ChannelConstants>> = layers
         .layers
         .iter()
@@ -219,6 +225,7 @@ fn build_with_shape(
         loops: &loops,
         placements: &placements,
         weight_bases: &weight_bases,
+        weight_parts,
         param_bases: &param_bases,
         constants: &constants,
         features,
@@ -253,8 +260,9 @@ fn build_with_shape(
             &options.budget,
         )
     } else {
+        let on_chip = ([weight_words.len(), weight_parts], words);
         let (memories, estimate) =
-            memories::choose(&shape, features, program_bits, memory, &options.budget);
+            memories::choose(&shape, features, program_bits, on_chip, &options.budget);
         (memories, estimate, None)
     };
     Ok(HwPlan {
@@ -269,6 +277,7 @@ fn build_with_shape(
         placements,
         act_depths,
         weights: weight_words,
+        weight_parts,
         params: param_words,
         streamed_params,
         widths,

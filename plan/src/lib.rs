@@ -27,6 +27,7 @@ mod lower;
 mod lstm;
 mod macs;
 mod memories;
+mod narrow;
 mod params;
 mod pitches;
 mod program;
@@ -40,6 +41,7 @@ mod stream;
 mod strips;
 mod turns;
 mod verify;
+mod weight_check;
 mod weights;
 mod wide;
 

@@ -27,12 +27,16 @@ pub struct Memories {
     pub weight_tail: usize,
 }
 
-/// The weight memories of a design that holds all `words` on chip.
-fn weights_on_chip(shape: &Shape, words: usize, choice: &Memories) -> Vec<Memory> {
+/// The weight memories of a design that holds all `words` on chip, and the stage that widens narrow weights.
+fn weights_on_chip(shape: &Shape, words: usize, parts: usize, choice: &Memories) -> Vec<Memory> {
     let width = shape.oc * shape.ic * 8;
     let weight = |depth, place| Memory::single(width, depth, place).shifted();
+    let block = weight(words - choice.weight_tail, Place::Block);
     vec![
-        weight(words - choice.weight_tail, Place::Block),
+        Memory {
+            widened: parts > 1,
+            ..block
+        },
         weight(choice.weight_tail, Place::LutRom),
     ]
 }
@@ -70,6 +74,7 @@ pub fn activations(shape: &Shape, depths: [usize; 2]) -> [Memory; 2] {
             Place::Block
         },
         shifted: false,
+        widened: false,
     })
 }
 
@@ -88,6 +93,7 @@ fn others(shape: &Shape, words: Words, features: Features, choice: &Memories) ->
             Place::Block
         },
         shifted: false,
+        widened: false,
     });
     memories.extend(features.lstm.iter().flat_map(LstmSize::memories));
     let attention = features.attention.iter();
@@ -100,7 +106,7 @@ pub fn choose(
     shape: &Shape,
     features: Features,
     program_bits: usize,
-    (weights, words): (usize, Words),
+    ([weights, weight_parts], words): ([usize; 2], Words),
     budget: &Budget,
 ) -> (Memories, Estimate) {
     let small = words.params <= DISTRIBUTED_WORDS;
@@ -114,7 +120,7 @@ pub fn choose(
             params_distributed,
             weight_tail,
         };
-        let mut memories = weights_on_chip(shape, weights, &choice);
+        let mut memories = weights_on_chip(shape, weights, weight_parts, &choice);
         memories.extend(others(shape, words, features, &choice));
         (
             choice,

@@ -7,6 +7,7 @@ use crate::layers::{HwLayer, Residual};
 use crate::layout::{Layout, Placement, View};
 use crate::loops::Loops;
 use crate::memories::Words;
+use crate::narrow;
 use crate::params;
 use crate::region::{Distance, Region};
 use crate::resources::Features;
@@ -33,6 +34,8 @@ pub struct Widths {
     pub pixels: usize,
     /// Weight address.
     pub weight: usize,
+    /// Part of a weight word; 0 where words have one part.
+    pub weight_part: usize,
     /// Parameter address.
     pub param: usize,
     /// Table index.
@@ -112,6 +115,8 @@ pub struct Context<'a> {
     pub placements: &'a [Placement],
     /// First weight word of each layer.
     pub weight_bases: &'a [usize],
+    /// Parts of a weight word that have addresses of their own.
+    pub weight_parts: usize,
     /// First parameter word of each layer.
     pub param_bases: &'a [usize],
     /// Constants of each layer's channels.
@@ -180,6 +185,7 @@ pub fn widths(
         // wide enough for the index of a drained pixel
         pixels: unsigned_bits(pixels).max(ROW_BITS + 1),
         weight,
+        weight_part: cx.weight_parts.trailing_zeros() as usize,
         lane: unsigned_bits(cx.shape.word - 1),
         target: address.max(if cx.features.computed { weight } else { 0 }),
         param: unsigned_bits(words.params.max(1) - 1).max(param_index),
@@ -353,7 +359,13 @@ fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &
     f.add("dilation_x", w.coordinate, dx);
     f.add("in_height", w.coordinate, in_hw[0]);
     f.add("in_width", w.coordinate, in_hw[1]);
-    f.address("weight_base", w.weight, cx.weight_bases[index]);
+    let parts = cx.weight_parts;
+    let first = cx.weight_bases[index] * parts;
+    f.address("weight_base", w.weight + w.weight_part, first);
+    if parts > 1 {
+        let step = parts / narrow::steps_per_word(layer.form.bits, parts);
+        f.add("weight_step", w.weight_part + 1, step);
+    }
 }
 
 /// Start and advance of the P pixel lanes; lane i follows pixels i, i+P, ...

@@ -57,6 +57,8 @@ pub struct Memory {
     pub place: Place,
     /// The output register is part of a shift register that is counted elsewhere.
     pub shifted: bool,
+    /// Behind it stands a stage that widens narrow weights, with a register.
+    pub widened: bool,
 }
 
 impl Memory {
@@ -69,6 +71,7 @@ impl Memory {
             count: 1,
             place,
             shifted: false,
+            widened: false,
         }
     }
 
@@ -113,11 +116,8 @@ impl Memory {
 
     /// Flip-flops of the output registers of all copies.
     fn output_registers(&self) -> usize {
-        if self.shifted || self.depth == 0 {
-            0
-        } else {
-            self.width * self.count
-        }
+        let registers = usize::from(!self.shifted && self.depth > 0) + usize::from(self.widened);
+        registers * self.width * self.count
     }
 
     /// LUTs of all copies outside of block RAM.
@@ -125,13 +125,15 @@ impl Memory {
         // a LUT holds 64 x 1 bit; deeper tables need a multiplexer, four inputs per LUT
         let tall = self.depth.div_ceil(64);
         let select = if tall > 1 { tall.div_ceil(4) } else { 0 };
-        self.count
-            * match self.place {
-                Place::Block => 0,
-                Place::LutRom => self.width * (tall + select),
-                // four LUTs hold 64 x 3 bits with two ports
-                Place::LutRam => 4 * self.width.div_ceil(3) * tall + self.width * select,
-            }
+        let storage = match self.place {
+            Place::Block => 0,
+            Place::LutRom => self.width * (tall + select),
+            // four LUTs hold 64 x 3 bits with two ports
+            Place::LutRam => 4 * self.width.div_ceil(3) * tall + self.width * select,
+        };
+        // one bit of a widened weight is one LUT
+        let widening = if self.widened { self.width } else { 0 };
+        self.count * (storage + widening)
     }
 }
 

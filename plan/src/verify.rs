@@ -1,6 +1,6 @@
 //! The plan's own check, run on every plan: no two lanes meet in a bank, every value fits its field,
-//! every address lies in its memory, and what is read was written and is still there (see
-//! [`crate::coverage`]).
+//! every address lies in its memory, every step gets its weights, and what is read was written and is still
+//! there (see [`crate::coverage`]).
 
 use crate::coverage;
 use crate::error::PlanError;
@@ -8,6 +8,7 @@ use crate::gather_check;
 use crate::hwplan::HwPlan;
 use crate::program::LayerProgram;
 use crate::resources::LstmSize;
+use crate::weight_check;
 
 /// Checks the whole plan.
 pub fn verify(plan: &HwPlan) -> Result<(), PlanError> {
@@ -17,6 +18,7 @@ pub fn verify(plan: &HwPlan) -> Result<(), PlanError> {
     for index in 0..plan.layers.layers.len() {
         banks(plan, index)?;
         gather_check::check(plan, index)?;
+        weight_check::check(plan, index)?;
     }
     coverage::check(plan)
 }

@@ -1,11 +1,13 @@
 //! Pass 5: weight words. One word holds OC x IC weights for one step of the dot array, or in its low
 //! bytes one weight per channel for one step of the channel array; the words of a tile follow in
-//! step order (kernel row, kernel column, pass, channel chunk), the tiles of a layer one another.
+//! step order (kernel row, kernel column, pass, channel chunk), the tiles of a layer one another. On chip,
+//! steps with narrow weights share a word ([`crate::narrow`]).
 
 use crate::bits::BitWord;
 use crate::input::InputMode;
 use crate::layers::{LayerKind, Layers, WeightForm};
 use crate::layout::Layout;
+use crate::narrow;
 use crate::shape::Shape;
 
 /// Weights of one dot layer as the engine walks them: `[OC, KH, KW, IC]` over the stored input.
@@ -90,14 +92,14 @@ pub fn kernel<'a>(
     })
 }
 
-/// All weight words and, per layer, the address of its first word. On chip, layers with the same weights
-/// share them.
+/// All weight words and, per layer, the address of its first word. `on_chip` are the parts of a word where
+/// the weights are on chip; layers with the same weights then share words.
 pub fn pack(
     layers: &Layers,
     layout: &Layout,
     mode: &InputMode,
     shape: &Shape,
-    on_chip: bool,
+    on_chip: Option<usize>,
 ) -> (Vec<BitWord>, Vec<usize>) {
     let mut memory = Vec::new();
     let mut bases = Vec::new();
@@ -105,11 +107,12 @@ pub fn pack(
     let computed = layers.layers.iter().any(|l| l.computed().is_some());
     for index in 0..layers.layers.len() {
         // the stream has the words of every layer in their order
-        if let Some(first) = layers.first_of(index).filter(|_| on_chip) {
+        if let Some(first) = layers.first_of(index).filter(|_| on_chip.is_some()) {
             bases.push(bases[first]);
             continue;
         }
-        let words = of_layer(layers, layout, mode, shape, index);
+        let each = narrow::steps_per_word(layers.layers[index].form.bits, on_chip.unwrap_or(1));
+        let words = narrow::packed(of_layer(layers, layout, mode, shape, index), each);
         let known = layers.known_words(index, &bases, &memory, &words);
         let known = known.filter(|_| !computed);
         bases.push(known.unwrap_or(memory.len()));
@@ -120,8 +123,8 @@ pub fn pack(
     (memory, bases)
 }
 
-/// The words of a layer; none where it has no weights.
-fn of_layer(
+/// The words of a layer's steps, 8 bits per weight; none where it has no weights.
+pub fn of_layer(
     layers: &Layers,
     layout: &Layout,
     mode: &InputMode,

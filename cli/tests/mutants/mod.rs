@@ -29,6 +29,8 @@ pub enum Base {
     Precisions,
     /// int16 values.
     Wide,
+    /// Weights of 8, 4 and 2 bits on chip.
+    Narrow,
 }
 
 /// One change of one file.
@@ -126,6 +128,15 @@ const fn lstm_memory(
     new: &'static str,
 ) -> Mutant {
     text(Base::LstmMemory, name, file, [old, new])
+}
+
+const fn narrow(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    text(Base::Narrow, name, file, [old, new])
 }
 
 const fn tensors(
@@ -468,6 +479,33 @@ pub const MUTANTS: &[Mutant] = &[
         ".STAGES(4)) u_late", ".STAGES(3)) u_late"),
     lstm_memory("an LSTM's words stay in the ring", "macforge_top",
         ".group_last(issue_tile || lstm_step)", ".group_last(issue_tile)"),
+
+    // narrow weights on chip
+    narrow("every step takes the low half of a word", "weight_widen",
+        "high ? all[7:4] : all[3:0]", "(high & 1'b0) ? all[7:4] : all[3:0]"),
+    narrow("every step takes the low quarter of a half", "weight_widen",
+        "part_late[0] ? half[3:2] : half[1:0]", "(part_late[0] & 1'b0) ? half[3:2] : half[1:0]"),
+    narrow("the part of the next word", "weight_widen",
+        "#(.WIDTH(PW), .STAGES(2)) u_part", "#(.WIDTH(PW), .STAGES(1)) u_part"),
+    narrow("four-bit weights on chip without sign", "weight_widen",
+        "{4{low[3]}}", "{4{low[3] && step[0]}}"),
+    narrow("two-bit weights on chip without sign", "weight_widen",
+        "{2{quarter[1]}}", "2'd0"),
+    narrow("eight-bit weights are taken as narrow ones", "weight_widen",
+        "wide ? all[7:4] :", "(wide & 1'b0) ? all[7:4] :"),
+    narrow("two-bit weights are taken as those of four bits", "weight_widen",
+        "step[0] ? {2{quarter[1]}}", "(step[0] & 1'b0) ? {2{quarter[1]}}"),
+    narrow("a tile begins at a whole word", "feeder",
+        "&& group_last) weight_tile_q <=", "&& group_last) weight_tile_q <= {{(WAW-2){1'b1}}, 2'd0} &"),
+    narrow("a tile's second pixel group begins at a whole word", "feeder",
+        "weight_addr_q <= weight_tile_q;", "weight_addr_q <= {weight_tile_q[WAW-1:2], 2'd0};"),
+    narrow("narrow weights one cycle late", "feeder",
+        ".STAGES(3)) u_weight_addr", ".STAGES(4)) u_weight_addr"),
+    Mutant {
+        name: "a layer's steps take twice as many parts",
+        base: Base::Narrow,
+        change: Change::Field { layer: 1, field: "weight_step", bit: 0 },
+    },
 
     // operators of two tensors
     tensors("a product of the window's last value with itself", "channel_array",

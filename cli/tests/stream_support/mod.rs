@@ -25,6 +25,22 @@ pub fn stream_model() -> Vec<u8> {
     net.finish(y)
 }
 
+/// A network whose weights take less block RAM on chip when narrow ones share words: `narrow` are the
+/// weights of the layers that have 4 and 2 bits. On an array with 4 input channels tiles have odd numbers
+/// of steps, and most are walked more than once; a depthwise layer is among the narrow ones.
+pub fn narrow_model(narrow: [Weights; 2]) -> Vec<u8> {
+    let [four, two] = narrow.map(with);
+    let (mut net, x) = Net::with_zero_points(22, [9, 7, 5], &[-3, 5, -20]);
+    let x = net.conv(x, 20, k(3, 3));
+    let x = net.conv(x, 44, k(3, 3).with(four));
+    let x = net.depthwise(x, 1, k(3, 3).with(four));
+    let x = net.conv(x, 36, k(1, 1).with(two));
+    let x = net.conv(x, 88, k(3, 3).with(two));
+    let x = net.max_pool(x, pool(4, 4), Fused::None);
+    let y = net.fully_connected(x, 10, Weighted::default());
+    net.finish(y)
+}
+
 /// A network whose first result does not fit a small device: 7x7 convolution to 64x64x64, pooling, and a
 /// residual block with a convolution on its shortcut.
 pub fn strip_model() -> Vec<u8> {

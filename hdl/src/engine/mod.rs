@@ -20,6 +20,7 @@
 //! | [`attention`] | attention unit |
 //! | `softmax_port` | softmax unit on the buffers |
 //! | `gather_unit`, `weight_ram` | transposed tensors, products of two computed ones |
+//! | `weight_widen` | 2 and 4-bit weights on chip to 8 bits |
 //! | `weight_stream`, `axi_reader`, `weight_unpack`, `crc32_step`, `weight_ring` | weights from memory |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
@@ -49,7 +50,7 @@ const COMMON: [(&str, &str); 17] = [
     ("act_ram", include_str!("act_ram.v")),
     ("activation_buffer", include_str!("activation_buffer.v")),
     ("lane_agu", include_str!("lane_agu.v")),
-    ("feeder", include_str!("feeder.v")),
+    ("feeder", include_str!("feeder.v.tera")),
     ("sum_tree", include_str!("sum_tree.v")),
     ("mac_column", include_str!("mac_column.v")),
     ("dot_array", include_str!("dot_array.v")),
@@ -61,8 +62,9 @@ const COMMON: [(&str, &str); 17] = [
     ("input_folded", include_str!("input_folded.v")),
 ];
 
-/// Those of them that are templates: what they have for several precisions is not in other designs.
-const CONTROL: [&str; 2] = ["sequencer", "axil_registers"];
+/// Those of them that are templates: what they have for several precisions, or for narrow weights, is not
+/// in other designs.
+const TEMPLATES: [&str; 3] = ["sequencer", "axil_registers", "feeder"];
 
 /// A slice of the program word.
 #[derive(Clone, Debug, Serialize)]
@@ -185,6 +187,8 @@ pub struct Engine {
     pub weight_depth: usize,
     /// Of these, words in LUTs at the end (the rest is then a multiple of 512).
     pub weight_tail: usize,
+    /// Parts of a weight word that have addresses of their own: 1, or 2 or 4 with narrow weights.
+    pub weight_parts: usize,
     /// The weights come from memory.
     pub stream: Option<Stream>,
     /// Parameter words on chip.
@@ -267,7 +271,7 @@ impl Engine {
         let common = COMMON.iter().filter(|(name, _)| self.uses(name));
         let mut modules: Vec<VerilogModule> = common
             .map(|(name, text)| {
-                if CONTROL.contains(name) {
+                if TEMPLATES.contains(name) {
                     Ok(module(name, &render(text, &self.context()?)?))
                 } else {
                     Ok(module(name, text))
@@ -335,6 +339,9 @@ impl Engine {
         } else {
             modules.push(rom("weight_rom", "weights.mem", "block")?);
         }
+        if self.weight_parts > 1 {
+            modules.push(weight_widen());
+        }
         let style = if self.params_distributed {
             "distributed"
         } else {
@@ -365,6 +372,14 @@ impl Engine {
 
     fn context(&self) -> Result<Context, tera::Error> {
         let mut context = Context::from_serialize(self)?;
+        let part_width = self.weight_parts.trailing_zeros();
+        let weight_on = match part_width {
+            0 => "1'b1".to_string(),
+            _ => format!("{{{{(WAW-{}){{1'b0}}}}, weight_step}}", part_width + 1),
+        };
+        context.insert("narrow", &(part_width > 0));
+        context.insert("part_width", &part_width);
+        context.insert("weight_on", &weight_on);
         context.insert("subw", &index_bits(self.nseg.max(self.wb / self.ic)));
         context.insert("lane_levels", &self.p.next_power_of_two().trailing_zeros());
         context.insert("quantize_latency", &quantize_f32::LATENCY);
@@ -395,9 +410,14 @@ impl Engine {
 
 /// One of the modules that every design has with the same text.
 pub fn common(name: &str) -> Option<VerilogModule> {
-    let mut fixed = COMMON.iter().filter(|(n, _)| !CONTROL.contains(n));
+    let mut fixed = COMMON.iter().filter(|(n, _)| !TEMPLATES.contains(n));
     let found = fixed.find(|(n, _)| *n == name)?;
     Some(module(found.0, found.1))
+}
+
+/// Narrow weights on chip to 8 bits; needs `delay_line`.
+pub fn weight_widen() -> VerilogModule {
+    module("weight_widen", include_str!("weight_widen.v"))
 }
 
 fn module(name: &str, text: &str) -> VerilogModule {

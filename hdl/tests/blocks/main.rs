@@ -11,4 +11,5 @@ mod packed_mac;
 mod requant_lane;
 mod softmax_unit;
 mod typed;
+mod weight_widen;
 mod wide_lane;
