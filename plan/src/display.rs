@@ -2,6 +2,7 @@
 
 use crate::hwplan::HwPlan;
 use crate::input::InputMode;
+use crate::shape::Packing;
 use std::fmt;
 
 impl fmt::Display for HwPlan {
@@ -11,6 +12,9 @@ impl fmt::Display for HwPlan {
             "plan {} shape {} lanes {} x {}",
             self.name, self.shape, self.shape.drained, self.shape.lanes
         )?;
+        if self.shape.packing == Packing::Four {
+            writeln!(f, "four products per DSP")?;
+        }
         if self.shape.fabric > 0 {
             writeln!(f, "chains in LUTs {}", self.shape.fabric)?;
         }

@@ -1,11 +1,13 @@
 // Purpose   feeder: walks output-channel tile > pixel group > kernel row > kernel column > pass >
-//           channel chunk (two passes where weights need more than eight bits) and issues, per cycle, P activation addresses (one per bank) and one weight
+//           channel chunk (two passes where weights need more than eight bits, or activations of an array of
+//           four products per DSP more than four) and issues, per cycle, P activation addresses (one per bank) and one weight
 //           address; afterwards it rotates the P bank words to the P pixel lanes and pads.
 //           The dot array takes IC channels of a word per step, the channel array whole words. Where
 //           the lanes' constants come with the weights (PARAM_GAP > 0), a tile begins with their words.
 // int16     Rows of an int16 tensor are two: high bytes, then low bytes less 128. With `row_pairs` the
 //           kernel has both rows in turn, with `byte_passes` the first pass has the weights' high bytes;
-//           `step_shift` counts how many of both the step multiplies. WIDE 0: neither.
+//           `step_shift` counts how many of both the step multiplies. WIDE 0: neither. With PARTS the
+//           first of two passes has the high parts of activations.
 // Latency   READ_LATENCY = 6 cycles from issue to `act`, the flags travel along.
 // Initiation interval 1. `hold` bubbles follow a pixel group whose steps are fewer than the cycles
 // that the Drain needs for it, so nothing downstream can be overrun. The only stall is in front: a step
@@ -21,7 +23,8 @@ module feeder #(
     parameter NW  = 10,
     parameter SUBW = 1,
     parameter PARAM_GAP = 0,  // cycles between two words of constants; 0 = they are on chip
-    parameter WIDE = 0
+    parameter WIDE = 0,
+    parameter PARTS = 0
 ) (
     input  wire              clk,
     input  wire              rst,
@@ -249,6 +252,14 @@ module feeder #(
             delay_line #(.WIDTH(2), .STAGES(6)) u_shift (.clk(clk), .in(shift), .out(step_shift));
             delay_line #(.WIDTH(1), .STAGES(5)) u_low (.clk(clk), .in(low_row), .out(low_late));
             assign outside = low_late ? 8'h80 : pad_value;
+        end else if (PARTS) begin : gen_parts
+            wire unused_wide = &{1'b0, row_pairs, byte_passes};
+            wire shift;
+            delay_line #(.WIDTH(1), .STAGES(6)) u_high (
+                .clk(clk), .in(two_passes && !pass_q), .out(shift)
+            );
+            assign step_shift = {1'b0, shift};
+            assign outside    = pad_value;
         end else begin : gen_narrow
             wire unused_wide = &{1'b0, row_pairs, byte_passes};
             assign step_shift = 2'd0;
