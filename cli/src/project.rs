@@ -8,7 +8,7 @@ use macforge_model::Imported;
 use macforge_numeric::Semantics;
 use macforge_plan::staircases::as_lane_rules;
 use macforge_plan::{
-    BlockLatencies, Budget, HwPlan, MAX_PORTS, MemoryRates, Options, Shape, WeightOptions,
+    BlockLatencies, Budget, HwPlan, MAX_PORTS, MemoryRates, Options, Packing, Shape, WeightOptions,
     WeightPlace,
 };
 use macforge_quant::{Parts, QGraph};
@@ -160,6 +160,8 @@ pub struct Target<'a> {
     pub clock_mhz: f64,
     /// Array shape; explored when absent.
     pub shape: Option<Shape>,
+    /// Products per DSP; chosen when absent.
+    pub packing: Option<Packing>,
     /// Where the weights may lie.
     pub weights: WeightPlace,
     /// Read ports for weights in memory; chosen when absent.
@@ -173,6 +175,7 @@ impl<'a> Target<'a> {
             board,
             clock_mhz: board.default_clock_mhz,
             shape: None,
+            packing: None,
             weights: WeightPlace::Auto,
             ports: None,
         }
@@ -213,6 +216,7 @@ pub fn options(semantics: Semantics, target: &Target) -> Options {
     Options {
         budget: budget(target.board),
         shape: target.shape,
+        packing: target.packing,
         weights: WeightOptions {
             place: target.weights,
             ports: target.ports.map(|p| p.count),
@@ -312,6 +316,7 @@ impl Project {
         let target = Target {
             clock_mhz: manifest.clock_mhz,
             shape: Some(manifest.shape.parse().into_diagnostic()?),
+            packing: Packing::of_products(manifest.products_per_dsp),
             weights: stream.map_or(WeightPlace::Chip, |_| WeightPlace::Memory),
             ports: stream.map(|s| ReadPorts {
                 count: s.ports,

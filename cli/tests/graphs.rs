@@ -332,3 +332,58 @@ fn a_second_attention_is_refused() {
     let z = g.attention([y, x, x], 1, 0.3);
     assert_refused("2x4x4", &g.finish(&[z]), "a second attention");
 }
+
+/// An input of eight bits, strides, padding, a sum, pooling, phases, bytes of accumulators, a classifier; the array's pixels are
+/// even and odd, its channels less than a chain, a chain and more.
+fn four_bits(lowest: i32) -> QGraph {
+    let mut g = Graph::new(81);
+    let x = g.input(&[9, 10, 5]);
+    g.four_bits(lowest);
+    // in two passes: the input has eight bits
+    let a = g.conv(x, 12, window([3, 3], [1, 1], [1, 1]));
+    let b = g.conv(a, 12, window([3, 3], [1, 1], [1, 1]));
+    let sum = g.add(b, a);
+    let pooled = g.max_pool(sum, window([2, 2], [1, 1], [0, 0]));
+    let down = g.conv(pooled, 19, window([3, 2], [2, 2], [1, 0]));
+    let up = g.transpose_conv(down, 7, window([3, 3], [2, 2], [1, 1]), [7, 8], false);
+    let y = g.fully_connected(up, 10);
+    let z = g.conv(down, 6, UNIT);
+    let sums = g.accumulators(z);
+    g.finish(&[y, sums])
+}
+
+#[test]
+fn layers_of_four_bits_run_with_four_products_per_dsp() {
+    // signed; unsigned; uint4 in a uint8 container, whose codes are less 128
+    for lowest in [-8, 0, -128] {
+        let shapes: &[&str] = match lowest {
+            -8 => &["3x8x4", "5x6x16", "3x4x8"],
+            _ => &["3x8x4"],
+        };
+        assert_exact("four bits", shapes, &four_bits(lowest));
+    }
+}
+
+#[test]
+fn two_pixels_share_a_dsp_where_all_operands_have_four_bits() {
+    let packing = |graph: &QGraph, shape: &str| {
+        let plan = graphs_support::plan(graph, Some(shape)).expect("a plan");
+        (plan.shape.packing.products(), plan.shape.array_dsps())
+    };
+    let narrow = four_bits(-8);
+    let passes = graphs_support::plan(&narrow, Some("3x8x4")).expect("a plan");
+    let passes = passes.program.iter().map(|l| l.loops.passes);
+    assert_eq!(passes.collect::<Vec<_>>()[..2], [2, 1]);
+    assert_eq!(packing(&narrow, "3x8x4"), (4, 32));
+    assert_eq!(packing(&narrow, "1x8x4"), (2, 16));
+    // sixteen values that begin at no multiple of eight: all layers in two passes gain nothing
+    assert_eq!(packing(&four_bits(-3), "3x8x4"), (2, 48));
+    let mut wide = narrow.clone();
+    let macforge_quant::QOp::Conv2d(conv) = &mut wide.nodes[1].op else {
+        unreachable!("the second convolution")
+    };
+    conv.weights[0] = 8;
+    assert_eq!(packing(&wide, "3x8x4"), (2, 48));
+    let chosen = graphs_support::plan(&narrow, None).expect("a plan").shape;
+    assert_eq!(chosen.packing.products(), 4, "{chosen}");
+}

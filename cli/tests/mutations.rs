@@ -9,6 +9,7 @@ mod layers_support;
 mod lstm_support;
 mod mutants;
 mod pairs_support;
+mod quad_support;
 mod staircase_support;
 #[allow(dead_code, reason = "one network is all that is needed of it")]
 mod stream_support;
@@ -248,6 +249,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
     ];
     let [pairs, staircase] = [pairs_support::model(), staircase_support::model()];
     let wide = own("wide.onnx", wide_support::model(), &[], &["--samples", "4"]);
+    let quads = quad_support::model();
     let tensors_model = dir.join("tensors.onnx");
     fs::write(&tensors_model, tensors_support::model()).expect("a new file");
     let tensors = Original::new(
@@ -314,6 +316,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
             Base::Pairs,
             own("pairs.onnx", pairs, &[], &["--input", &pairs_input]),
         ),
+        (Base::Quads, own("quads.onnx", quads, &[], &eight)),
         (
             Base::Staircase,
             own("staircase.onnx", staircase, &[], &["--samples", "16"]),

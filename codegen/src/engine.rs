@@ -4,8 +4,8 @@ use macforge_hdl::engine::{
     AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, Stream,
 };
 use macforge_plan::{
-    AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmSize, LstmTables, Port, Region,
-    WeightStream,
+    AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmSize, LstmTables, Packing, Port,
+    Region, WeightStream,
 };
 use macforge_quant::{DType, LstmArithmetic, QGraph};
 
@@ -34,6 +34,9 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         nseg: shape.segments(),
         chain: shape.chain(),
         fabric: shape.fabric,
+        quad: shape.packing == Packing::Four,
+        quad_parts: shape.packing == Packing::Four
+            && plan.program.iter().any(|l| l.loops.passes > 1),
         tree_levels: shape.tree_levels(),
         rw: plan.widths.bank,
         aw: plan.widths.address,

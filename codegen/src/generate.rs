@@ -10,7 +10,7 @@ use crate::weight_image;
 use macforge_constraints::{Board, out_of_context_xdc};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks;
-use macforge_plan::{HwPlan, LstmTableSize, Port};
+use macforge_plan::{HwPlan, LstmTableSize, Packing, Port};
 use macforge_quant::QGraph;
 use macforge_vivado_scripts::SynthScript;
 use std::path::PathBuf;
@@ -160,6 +160,7 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         fraction_bits: fraction as u32,
         wraps: plan.features.wraps,
         halves: plan.features.halves,
+        quad: plan.shape.packing == Packing::Four,
         max: plan.features.max,
         lut_products: plan.features.depthwise || plan.shape.fabric > 0,
         add: plan.features.add,
@@ -234,6 +235,7 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         clock_mhz: design.clock_mhz,
         shape: plan.shape.to_string(),
         lanes: plan.shape.all_lanes(),
+        products_per_dsp: plan.shape.packing.products(),
         semantics: first.graph.semantics.to_string(),
         io: design.io.to_string(),
         top: TOP.to_string(),

@@ -1,7 +1,7 @@
 //! `manifest.json`: what a design is, so that later commands need nothing but its folder.
 
 use crate::generate::WEIGHT_IMAGE;
-use macforge_plan::{Estimate, HwLayer, HwPlan, LstmTables, WeightStream};
+use macforge_plan::{Estimate, HwLayer, HwPlan, LstmTables, Packing, WeightStream};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,6 +32,9 @@ pub struct Manifest {
     pub shape: String,
     /// Requantizer lanes.
     pub lanes: usize,
+    /// Products that a DSP of the dot array makes per cycle: 2 of 8-bit operands, 4 of 4-bit ones.
+    #[serde(default = "two")]
+    pub products_per_dsp: usize,
     /// Name of the rounding rules.
     pub semantics: String,
     /// `int8` or `float`.
@@ -50,6 +53,11 @@ pub struct Manifest {
     pub estimate: EstimateEntry,
     /// SHA-256 by file.
     pub files: BTreeMap<String, String>,
+}
+
+/// What folders have that do not say how many.
+fn two() -> usize {
+    2
 }
 
 /// One quantization of the network, in a design that has several.
@@ -191,14 +199,14 @@ pub struct ProofEntry {
     pub thresholds: usize,
     /// Reachable accumulators, bias included.
     pub accumulator: [i64; 2],
-    /// Reachable low lanes of the packed chains; the lane holds -65536..=65535. Only in layers that
-    /// run on the dot array.
+    /// Reachable low lanes of the packed chains; the lane holds -65536..=65535, with four products per DSP
+    /// -512..=511. Only in layers that run on the dot array.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub low_lane: Option<[i64; 2]>,
 }
 
 /// Bits of weights and activations; `out16` where the results are int16.
-fn precision(layer: &HwLayer) -> String {
+fn precision(layer: &HwLayer, packing: Packing) -> String {
     let fp16_state = |l: &macforge_plan::LstmLayer| matches!(l.tables, LstmTables::Fp16(_));
     if layer.wide.rule {
         let bits = |wide: bool| if wide { 16 } else { 8 };
@@ -211,7 +219,11 @@ fn precision(layer: &HwLayer) -> String {
         Some(lstm) if fp16_state(lstm) => "w8a8 fp16",
         None if layer.attention().is_some() => "a8 fp16",
         None if !weights => "a8",
-        _ => "w8a8",
+        _ => match layer.quad_form() {
+            Some(form) if packing == Packing::Four && form.passes == 1 => "w4a4",
+            Some(_) if packing == Packing::Four => "w4a8",
+            _ => "w8a8",
+        },
     };
     text.into()
 }
@@ -224,7 +236,7 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
             name: layer.name.clone(),
             op: layer.op.clone(),
             source: layer.source.clone(),
-            precision: precision(layer),
+            precision: precision(layer, plan.shape.packing),
             module: if layer.is_dot() {
                 "dot_array"
             } else if layer.is_channel() {

@@ -7,8 +7,11 @@
 //! requantizer lane.
 
 use macforge_hdl::VerilogModule;
-use macforge_hdl::blocks::{RequantLane, add_lane, channel_mul, fp16, high_product, packed_mac};
+use macforge_hdl::blocks::{
+    RequantLane, add_lane, channel_mul, fp16, high_product, packed_mac, quad_mac,
+};
 use macforge_numeric::Semantics;
+use macforge_numeric::quad_packing::START;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -163,6 +166,32 @@ fn a_chain_of_four_packed_macs_is_four_dsps() {
         outputs: &[("p", 48)],
     };
     assert_eq!(compare(&dut), 4);
+}
+
+/// Operands, the chain from its constant on, and the split of its sums.
+#[test]
+fn a_chain_of_eight_quad_macs_is_eight_dsps() {
+    let text = format!(
+        "module chain (input wire clk, input wire [31:0] w1, w0, a1, a0,\n\
+         \x20   output wire [9:0] w0a0, w0a1, w1a0, w1a1);\n\
+         \x20   wire [48*9-1:0] p;\n    assign p[47:0] = 48'd{START};\n    genvar j;\n\
+         \x20   generate for (j = 0; j < 8; j = j + 1) begin : gen_mac\n        wire [14:0] a;\n\
+         \x20       quad_operand u_operand (.a1(a1[4*j +: 4]), .a0(a0[4*j +: 4]), .a(a));\n\
+         \x20       quad_mac u_mac (.clk(clk), .w1(w1[4*j +: 4]), .w0(w0[4*j +: 4]), .a(a),\n\
+         \x20           .pcin(p[48*j +: 48]), .p_q(p[48*(j+1) +: 48]));\n    end endgenerate\n\
+         \x20   quad_split u_split (.p(p[48*8 +: 48]), .w0a0(w0a0), .w0a1(w0a1), .w1a0(w1a0), \
+         .w1a1(w1a1));\nendmodule\n"
+    );
+    let chain = VerilogModule {
+        name: "chain".into(),
+        text,
+    };
+    let dut = Dut {
+        modules: quad_mac::build().into_iter().chain([chain]).collect(),
+        inputs: &[("w1", 32), ("w0", 32), ("a1", 32), ("a0", 32)],
+        outputs: &[("w0a0", 10), ("w0a1", 10), ("w1a0", 10), ("w1a1", 10)],
+    };
+    assert_eq!(compare(&dut), 8);
 }
 
 #[test]

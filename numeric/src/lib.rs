@@ -18,6 +18,7 @@
 //! | [`solve_lane`] | lane constants for a general staircase |
 //! | [`staircase`] | equality of two monotone step functions, proved from their thresholds |
 //! | [`packing`] | two int8 products in one wide multiplier, and when the low one overflows |
+//! | [`quad_packing`] | four products of 4-bit numbers in one wide multiplier |
 //! | [`binary`] | rules of two operands: TFLite's ADD, SUB, MUL, onnxruntime's, minimum and maximum |
 //! | [`mul_add`] | a weighted sum's proved form as one multiply-add |
 //! | [`product`] | a product's proved form as a requantizer of the integer product |
@@ -55,6 +56,7 @@ pub mod mul_add;
 pub mod packing;
 pub mod pool;
 pub mod product;
+pub mod quad_packing;
 pub mod requant;
 mod requant_row;
 pub mod softmax;

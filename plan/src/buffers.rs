@@ -5,6 +5,7 @@ use crate::layers::{Area, HwLayer, Layers, WeightForm, copy};
 use crate::region::{Region, StorageId};
 use crate::sets::grown;
 use crate::wide::Wide;
+use macforge_numeric::Interval;
 
 /// A forest of areas that know on which side they lie relative to one another.
 #[derive(Clone, Debug)]
@@ -84,6 +85,7 @@ fn operand_copy(layer: &HwLayer, from: Region, to: Region) -> HwLayer {
         kind: copy(),
         input: from,
         input_zero_point: 0,
+        input_range: Interval::INT8,
         output: to,
         lower_is_activation: true,
         table: None,

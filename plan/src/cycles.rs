@@ -7,8 +7,8 @@ use crate::shape::Shape;
 pub mod latency {
     /// Feeder, from the issue of a step to the array's inputs.
     pub const FEEDER: usize = 6;
-    /// Packed MAC, chain of four, lane split, accumulator.
-    pub const DOT: usize = 4 + 3 + 1 + 1;
+    /// Packed MAC, split of its sums, accumulator; each further MAC of a chain adds one.
+    pub const DOT: usize = 4 + 1 + 1;
     /// Channel array.
     pub const CHANNEL: usize = 1;
     /// Its multipliers and their operand registers.

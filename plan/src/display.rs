@@ -2,6 +2,7 @@
 
 use crate::hwplan::HwPlan;
 use crate::input::InputMode;
+use crate::shape::Packing;
 use std::fmt;
 
 impl fmt::Display for HwPlan {
@@ -17,6 +18,9 @@ impl fmt::Display for HwPlan {
                 "narrow weights share words of {} parts",
                 self.weight_parts
             )?;
+        }
+        if self.shape.packing == Packing::Four {
+            writeln!(f, "four products per DSP")?;
         }
         if self.shape.fabric > 0 {
             writeln!(f, "chains in LUTs {}", self.shape.fabric)?;

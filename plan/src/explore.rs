@@ -13,7 +13,7 @@ use crate::memories::Words;
 use crate::narrow;
 use crate::params;
 use crate::resources::{self, Budget, Estimate, Features, LstmSize};
-use crate::shape::Shape;
+use crate::shape::{Packing, Shape};
 use crate::stream::{WeightPlace, WeightStream};
 use crate::{input, memories, strips};
 use macforge_quant::QGraph;
@@ -39,6 +39,11 @@ const OUT_CHANNELS: [usize; 11] = [2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128];
 const IN_CHANNELS: [usize; 14] = [1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 16, 18, 24, 32];
 const LANES: [usize; 7] = [1, 2, 4, 8, 12, 16, 32];
 
+/// All pairs of both.
+fn channels() -> impl Iterator<Item = (usize, usize)> {
+    (OUT_CHANNELS.into_iter()).flat_map(|oc| IN_CHANNELS.map(move |ic| (oc, ic)))
+}
+
 /// Activation words in multiples of what the array and the lanes need.
 const WORD_MULTIPLES: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 
@@ -58,18 +63,25 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Choice, Pla
     let explorer = Explorer::new(lowered, options)?;
     let Some(asked) = options.shape else {
         // one lane of everything; what has no place there has no place anywhere
-        place(&explorer.layers, &simplest(1, 2, 1))?;
+        place(&explorer.layers, &simplest([1, 2, 1], Packing::Two))?;
         let best = explorer.explore().into_iter().next();
         return best
             .map(|c| c.choice())
-            .ok_or_else(|| explorer.no_fit(&simplest(1, 2, 1)));
+            .ok_or_else(|| explorer.no_fit(&simplest([1, 2, 1], Packing::Two)));
     };
-    let single = simplest(asked.p, asked.oc, asked.ic);
-    let layers = lowered.layers(single.word, Saving::default())?;
+    let layers = lowered.layers(asked.ic, Saving::default())?;
+    // half the DSPs where two pixels can share them
+    let packing = options
+        .packing
+        .unwrap_or(match asked.p > 1 && layers.fit_quads() {
+            true => Packing::Four,
+            false => Packing::Two,
+        });
+    let single = simplest([asked.p, asked.oc, asked.ic], packing);
     check_shape(&layers, &single, !explorer.places().contains(&false))?;
     place(&layers, &single)?;
     let best = |streamed: bool| {
-        let variants = explorer.variants([asked.p, asked.oc, asked.ic], streamed);
+        let variants = explorer.variants(single, streamed);
         (variants.iter())
             .filter_map(|&(_, shape)| explorer.judge(shape, streamed))
             .min_by_key(|c| (!c.estimate.fits(&options.budget), c.cycles, c.estimate.lut))
@@ -101,7 +113,7 @@ impl Candidate {
 }
 
 /// A shape with one lane.
-fn simplest(p: usize, oc: usize, ic: usize) -> Shape {
+fn simplest([p, oc, ic]: [usize; 3], packing: Packing) -> Shape {
     Shape {
         p,
         oc,
@@ -110,6 +122,7 @@ fn simplest(p: usize, oc: usize, ic: usize) -> Shape {
         lanes: 1,
         word: ic,
         fabric: 0,
+        packing,
     }
 }
 
@@ -124,6 +137,14 @@ fn place(layers: &Layers, shape: &Shape) -> Result<(Layout, Vec<Placement>), Pla
 /// Whether the layers can run on the shape at all; `streamed`: with weights from memory.
 pub fn check_shape(layers: &Layers, shape: &Shape, streamed: bool) -> Result<(), PlanError> {
     shape.check()?;
+    if shape.packing == Packing::Four && !layers.fit_quads() {
+        return Err(PlanError::Shape {
+            shape: shape.to_string(),
+            reason:
+                "four products per DSP, but the layers of the dot array have more than four bits"
+                    .into(),
+        });
+    }
     let recurrent = layers.layers.iter().find(|l| l.lstm().is_some());
     if let Some(layer) = recurrent.filter(|_| streamed && shape.oc * shape.ic < LstmSize::GATES) {
         return Err(PlanError::Shape {
@@ -265,8 +286,7 @@ impl<'a> Explorer<'a> {
         let mut best = u64::MAX;
         for shape in self.arrays(streamed) {
             // no shape is faster than its peak; slower than twice the best is of no interest
-            let [p, oc, ic] = shape;
-            if macs / (p * oc * ic) as u64 > best.saturating_mul(2) {
+            if macs / shape.macs_per_cycle() > best.saturating_mul(2) {
                 break;
             }
             if let Some(candidate) = self.best_variant(shape, best.saturating_mul(2), streamed) {
@@ -293,28 +313,38 @@ impl<'a> Explorer<'a> {
         resources::dsps(shape, self.features.placed(shape, streamed)) as u64
     }
 
-    /// Arrays `[P, OC, IC]` that DSPs and LUTs suffice for, largest first.
-    fn arrays(&self, streamed: bool) -> Vec<[usize; 3]> {
+    /// How many products a DSP may make.
+    fn packings(&self) -> &'static [Packing] {
+        match self.layers.fit_quads() {
+            true => &[Packing::Two, Packing::Four],
+            false => &[Packing::Two],
+        }
+    }
+
+    /// Arrays with one lane that DSPs and LUTs suffice for, largest first.
+    fn arrays(&self, streamed: bool) -> Vec<Shape> {
         let mut arrays = Vec::new();
-        for p in PIXELS {
-            for oc in OUT_CHANNELS {
-                for ic in IN_CHANNELS {
-                    let shape = self.with_fabric(simplest(p, oc, ic), streamed);
+        for &packing in self.packings() {
+            // a pixel alone gives a DSP two products
+            for p in PIXELS.filter(|&p| packing == Packing::Two || p > 1) {
+                for (oc, ic) in channels() {
+                    let single = simplest([p, oc, ic], packing);
+                    let shape = self.with_fabric(single, streamed);
                     if self.dsps(&shape, streamed) <= self.options.budget.dsp
                         && resources::fabric(&shape)[0] as u64 <= self.options.budget.lut
                         && check_shape(&self.layers, &shape, streamed).is_ok()
                     {
-                        arrays.push([p, oc, ic]);
+                        arrays.push(single);
                     }
                 }
             }
         }
-        arrays.sort_by_key(|[p, oc, ic]| std::cmp::Reverse(p * oc * ic));
+        arrays.sort_by_key(|shape| std::cmp::Reverse(shape.macs_per_cycle()));
         arrays
     }
 
     /// The fastest variant of an array that fits, if it takes less than `limit` cycles.
-    fn best_variant(&self, array: [usize; 3], limit: u64, streamed: bool) -> Option<Candidate> {
+    fn best_variant(&self, array: Shape, limit: u64, streamed: bool) -> Option<Candidate> {
         let mut best: Option<Candidate> = None;
         for (bound, shape) in self.variants(array, streamed) {
             if bound > best.map_or(limit, |c| c.cycles) {
@@ -333,7 +363,8 @@ impl<'a> Explorer<'a> {
     }
 
     /// Lanes and words for an array, with a bound that no layout undercuts, lowest first.
-    fn variants(&self, [p, oc, ic]: [usize; 3], streamed: bool) -> Vec<(u64, Shape)> {
+    fn variants(&self, array: Shape, streamed: bool) -> Vec<(u64, Shape)> {
+        let Shape { p, ic, .. } = array;
         let mut variants = Vec::new();
         let drains = (1..=p).filter(|d| p % d == 0);
         for (drained, lanes) in drains.flat_map(|d| LANES.map(|lanes| (d, lanes))) {
@@ -341,13 +372,10 @@ impl<'a> Explorer<'a> {
             for multiple in WORD_MULTIPLES {
                 let word = least * multiple;
                 let plain = Shape {
-                    p,
-                    oc,
-                    ic,
                     drained,
                     lanes,
                     word,
-                    fabric: 0,
+                    ..array
                 };
                 let shape = self.with_fabric(plain, streamed);
                 // channels beyond the widest layer's would be idle
@@ -376,7 +404,7 @@ impl<'a> Explorer<'a> {
                 let drain = shape.p / shape.drained * Loops::drain_groups(shape, layer, channels);
                 // weights per output channel; the first layer's may share steps
                 let weights = layer.weighted().map_or(0, |w| w.weights.len() / channels);
-                let steps = layer.form.passes
+                let steps = layer.passes(shape.packing)
                     * if layer.is_dot() {
                         weights.div_ceil(shape.ic)
                     } else {
@@ -419,6 +447,7 @@ impl<'a> Explorer<'a> {
     fn judge_saving(&self, shape: Shape, streamed: bool, saving: Saving) -> Option<Candidate> {
         let options = self.options;
         let layers = self.lowered.layers(shape.word, saving).ok()?;
+        check_shape(&layers, &shape, streamed).ok()?;
         let features = hwplan::features(&layers).placed(&shape, streamed);
         let (layout, placements) = place(&layers, &shape).ok()?;
         let activations = allocate::depths(&placements);

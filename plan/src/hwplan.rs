@@ -18,7 +18,7 @@ use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
 use crate::resources::{Budget, Estimate, Features};
-use crate::shape::Shape;
+use crate::shape::{Packing, Shape};
 use crate::stream::{self, WeightOptions, WeightStream};
 use crate::{verify, weights};
 use macforge_numeric::RequantRule;
@@ -62,6 +62,8 @@ pub struct Options {
     pub budget: Budget,
     /// Array shape; chosen by [`candidates`](crate::candidates) when absent.
     pub shape: Option<Shape>,
+    /// Products per DSP of that shape; chosen when absent.
+    pub packing: Option<Packing>,
     /// Of the blocks that will be built.
     pub latencies: BlockLatencies,
     /// Where the weights may lie.
@@ -172,7 +174,7 @@ fn build_with_shape(
     let constants: Vec<Vec<ChannelConstants>> = layers
         .layers
         .iter()
-        .map(params::constants)
+        .map(|layer| params::constants(layer, shape.packing))
         .collect::<Result<_, _>>()?;
     let stream = streamed.then(|| {
         let lane_bits = params::lane_bits(features);
@@ -354,7 +356,7 @@ fn lane_path(latencies: &BlockLatencies, features: Features, layer: &HwLayer) ->
 /// Cycles from the arrays' operands to the accumulators.
 fn array_latency(shape: &Shape, layer: &HwLayer, features: Features) -> usize {
     if layer.is_dot() {
-        latency::DOT + shape.tree_levels()
+        latency::DOT + shape.packing.chain() - 1 + shape.tree_levels()
     } else if features.depthwise {
         latency::CHANNEL + latency::CHANNEL_MUL
     } else {
@@ -418,7 +420,7 @@ fn prove_all(
             if let Some(lstm) = layer.lstm() {
                 return lstm.prove(&layer.source);
             }
-            let kernel = weights::kernel(layers, layout, mode, i);
+            let kernel = weights::kernel(layers, layout, mode, shape.packing, i);
             proof::prove(layer, &constants[i], kernel.as_ref(), shape)
         })
         .collect()

@@ -4,8 +4,11 @@ use crate::attention::AttentionLayer;
 use crate::gather::Gather;
 use crate::lstm::LstmLayer;
 use crate::region::{Region, StorageId};
+use crate::shape::Packing;
 use crate::wide::Wide;
-use macforge_numeric::{AveragePoolRule, Clamp, Interval, PairSum, Requantizer, SoftmaxRule};
+use macforge_numeric::{
+    AveragePoolRule, Clamp, Interval, PairSum, Requantizer, SoftmaxRule, quad_packing,
+};
 use macforge_quant::{TensorId, Window};
 use std::ops::Range;
 
@@ -150,6 +153,8 @@ pub struct HwLayer {
     pub input: Region,
     /// Zero point of the input.
     pub input_zero_point: i32,
+    /// What the values of the input can be, as far as it is known.
+    pub input_range: Interval,
     /// Where it writes.
     pub output: Region,
     /// The lower clamp of the requantizer is an activation.
@@ -184,6 +189,19 @@ pub struct WeightForm {
     pub bits: usize,
     /// The passes are high and low bytes of 16-bit weights.
     pub bytes: bool,
+    /// Four bits, and no chain of an array of four products per DSP leaves its field: there are no
+    /// [`quad_packing::MAX_CHAIN`] weights of -8 side by side.
+    pub quad: bool,
+}
+
+/// How an array of four products per DSP computes a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuadForm {
+    /// 1: the input less the offset has four bits. 2: it is multiplied in parts, the high one first
+    /// ([`quad_packing::parts`]).
+    pub passes: usize,
+    /// What the array's operand, or the low part, is less than the input.
+    pub offset: i32,
 }
 
 impl Default for WeightForm {
@@ -192,6 +210,7 @@ impl Default for WeightForm {
             passes: 1,
             bits: 8,
             bytes: false,
+            quad: false,
         }
     }
 }
@@ -205,7 +224,10 @@ impl WeightForm {
             _ => return WeightForm::default(),
         };
         let (lo, hi) = (weights.iter()).fold((0, 0), |(lo, hi), &w| (w.min(lo), w.max(hi)));
+        let four = lo >= -8 && hi <= 7;
+        let mut runs = weights.split(|&w| w != -8);
         WeightForm {
+            quad: four && runs.all(|run| quad_packing::fits_field(&[-8].repeat(run.len()))),
             passes: 1 + usize::from(lo < least || hi > 127),
             bytes: lo < -MOST_IN_PASSES || hi > MOST_IN_PASSES,
             bits: match (lo, hi) {
@@ -275,6 +297,14 @@ impl Layers {
         let same = |l: &HwLayer| l.source == layer.source && !l.again;
         let before = &self.layers[..index];
         before.iter().rposition(same).filter(|_| layer.again)
+    }
+
+    /// Whether all layers of the dot array can run with four products per DSP, and not all of them in two
+    /// passes, which gain nothing.
+    pub fn fit_quads(&self) -> bool {
+        let mut dots = self.layers.iter().filter(|l| l.is_dot());
+        let once = |l: &HwLayer| l.quad_form().is_some_and(|form| form.passes == 1);
+        dots.clone().any(once) && dots.all(|l| l.quad_form().is_some())
     }
 
     /// Where the words of layer `index`, which belongs to a further set, are in the memory already: those
@@ -419,6 +449,27 @@ impl HwLayer {
                 requant,
             }),
             _ => None,
+        }
+    }
+
+    /// How an array of four products per DSP computes the layer: weights of four bits with an input of
+    /// four, or with the parts of one of eight; `None` where the weights are wider.
+    pub fn quad_form(&self) -> Option<QuadForm> {
+        let bytes = self.wide == Wide::default() && Interval::INT8.encloses(self.input_range);
+        let narrow = matches!(self.kind, LayerKind::Dot { .. }) && self.form.quad && bytes;
+        let outside = Interval::point(self.outside().into());
+        let whole = quad_packing::offset(self.input_range.union(outside));
+        narrow.then(|| QuadForm {
+            passes: if whole.is_some() { 1 } else { 2 },
+            offset: whole.unwrap_or(quad_packing::PARTS_OFFSET),
+        })
+    }
+
+    /// How often the array walks a kernel position.
+    pub fn passes(&self, packing: Packing) -> usize {
+        match self.quad_form() {
+            Some(form) if packing == Packing::Four => form.passes,
+            _ => self.form.passes,
         }
     }
 

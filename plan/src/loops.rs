@@ -34,7 +34,7 @@ impl Loops {
             tiles: channels.div_ceil(shape.tile(layer)),
             groups: (rows * view.enum_cols).div_ceil(shape.p),
             kernel: view.window.kernel,
-            passes: layer.form.passes,
+            passes: layer.passes(shape.packing),
             chunks: if dot {
                 view.channels[1].div_ceil(shape.ic)
             } else {

@@ -6,6 +6,7 @@ use crate::error::PlanError;
 use crate::layers::{HwLayer, LayerKind};
 use crate::loops::Loops;
 use crate::resources::Features;
+use crate::shape::Packing;
 use macforge_numeric::{
     Clamp, FRACTION_BITS, FRACTION_PLACES, Interval, LaneConstants, NumericError, RequantRule,
     Requantizer,
@@ -25,7 +26,12 @@ pub struct ChannelConstants {
 
 /// The constants of all channels of a layer (one entry for channel layers, none for the units
 /// without lanes).
-pub fn constants(layer: &HwLayer) -> Result<Vec<ChannelConstants>, PlanError> {
+pub fn constants(layer: &HwLayer, packing: Packing) -> Result<Vec<ChannelConstants>, PlanError> {
+    // the array gets the input less this
+    let offset: i64 = match packing {
+        Packing::Two => 0,
+        Packing::Four => layer.quad_form().map_or(0, |form| form.offset.into()),
+    };
     let numeric = |source| PlanError::Numeric {
         layer: layer.source.clone(),
         source,
@@ -33,9 +39,10 @@ pub fn constants(layer: &HwLayer) -> Result<Vec<ChannelConstants>, PlanError> {
     if let Some(weighted) = layer.weighted() {
         return (0..weighted.bias.len())
             .map(|oc| {
-                let bias = weighted.bias[oc];
+                let (weights, bias) = (weighted.of_channel(oc), weighted.bias[oc]);
+                let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
                 Ok(ChannelConstants {
-                    bias: layer.folded_bias(weighted.of_channel(oc), bias),
+                    bias: layer.folded_bias(weights, bias) + offset * sum,
                     lane: LaneConstants::from_requantizer(&weighted.requant[oc])
                         .map_err(numeric)?,
                 })

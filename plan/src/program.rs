@@ -11,10 +11,11 @@ use crate::narrow;
 use crate::params;
 use crate::region::{Distance, Region};
 use crate::resources::Features;
-use crate::shape::Shape;
+use crate::shape::{Packing, Shape};
 use crate::stream::WeightStream;
 use crate::turns::Turns;
 use crate::wide::Byte;
+use macforge_numeric::quad_packing;
 
 /// Bits in which the drain tells the rows of a group, and counts its passes.
 const ROW_BITS: usize = 4;
@@ -348,6 +349,10 @@ fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &
     let (y_quot, y_rem) = split(dy * row - back, p);
     f.add("in_buffer", 1, input.buffer);
     f.signed("pad_value", 8, layer.outside());
+    if cx.shape.packing == Packing::Four {
+        let invert = (layer.quad_form()).is_some_and(|form| quad_packing::inverts(form.offset));
+        f.add("invert", 1, i64::from(invert));
+    }
     f.address("in_plane", w.address, input.storage.plane);
     f.address("kernel_quot", w.address, origin.base + first_quot);
     f.add("kernel_rem", w.bank, first_rem);

@@ -1,15 +1,15 @@
 //! Pass 8: what the compiler proves for every channel, over every accumulator that the actual
 //! weights can reach: the lane's arithmetic equals the requantizer, the accumulator fits, and no
-//! chain of packed products overflows its low lane.
+//! chain of packed products overflows its lane.
 
 use crate::error::PlanError;
 use crate::layers::{ComputedDot, HwLayer, ProductLayer};
 use crate::params::ChannelConstants;
-use crate::shape::{CHAIN, Shape};
+use crate::shape::{Packing, Shape};
 use crate::weights::StoredKernel;
-use macforge_numeric::packing::{LOW_LANE, fits_operand, lane_bound};
-use macforge_numeric::{Interval, prove_equal};
-use std::ops::Range;
+use macforge_numeric::packing::{LOW_LANE, MAX_CHAIN, fits_operand, lane_bound};
+use macforge_numeric::quad_packing;
+use macforge_numeric::{Interval, accumulator_interval, prove_equal};
 
 /// Width of the accumulators in bits, in designs without int16 values.
 pub const ACC_BITS: u32 = 25;
@@ -21,8 +21,9 @@ pub struct ChannelProof {
     pub reach: Interval,
     /// Steps of the requantizer's staircase that were compared (at most 255).
     pub steps: usize,
-    /// Reachable values of the low lane of a chain (even channels of a dot layer; the high
-    /// lane is wide enough).
+    /// Reachable values of the sum of a chain where it shares the accumulator: in arrays of two products
+    /// per DSP the low lane, which even channels have (the high lane is wide enough), in arrays of four
+    /// every channel's field.
     pub low_lane: Option<Interval>,
 }
 
@@ -45,6 +46,31 @@ fn unproved(layer: &HwLayer, channel: usize, reason: String) -> PlanError {
 /// Every int8 value; padding is one of them.
 pub fn activations() -> Interval {
     Interval { lo: -128, hi: 127 }
+}
+
+/// What a multiplier gets of an activation.
+fn operands(packing: Packing) -> Interval {
+    match packing {
+        Packing::Two => activations(),
+        Packing::Four => quad_packing::OPERAND,
+    }
+}
+
+/// Sums that a channel's accumulator can reach, without its bias.
+fn sums(layer: &HwLayer, weights: &[i16], packing: Packing) -> Interval {
+    let form = match packing {
+        Packing::Two => None,
+        Packing::Four => layer.quad_form(),
+    };
+    let Some(form) = form else {
+        return layer.sums(weights);
+    };
+    let inputs = match form.passes {
+        1 => operands(packing),
+        // both parts, each at its place
+        _ => activations() + Interval::point(-i64::from(form.offset)),
+    };
+    accumulator_interval(weights, inputs, 0, 0, false)
 }
 
 /// Whether accumulators of [`ACC_BITS`] hold every value of a range.
@@ -74,7 +100,7 @@ pub fn prove(
     for (oc, rule) in weighted.requant.iter().enumerate() {
         let bias = constants[oc].bias;
         // the zero-point term is in the bias, and padding is passed as an ordinary value
-        let sum = layer.sums(weighted.of_channel(oc));
+        let sum = sums(layer, weighted.of_channel(oc), shape.packing);
         let reach = sum + Interval::point(bias);
         let bits = layer.most_acc_bits();
         if [sum, reach, Interval::point(bias)]
@@ -94,7 +120,9 @@ pub fn prove(
         let proof = prove_equal(rule, &constants[oc].lane, reach)
             .map_err(|counterexample| unproved(layer, oc, counterexample.to_string()))?;
         let low_lane = match kernel {
-            Some(kernel) if oc % 2 == 0 => Some(low_lane(layer, kernel, shape, oc)?),
+            Some(kernel) if oc % 2 == 0 || shape.packing == Packing::Four => {
+                Some(chain_sum(layer, kernel, shape, oc)?)
+            }
             _ => None,
         };
         channels.push(ChannelProof {
@@ -113,7 +141,7 @@ fn prove_computed(
     constants: &[ChannelConstants],
 ) -> Result<Proofs, PlanError> {
     let any = [-127, 127];
-    let bounds = any.map(|w| lane_bound(&[w; CHAIN], activations()));
+    let bounds = any.map(|w| lane_bound(&[w; MAX_CHAIN], activations()));
     let packed = any
         .iter()
         .all(|&w1| any.iter().all(|&w0| fits_operand(w1, w0)));
@@ -158,8 +186,8 @@ fn prove_product(
     })
 }
 
-/// Widest low lane over all chains of channel `oc`.
-fn low_lane(
+/// Widest sum over all chains of channel `oc`.
+fn chain_sum(
     layer: &HwLayer,
     kernel: &StoredKernel,
     shape: &Shape,
@@ -167,28 +195,43 @@ fn low_lane(
 ) -> Result<Interval, PlanError> {
     let [kh, kw, channels] = kernel.dims;
     let mut widest = Interval::point(0);
-    for step in 0..kh * kw * kernel.form.passes {
-        let (position, pass) = (step / kernel.form.passes, step % kernel.form.passes);
+    for step in 0..kh * kw * kernel.passes {
+        let (position, pass) = (step / kernel.passes, step % kernel.passes);
         let position = [position / kw, position % kw];
         for chunk in (0..channels.div_ceil(shape.ic)).map(|c| c * shape.ic) {
             for first in (0..shape.ic).step_by(shape.chain()) {
                 let last = (first + shape.chain()).min(shape.ic);
-                let chain: Vec<i8> = (first..last)
-                    .map(|k| kernel.at(pass, oc, position, chunk + k))
-                    .collect();
                 let places = chunk + first..chunk + last;
-                operands(layer, kernel, oc, position, pass, places)?;
-                widest = widest.union(lane_bound(&chain, activations()));
+                let of_channel = |oc: usize| -> Vec<i8> {
+                    let places = places.clone();
+                    places.map(|k| kernel.at(pass, oc, position, k)).collect()
+                };
+                let chain = of_channel(oc);
+                if shape.packing == Packing::Two {
+                    pairs(layer, oc, &chain, &of_channel(oc + 1))?;
+                }
+                widest = widest.union(lane_bound(&chain, operands(shape.packing)));
             }
         }
     }
-    if !LOW_LANE.encloses(widest) {
+    let (holds, name, remedy) = match shape.packing {
+        Packing::Two => (
+            LOW_LANE,
+            "17-bit low lane",
+            "keep weights within -127..=127",
+        ),
+        Packing::Four => (
+            quad_packing::FIELD,
+            "10-bit field",
+            "keep weights within -7..=7",
+        ),
+    };
+    if !holds.encloses(widest) {
         return Err(unproved(
             layer,
             oc,
             format!(
-                "a chain of {} packed products can reach {}..={}, beyond the 17-bit low lane; \
-                 keep weights within -127..=127",
+                "a chain of {} packed products can reach {}..={}, beyond the {name}; {remedy}",
                 shape.chain(),
                 widest.lo,
                 widest.hi
@@ -198,29 +241,17 @@ fn low_lane(
     Ok(widest)
 }
 
-/// Every packed weight pair fits the DSP's 25-bit port.
-fn operands(
-    layer: &HwLayer,
-    kernel: &StoredKernel,
-    oc: usize,
-    position: [usize; 2],
-    pass: usize,
-    channels: Range<usize>,
-) -> Result<(), PlanError> {
-    for channel in channels {
-        let (w0, w1) = (
-            kernel.at(pass, oc, position, channel),
-            kernel.at(pass, oc + 1, position, channel),
-        );
-        if !fits_operand(w1, w0) {
-            return Err(unproved(
-                layer,
-                oc + 1,
-                format!(
-                    "weights {w1} and {w0} do not fit one 25-bit DSP port; keep weights within -127..=127"
-                ),
-            ));
-        }
+/// Every packed weight pair, of channels `oc` and `oc + 1`, fits the DSP's 25-bit port.
+fn pairs(layer: &HwLayer, oc: usize, low: &[i8], high: &[i8]) -> Result<(), PlanError> {
+    let mut pairs = high.iter().zip(low);
+    match pairs.find(|&(&w1, &w0)| !fits_operand(w1, w0)) {
+        None => Ok(()),
+        Some((w1, w0)) => Err(unproved(
+            layer,
+            oc + 1,
+            format!(
+                "weights {w1} and {w0} do not fit one 25-bit DSP port; keep weights within -127..=127"
+            ),
+        )),
     }
-    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use crate::attention::AttentionSize;
 use crate::proof::ACC_BITS;
-use crate::shape::Shape;
+use crate::shape::{Packing, Shape};
 use crate::stream::WeightStream;
+use macforge_numeric::quad_packing;
 
 /// What a device offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -345,6 +346,30 @@ pub fn fabric(shape: &Shape) -> [usize; 2] {
 
 /// LUTs and flip-flops of the dot array and its operand skew.
 fn dot_array(shape: &Shape, acc_bits: usize) -> (usize, usize) {
+    match shape.packing {
+        Packing::Two => dot_array_of_two(shape, acc_bits),
+        Packing::Four => dot_array_of_four(shape, acc_bits),
+    }
+}
+
+/// Four products per DSP: nothing is added where the chains are split, and operands have four bits.
+fn dot_array_of_four(shape: &Shape, acc_bits: usize) -> (usize, usize) {
+    let Shape { p, oc, ic, .. } = *shape;
+    let (chains, chain) = (ic.div_ceil(shape.chain()), shape.chain());
+    let field = quad_packing::FIELD_BITS as usize;
+    // per tree node an adder; an accumulator with a register for the finished sum
+    let sum_lut = (chains - 1) * (field + 1) + acc_bits;
+    let sum_ff = chains * field + (chains - 1) * (field + 1) + 2 * acc_bits;
+    let operands = (oc + p) * ic * 4;
+    let first = operands / chain;
+    let pairs = p.div_ceil(2) * ic * 5;
+    (
+        p * oc * sum_lut + operands - first + pairs,
+        p * oc * sum_ff + 2 * first,
+    )
+}
+
+fn dot_array_of_two(shape: &Shape, acc_bits: usize) -> (usize, usize) {
     let Shape { p, oc, ic, .. } = *shape;
     let pairs = p * oc / 2;
     let (chains, chain) = (ic.div_ceil(shape.chain()), shape.chain());

@@ -3,8 +3,44 @@
 use crate::error::PlanError;
 use crate::layers::HwLayer;
 use crate::resources::Features;
+use macforge_numeric::{packing, quad_packing};
 use std::fmt;
 use std::str::FromStr;
+
+/// How many products a DSP of the dot array makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Packing {
+    /// Two weights of 8 bits with one activation (`numeric::packing`).
+    #[default]
+    Two,
+    /// Two weights with the activations of two pixels, 4 bits each (`numeric::quad_packing`).
+    Four,
+}
+
+impl Packing {
+    /// Products per DSP.
+    pub fn products(self) -> usize {
+        match self {
+            Packing::Two => 2,
+            Packing::Four => 4,
+        }
+    }
+
+    /// The packing with so many products per DSP.
+    pub fn of_products(products: usize) -> Option<Self> {
+        [Packing::Two, Packing::Four]
+            .into_iter()
+            .find(|p| p.products() == products)
+    }
+
+    /// Longest chain of DSPs whose sums cannot overflow.
+    pub fn chain(self) -> usize {
+        match self {
+            Packing::Two => packing::MAX_CHAIN,
+            Packing::Four => quad_packing::MAX_CHAIN,
+        }
+    }
+}
 
 /// Shape of the dot array and of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,10 +59,9 @@ pub struct Shape {
     pub word: usize,
     /// Chains of the dot array that are built of LUTs, because there are not enough DSPs.
     pub fabric: usize,
+    /// Products per DSP.
+    pub packing: Packing,
 }
-
-/// Longest chain of packed DSPs whose low lane cannot overflow (see `numeric::packing`).
-pub const CHAIN: usize = 4;
 
 impl Shape {
     /// Separately written segments of an activation word.
@@ -55,7 +90,7 @@ impl Shape {
 
     /// DSP chain length: a shorter array has shorter chains.
     pub fn chain(&self) -> usize {
-        self.ic.min(CHAIN)
+        self.ic.min(self.packing.chain())
     }
 
     /// Registered levels of the adder tree behind the chains.
@@ -69,14 +104,16 @@ impl Shape {
         (self.p * self.oc * self.ic) as u64
     }
 
-    /// DSPs of the dot array: two INT8 products each.
+    /// DSPs of the dot array: two output channels each, and two pixels where it makes four products; of an
+    /// odd number of pixels the last one is alone.
     pub fn array_dsps(&self) -> usize {
-        self.p * self.oc * self.ic / 2 - self.fabric * self.chain()
+        let pixels = self.p.div_ceil(self.packing.products() / 2);
+        pixels * self.oc * self.ic / 2 - self.fabric * self.chain()
     }
 
     /// The shape with as many chains in LUTs as take the place of `dsps` DSPs; only whole chains do.
     pub fn without_dsps(&self, dsps: usize) -> Shape {
-        let chains = if self.ic.is_multiple_of(self.chain()) {
+        let chains = if self.ic.is_multiple_of(self.chain()) && self.packing == Packing::Two {
             dsps.div_ceil(self.chain())
         } else {
             0
@@ -98,6 +135,7 @@ impl Shape {
             lanes,
             word,
             fabric: _,
+            packing: _,
         } = *self;
         let reason = if p == 0 || oc == 0 || ic == 0 || lanes == 0 || word == 0 || drained == 0 {
             "every number must be at least 1".to_string()
@@ -148,6 +186,7 @@ impl FromStr for Shape {
             lanes: 1,
             word: *ic,
             fabric: 0,
+            packing: Packing::Two,
         })
     }
 }

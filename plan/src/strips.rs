@@ -5,6 +5,7 @@
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy};
 use crate::region::{Region, StorageId};
 use crate::wide::Wide;
+use macforge_numeric::Interval;
 use std::ops::Range;
 
 /// Into how many parts the largest result is divided, of what is looked at.
@@ -242,6 +243,7 @@ fn carry(taker: &HwLayer, strip: usize, input: Region, output: Region) -> HwLaye
         kind: copy(),
         input,
         input_zero_point: 0,
+        input_range: Interval::INT8,
         output,
         lower_is_activation: true,
         table: None,

@@ -8,7 +8,7 @@ use crate::input::InputMode;
 use crate::layers::{LayerKind, Layers, WeightForm};
 use crate::layout::Layout;
 use crate::narrow;
-use crate::shape::Shape;
+use crate::shape::{Packing, Shape};
 
 /// Weights of one dot layer as the engine walks them: `[OC, KH, KW, IC]` over the stored input.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,12 @@ pub struct StoredKernel<'a> {
     pub out_channels: usize,
     /// Weights of a kernel row; the stored one may end with places beyond it.
     pub row: usize,
-    /// Passes and what they multiply.
+    /// What its passes multiply.
     pub form: WeightForm,
+    /// See [`crate::layers::HwLayer::passes`].
+    pub passes: usize,
+    /// The passes multiply parts of the activations with the same weights.
+    pub whole: bool,
 }
 
 /// High and low byte of a 16-bit weight, `256 * high + low`; `None` where one is beyond -127..=127.
@@ -65,7 +69,11 @@ impl StoredKernel<'_> {
             return 0;
         }
         let weight = self.values[(oc * kh + ky) * self.row + at];
-        part(weight, pass, self.form)
+        if self.whole {
+            part(weight, 0, WeightForm::default())
+        } else {
+            part(weight, pass, self.form)
+        }
     }
 }
 
@@ -74,6 +82,7 @@ pub fn kernel<'a>(
     layers: &'a Layers,
     layout: &Layout,
     mode: &InputMode,
+    packing: Packing,
     index: usize,
 ) -> Option<StoredKernel<'a>> {
     let layer = &layers.layers[index];
@@ -89,6 +98,8 @@ pub fn kernel<'a>(
         out_channels: bias.len(),
         row: weights.len() / (bias.len() * kh),
         form: layer.form,
+        passes: layer.passes(packing),
+        whole: packing == Packing::Four,
     })
 }
 
@@ -153,7 +164,7 @@ pub fn of_layer(
         (0..shape.oc * shape.ic).for_each(|_| empty.push(0, 8));
         return vec![empty; tiles * rows * columns * chunks];
     }
-    let Some(kernel) = kernel(layers, layout, mode, index) else {
+    let Some(kernel) = kernel(layers, layout, mode, shape.packing, index) else {
         return Vec::new();
     };
     let mut words = Vec::new();
@@ -161,7 +172,7 @@ pub fn of_layer(
     for tile in 0..kernel.out_channels.div_ceil(shape.oc) {
         for ky in 0..kh {
             for kx in 0..kw {
-                for pass in 0..kernel.form.passes {
+                for pass in 0..kernel.passes {
                     for chunk in 0..channels.div_ceil(shape.ic) {
                         words.push(word(&kernel, shape, tile, [ky, kx], pass, chunk));
                     }

@@ -2,7 +2,7 @@
 
 use macforge_numeric::{AffineParams, Clamp, RequantRule, Requantizer, Semantics};
 use macforge_plan::{
-    BlockLatencies, Budget, HwPlan, MemoryRates, Options, PlanError, Shape, WeightOptions,
+    BlockLatencies, Budget, HwPlan, MemoryRates, Options, Packing, PlanError, Shape, WeightOptions,
     WeightPlace, build,
 };
 use macforge_quant::{Conv2d, DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
@@ -19,6 +19,7 @@ fn options(shape: Shape) -> Options {
     Options {
         budget: ROOMY,
         shape: Some(shape),
+        packing: None,
         weights: WeightOptions {
             place: WeightPlace::Auto,
             ports: None,
@@ -119,6 +120,7 @@ impl Conv {
             inputs: vec![TensorId(0)],
             outputs: vec![TensorId(1)],
             states: Vec::new(),
+            input_ranges: Vec::new(),
         }
     }
 }
@@ -158,6 +160,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
             lanes: 1,
             word: ic,
             fabric: 0,
+            packing: Packing::Two,
         })
 }
 
@@ -218,6 +221,7 @@ const SHAPE: Shape = Shape {
     lanes: 1,
     word: 8,
     fabric: 0,
+    packing: Packing::Two,
 };
 
 #[test]
@@ -278,6 +282,7 @@ fn a_shape_that_cannot_work_says_why() {
                 lanes: 1,
                 word: 4,
                 fabric: 0,
+                packing: Packing::Two,
             },
             "odd",
         ),
@@ -290,6 +295,7 @@ fn a_shape_that_cannot_work_says_why() {
                 lanes: 1,
                 word: 4,
                 fabric: 0,
+                packing: Packing::Two,
             },
             "at least 1",
         ),
@@ -302,6 +308,7 @@ fn a_shape_that_cannot_work_says_why() {
                 lanes: 1,
                 word: 4,
                 fabric: 0,
+                packing: Packing::Two,
             },
             "larger",
         ),

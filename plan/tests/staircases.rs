@@ -46,6 +46,7 @@ fn layer(weights: Vec<i16>, requant: Vec<Requantizer>) -> QGraph {
         inputs: vec![TensorId(0)],
         outputs: vec![TensorId(1)],
         states: Vec::new(),
+        input_ranges: Vec::new(),
     }
 }
 

@@ -192,12 +192,8 @@ impl Emitter<'_> {
         let Some(grid) = self.plan.grids.get(name) else {
             return;
         };
-        let mut from = float.to_string();
-        if narrow(grid) {
-            from = self.clip(name, float, grid);
-        }
-        let zero_point = integers(grid.is_wide(), &[grid.params.zero_point]);
         let wide = grid.is_wide();
+        let zero_point = integers(wide, &[grid.params.zero_point]);
         let scale = self.constant(
             name,
             "scale",
@@ -205,6 +201,18 @@ impl Emitter<'_> {
             TensorData::F32(vec![grid.params.scale]),
         );
         let zero_point = self.constant(name, "zero_point", vec![], zero_point);
+        let mut from = float.to_string();
+        if narrow(grid) {
+            if self.out.inputs.iter().any(|i| i.name == name) {
+                // what enters the graph fills its container; the integers are cut inside
+                let [container, real] = ["container", "cut"].map(|what| format!("{name}_{what}"));
+                let constants = [scale.as_str(), zero_point.as_str()];
+                self.convert("QuantizeLinear", &from, constants, &container, wide);
+                self.convert("DequantizeLinear", &container, constants, &real, wide);
+                from = real;
+            }
+            from = self.clip(name, &from, grid);
+        }
         let quantized = format!("{name}_quantized");
         let leaves = self.outputs.iter().any(|o| o == name);
         let result = if leaves {

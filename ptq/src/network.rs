@@ -65,7 +65,6 @@ impl Network {
         let layers = layers(&graph);
         let policy = policy.resolve(&policy_names(&graph, &layers))?;
         let outside = outside(&layers, &policy)?;
-        refuse_narrow_inputs(&graph, &policy)?;
         let session = Session::new(&graph)?;
         let mut names: Vec<&str> = graph.inputs.iter().map(|i| i.name.as_str()).collect();
         let inside = layers.iter().filter(|l| !outside.contains(&l.name));
@@ -236,23 +235,6 @@ fn refuse_quantized(graph: &OnnxGraph) -> Result<(), PtqError> {
         ));
     }
     Ok(())
-}
-
-/// What enters the graph has the type of its container: nothing inside narrows it.
-fn refuse_narrow_inputs(graph: &OnnxGraph, policy: &Resolved) -> Result<(), PtqError> {
-    let bits = |name: &str| policy.layers[name].activations.bits;
-    let narrow = graph.inputs.iter().find(|i| bits(&i.name) < 8);
-    match narrow.filter(|_| !policy.weights_only) {
-        None => Ok(()),
-        Some(input) => Err(PtqError::Policy {
-            at: format!("graph input `{}`", input.name),
-            found: format!("{} bits", bits(&input.name)),
-            remedy: format!(
-                "inputs are int8 or int16; add [[layer]] match = \"{}\" with activations = {{ bits = 8 }}",
-                input.name
-            ),
-        }),
-    }
 }
 
 /// Layers that the policy keeps in float: only at the end of the network.

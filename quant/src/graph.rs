@@ -4,8 +4,8 @@
 //! rules of `macforge-numeric`; everything before it deals with file formats and real numbers.
 
 use macforge_numeric::{
-    AffineParams, AttentionRule, AveragePoolRule, BinaryRule, Clamp, Fp16LstmRule, LstmRule,
-    Requantizer, Semantics, SoftmaxRule, Step,
+    AffineParams, AttentionRule, AveragePoolRule, BinaryRule, Clamp, Fp16LstmRule, Interval,
+    LstmRule, Requantizer, Semantics, SoftmaxRule, Step,
 };
 
 /// Index of a tensor in [`QGraph::tensors`].
@@ -428,6 +428,9 @@ pub struct QGraph {
     pub outputs: Vec<TensorId>,
     /// Variables, in the model's order.
     pub states: Vec<QState>,
+    /// What the values of each input can be, where something in front of the graph (see
+    /// [`QGraph::parts`]) limits them; empty otherwise.
+    pub input_ranges: Vec<Interval>,
 }
 
 impl QGraph {

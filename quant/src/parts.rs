@@ -96,8 +96,12 @@ impl QGraph {
             inputs: if front { ends } else { &inner }.clone(),
             outputs: if front { &inner } else { ends }.clone(),
             states: Vec::new(),
+            input_ranges: Vec::new(),
             ..self.clone()
         };
+        if front {
+            self.input_ranges.clear();
+        }
         *(if front {
             &mut self.inputs
         } else {
@@ -141,7 +145,11 @@ impl QGraph {
         // the graph's own outputs keep its order
         let place = |id: &TensorId| self.outputs.iter().position(|o| o == id);
         outputs.sort_by_key(|id| place(id).unwrap_or(usize::MAX));
+        // sums beyond int32 are found where the graph is verified
+        let ranges = self.value_ranges().ok();
+        let range = |id: &TensorId| ranges.as_ref().map(|all| all[id.0]);
         QGraph {
+            input_ranges: inputs.iter().map_while(range).collect(),
             nodes: own.into_iter().cloned().collect(),
             inputs,
             outputs,

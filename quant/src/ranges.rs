@@ -14,7 +14,8 @@ const INT32: Interval = Interval {
 
 impl QGraph {
     /// For every tensor, an interval that holds all values it can take, whatever the graph's
-    /// input; the whole of its type for a graph input, of int8 for float32 tensors.
+    /// input; the whole of its type for a graph input that nothing limits ([`QGraph::input_ranges`]), of int8
+    /// for float32 tensors.
     ///
     /// # Errors
     /// [`QuantError::Invalid`] where an accumulator, or a partial sum in any order of addition,
@@ -22,6 +23,9 @@ impl QGraph {
     pub fn value_ranges(&self) -> Result<Vec<Interval>, QuantError> {
         let all = |t: &QTensor| t.dtype.limits().unwrap_or(Clamp::INT8).interval();
         let mut ranges: Vec<Interval> = self.tensors.iter().map(all).collect();
+        for (input, &range) in self.inputs.iter().zip(&self.input_ranges) {
+            ranges[input.0] = range;
+        }
         for node in &self.nodes {
             ranges[node.output.0] = self.output_range(node, ranges[node.inputs[0].0])?;
         }

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use macforge_codegen::{Design, Network, generate};
 use macforge_constraints::board;
 use macforge_numeric::Semantics;
-use macforge_plan::{Shape, WeightPlace};
+use macforge_plan::{Packing, Shape, WeightPlace};
 use macforge_quant::QGraph;
 use miette::{IntoDiagnostic, Result};
 use std::path::PathBuf;
@@ -84,6 +84,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         board,
         clock_mhz,
         shape: args.shape,
+        packing: None,
         weights: args.weights.into(),
         ports: args.hp_ports,
     };
@@ -103,10 +104,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     bundle.write(&args.output).into_diagnostic()?;
     let channels: usize = plan.proofs.iter().map(|p| p.channels.len()).sum();
     sayln!(
-        "{}: {} layers on a {} array ({} requantizer lanes), {} ({})",
+        "{}: {} layers on a {} array ({}{} requantizer lanes), {} ({})",
         plan.name,
         plan.program.len(),
         plan.shape,
+        match plan.shape.packing {
+            Packing::Two => "",
+            Packing::Four => "4 products per DSP, ",
+        },
         plan.shape.all_lanes(),
         board.name,
         board.part

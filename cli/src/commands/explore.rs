@@ -32,6 +32,7 @@ pub struct Args {
 struct Entry {
     shape: String,
     lanes: usize,
+    products_per_dsp: usize,
     estimated_cycles: u64,
     dsp: u64,
     bram36: f64,
@@ -44,6 +45,7 @@ impl From<&Candidate> for Entry {
         Entry {
             shape: c.shape.to_string(),
             lanes: c.shape.all_lanes(),
+            products_per_dsp: c.shape.packing.products(),
             estimated_cycles: c.cycles,
             dsp: c.estimate.dsp,
             bram36: c.estimate.bram36,
@@ -67,6 +69,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mut table = Table::new(&[
         "shape",
         "lanes",
+        "per DSP",
         "cycles (est.)",
         "DSP",
         "BRAM36",
@@ -77,6 +80,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         table.row(vec![
             e.shape.clone(),
             e.lanes.to_string(),
+            e.products_per_dsp.to_string(),
             e.estimated_cycles.to_string(),
             e.dsp.to_string(),
             e.bram36.to_string(),

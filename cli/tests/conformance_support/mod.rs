@@ -134,6 +134,7 @@ fn joined(cases: &[Exact], pack: &[usize]) -> QGraph {
         inputs: Vec::new(),
         outputs: Vec::new(),
         states: Vec::new(),
+        input_ranges: Vec::new(),
     };
     for &i in pack {
         let part = &cases[i].graph;

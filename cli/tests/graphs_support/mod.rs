@@ -11,6 +11,7 @@ use macforge_numeric::{
     AffineParams, AttentionRule, AveragePoolRule, BinaryRule, Clamp, RequantRule, Requantizer,
     Semantics, SoftmaxRule,
 };
+use macforge_plan::HwPlan;
 use macforge_quant::{
     Attention, Conv2d, DType, FullyConnected, MatMul, QGraph, QNode, QOp, QState, QTensor,
     TensorId, Window,
@@ -23,6 +24,10 @@ pub struct Graph {
     graph: QGraph,
     rng: Rng,
     zero_point: i32,
+    /// Largest magnitude of a weight.
+    weights: i64,
+    /// What results are clamped to.
+    clamp: Clamp,
 }
 
 /// A window without dilation.
@@ -48,10 +53,23 @@ impl Graph {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
                 states: Vec::new(),
+                input_ranges: Vec::new(),
             },
             rng,
             zero_point,
+            weights: 127,
+            clamp: Clamp::INT8,
         }
+    }
+
+    /// From now on weights of 4 bits, and results of 4 bits from `lowest` on, around the zero point.
+    pub fn four_bits(&mut self, lowest: i32) {
+        self.weights = 7;
+        self.clamp = Clamp {
+            lo: lowest,
+            hi: lowest + 15,
+        };
+        self.zero_point = lowest + self.rng.within(0, 15) as i32;
     }
 
     /// The rules of the graph's layers, if they are not TFLite's.
@@ -165,14 +183,15 @@ impl Graph {
 
     fn requant(&mut self, fan_in: usize) -> Requantizer {
         // spreads the sums of random weights over int8
-        let shift = -(5 + fan_in.ilog2() as i32 / 2);
+        let narrow = if self.weights < 127 { 0 } else { 5 };
+        let shift = -(narrow + fan_in.ilog2() as i32 / 2);
         Requantizer {
             rule: RequantRule::TfliteDouble {
                 multiplier: self.rng.within(1 << 30, (1 << 31) - 1) as i32,
                 shift,
             },
             zero_point: self.zero_point,
-            clamp: Clamp { lo: -128, hi: 127 },
+            clamp: self.clamp,
         }
     }
 
@@ -197,7 +216,7 @@ impl Graph {
         let fan_in = w.kernel[0] * w.kernel[1] * inputs / groups;
         Conv2d {
             window: w,
-            weights: self.values(channels * fan_in, 127),
+            weights: self.values(channels * fan_in, self.weights),
             weight_zero_points: vec![0; channels],
             groups,
             out_channels: channels,
@@ -220,7 +239,7 @@ impl Graph {
         let fan_in = self.graph.tensor(x).elements();
         let y = self.tensor(&[channels]);
         let layer = FullyConnected {
-            weights: self.values(channels * fan_in, 127),
+            weights: self.values(channels * fan_in, self.weights),
             weight_zero_points: vec![0; channels],
             out_channels: channels,
             in_features: fan_in,
@@ -416,13 +435,13 @@ impl Graph {
         let mut table = [0; 256];
         table
             .iter_mut()
-            .for_each(|v| *v = self.rng.within(-128, 127) as i8);
+            .for_each(|v| *v = self.rng.within(self.clamp.lo.into(), self.clamp.hi.into()) as i8);
         self.node(QOp::Table(Box::new(table)), &[x], y)
     }
 
     pub fn max_pool(&mut self, x: TensorId, w: Window) -> TensorId {
         let y = self.pooled(x, w);
-        self.node(QOp::MaxPool(w, Clamp { lo: -128, hi: 127 }), &[x], y)
+        self.node(QOp::MaxPool(w, self.clamp), &[x], y)
     }
 
     pub fn average(&mut self, x: TensorId, w: Window) -> TensorId {
@@ -491,7 +510,8 @@ impl Graph {
     pub fn add(&mut self, a: TensorId, b: TensorId) -> TensorId {
         let y = self.tensor(&self.shape(a));
         let quant = |t: TensorId| self.graph.tensor(t).quant.expect("int8");
-        let rule = BinaryRule::tflite_add(quant(a), quant(b), quant(y)).expect("like scales");
+        let mut rule = BinaryRule::tflite_add(quant(a), quant(b), quant(y)).expect("like scales");
+        rule.clamp = self.clamp;
         self.node(QOp::Binary(rule), &[a, b], y)
     }
 
@@ -559,6 +579,16 @@ pub fn run(graph: &QGraph, shape: &str, samples: usize, stall: Option<u64>) -> R
     }
 }
 
+/// The plan of a graph for an array shape, or for the best one.
+pub fn plan(graph: &QGraph, shape: Option<&str>) -> miette::Result<HwPlan> {
+    let board = macforge_constraints::board("pynq-z2").expect("a known board");
+    let target = Target {
+        shape: shape.map(|shape| shape.parse().expect("an array shape")),
+        ..Target::new(board)
+    };
+    project::plan(&[graph], &target)
+}
+
 /// Builds a graph for an array shape and runs samples.
 pub fn simulated(
     graph: &QGraph,
@@ -567,13 +597,8 @@ pub fn simulated(
     request: &Request,
 ) -> Result<Verified, String> {
     let text = |e: miette::Report| format!("{e:?}");
+    let plan = plan(graph, Some(shape)).map_err(text)?;
     let board = macforge_constraints::board("pynq-z2").expect("a known board");
-    let shape = shape.parse().expect("an array shape");
-    let target = Target {
-        shape: Some(shape),
-        ..Target::new(board)
-    };
-    let plan = project::plan(&[graph], &target).map_err(text)?;
     let design = Design {
         networks: &[Network {
             name: "graph",

@@ -31,6 +31,8 @@ pub enum Base {
     Wide,
     /// Weights of 8, 4 and 2 bits on chip.
     Narrow,
+    /// Four products per DSP.
+    Quads,
 }
 
 /// One change of one file.
@@ -137,6 +139,15 @@ const fn narrow(
     new: &'static str,
 ) -> Mutant {
     text(Base::Narrow, name, file, [old, new])
+}
+
+const fn quads(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    text(Base::Quads, name, file, [old, new])
 }
 
 const fn tensors(
@@ -291,6 +302,39 @@ pub const MUTANTS: &[Mutant] = &[
         ".STAGES(SKEW)) u_weight", ".STAGES(SKEW+1)) u_weight"),
     int8("accumulator flags one cycle late", "dot_array",
         "(CHAIN - 1) + 1 + LEVELS;", "(CHAIN - 1) + 2 + LEVELS;"),
+
+    // four products per DSP
+    quads("upper weight at 2^19 instead of 2^20", "quad_mac",
+        "$signed({w1_q[3], w1_q, 20'd0})", "$signed({w1_q[3], w1_q[3], w1_q, 19'd0})"),
+    quads("the upper activation without the borrow of the lower one", "quad_operand",
+        "negative = a0[3];", "negative = a0[3] & a1[3];"),
+    quads("a borrow does not reach the sign", "quad_operand",
+        "sign = a1[3] ^ borrow3;", "sign = a1[3];"),
+    quads("chains begin without half a field", "quad_column",
+        "cascade[47:0] = START;", "cascade[47:0] = {START[47:20], 20'd0};"),
+    quads("the half of the third field is not taken off", "quad_split",
+        "(p[29:20] ^ 10'h200)", "(p[29:20])"),
+    quads("the highest field loses its sign", "quad_split",
+        "$signed(p[39:30])", "$signed({1'b0, p[38:30]})"),
+    quads("sums of both pixels of the lower weight are exchanged", "quad_column",
+        "{w1a1, w0a1, w1a0, w0a0}", "{w1a1, w0a0, w1a0, w0a1}"),
+    quads("the high nibble of an activation", "nibbles",
+        "bytes[i*8 +: 4]", "bytes[i*8+4 +: 4]"),
+    quads("unsigned activations keep their offset", "nibbles",
+        "^ {invert, 3'd0}", "^ {invert & bytes[i*8], 3'd0}"),
+    quads("high parts of activations do not count sixteenfold", "quad_column",
+        "acc_high ? wide <<< 4 : wide", "acc_high ? wide <<< 3 : wide"),
+    quads("layers of one pass take the high parts", "feeder",
+        ".in(two_passes && !pass_q)", ".in(!pass_q)"),
+    quads("high parts count before they are in the sum", "dot_array",
+        ".STAGES(BEFORE_ACC)) u_shift", ".STAGES(BEFORE_ACC-1)) u_shift"),
+    quads("a running sum goes on in the next tile", "quad_column",
+        "clear || acc_last", "clear"),
+    Mutant {
+        name: "a layer's activations are taken for signed ones",
+        base: Base::Quads,
+        change: Change::Field { layer: 1, field: "invert", bit: 0 },
+    },
 
     // feeder
     int8("pad value off by one", "feeder",

@@ -4,6 +4,7 @@
 //! | block | computes |
 //! | --- | --- |
 //! | [`packed_mac`] | two int8 multiply-accumulates in one DSP48E1 |
+//! | [`quad_mac`] | four 4-bit multiply-accumulates in one DSP48E1 |
 //! | [`channel_mul`] | product of two int8 values in LUTs |
 //! | [`requant_lane`] | accumulator to int8 ([`macforge_numeric::LaneConstants`]) |
 //! | [`add_lane`] | residual addition ([`macforge_numeric::MulAdd`]) |
@@ -20,6 +21,7 @@ pub mod dequantize_f32;
 pub mod fp16;
 pub mod high_product;
 pub mod packed_mac;
+pub mod quad_mac;
 pub mod quantize_f32;
 pub mod requant_lane;
 mod shift;
@@ -46,6 +48,8 @@ pub struct Selection {
     pub wraps: bool,
     /// Lanes that give bytes of int16 values, see [`RequantLane`].
     pub halves: bool,
+    /// Four products of 4-bit operands per DSP.
+    pub quad: bool,
     /// Maximum over a window.
     pub max: bool,
     /// Products in LUTs: depthwise convolution, or chains that there are no DSPs for.
@@ -96,7 +100,12 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
         wraps,
         halves,
     };
-    let mut modules = vec![packed_mac::build(), cells::lane_split(), lane.build()?];
+    let mut modules = if selection.quad {
+        quad_mac::build().to_vec()
+    } else {
+        vec![packed_mac::build(), cells::lane_split()]
+    };
+    modules.push(lane.build()?);
     if selection.max {
         modules.push(cells::pool_max());
     }

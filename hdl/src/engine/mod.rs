@@ -2,7 +2,7 @@
 //!
 //! The modules below are parametric Verilog with generate loops; [`Engine::render`] adds the
 //! top module, which binds them to one shape, one program format and one set of optional blocks.
-//! Compute cells (`packed_mac`, `lane_split`, `pool_max`, `channel_mul`, `requant_lane`, `add_lane`,
+//! Compute cells (`packed_mac`, `lane_split`, `quad_mac`, `pool_max`, `channel_mul`, `requant_lane`, `add_lane`,
 //! `softmax_unit`, `quantize_f32`, `dequantize_f32`) come from [`crate::blocks`] and
 //! [`crate::cells`].
 //!
@@ -13,6 +13,7 @@
 //! | `activation_buffer`, `act_ram` | banked activation memory |
 //! | `feeder`, `lane_agu`, `word_select` | addresses, rotator, padding |
 //! | `dot_array`, `mac_column`, `lut_mac`, `sum_tree` | packed MACs and accumulators |
+//! | `nibbles`, `quad_column` | four products of 4-bit operands per DSP |
 //! | `channel_array` | pooling, depthwise convolution |
 //! | `drain`, `drain_unit`, `drain_walker` | requantizer lanes, table, residual add, write back |
 //! | `pair_exceptions` | pairs on which the residual add is off by one |
@@ -32,6 +33,7 @@ pub use lstm::LstmUnit;
 
 use crate::VerilogModule;
 use crate::blocks::{dequantize_f32, quantize_f32};
+use macforge_numeric::quad_packing;
 use serde::Serialize;
 use tera::{Context, Tera};
 
@@ -161,6 +163,10 @@ pub struct Engine {
     pub chain: usize,
     /// DSP chains that are built of LUTs.
     pub fabric: usize,
+    /// Four products of 4-bit operands per DSP.
+    pub quad: bool,
+    /// Layers have activations of eight bits there, in two parts.
+    pub quad_parts: bool,
     /// Levels of the adder tree.
     pub tree_levels: usize,
     /// Bank index width.
@@ -281,6 +287,10 @@ impl Engine {
         if self.fabric > 0 {
             modules.push(module("lut_mac", include_str!("lut_mac.v")));
         }
+        if self.quad {
+            modules.push(module("nibbles", include_str!("nibbles.v")));
+            modules.push(quad_column()?);
+        }
         if self.add_exceptions > 0 {
             let text = include_str!("pair_exceptions.v");
             modules.push(module("pair_exceptions", text));
@@ -367,7 +377,10 @@ impl Engine {
     }
 
     fn uses(&self, name: &str) -> bool {
-        !name.starts_with("input_") || self.inputs.iter().any(|i| i.module == name)
+        match name {
+            "mac_column" => !self.quad,
+            _ => !name.starts_with("input_") || self.inputs.iter().any(|i| i.module == name),
+        }
     }
 
     fn context(&self) -> Result<Context, tera::Error> {
@@ -406,6 +419,21 @@ impl Engine {
         context.insert("param_slot_width", &index_bits(slots));
         Ok(context)
     }
+}
+
+/// Dot products of two pixels with two output channels, with the constants of its packing.
+///
+/// # Errors
+/// The template does not render; that is a defect of the template.
+pub fn quad_column() -> Result<VerilogModule, tera::Error> {
+    let mut context = Context::new();
+    context.insert("field", &quad_packing::FIELD_BITS);
+    context.insert("activations", &quad_packing::ACTIVATIONS_BITS);
+    context.insert("start", &quad_packing::START);
+    context.insert("chain", &quad_packing::MAX_CHAIN);
+    context.insert("operand", &quad_packing::OPERAND_BITS);
+    let text = render(include_str!("quad_column.v.tera"), &context)?;
+    Ok(module("quad_column", &text))
 }
 
 /// One of the modules that every design has with the same text.

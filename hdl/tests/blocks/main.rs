@@ -8,6 +8,7 @@ mod common;
 mod fp16;
 mod lstm_unit;
 mod packed_mac;
+mod quad_mac;
 mod requant_lane;
 mod softmax_unit;
 mod typed;

@@ -27,7 +27,7 @@ use crate::region::{Move, Region, StorageId};
 use crate::strips::Strips;
 use crate::wide::{self, Wide};
 use crate::{constant_channels, convolution, sets, staircases, strips};
-use macforge_numeric::{Extremum, Product};
+use macforge_numeric::{Extremum, Interval, Product};
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -196,6 +196,8 @@ struct Pass<'a> {
     homes: Vec<Option<Region>>,
     /// How many layers must have run until a tensor is complete.
     ready: Vec<usize>,
+    /// What the values of each tensor can be.
+    ranges: Vec<Interval>,
 }
 
 impl<'a> Pass<'a> {
@@ -210,6 +212,8 @@ impl<'a> Pass<'a> {
             areas: Vec::new(),
             homes: vec![None; count],
             ready: vec![0; count],
+            // a graph whose sums leave int32 is refused when its layers are proved
+            ranges: (graph.value_ranges()).unwrap_or_else(|_| vec![Interval::INT8; count]),
         };
         pass.inputs()?;
         for state in &graph.states {
@@ -405,6 +409,13 @@ impl<'a> Pass<'a> {
             kind,
             input,
             input_zero_point: self.zero_point(node.inputs[0]),
+            // layers of other operators may read any of their inputs, or a copy
+            input_range: match &node.op {
+                QOp::Conv2d(_) | QOp::ConvTranspose2d(_) | QOp::FullyConnected(_) => {
+                    self.ranges[node.inputs[0].0]
+                }
+                _ => Interval::INT8,
+            },
             output,
             lower_is_activation,
             table: None,
@@ -427,10 +438,9 @@ impl<'a> Pass<'a> {
         output: Region,
     ) {
         self.layer(index, input, kind, true, output);
-        self.layers
-            .last_mut()
-            .expect("just pushed")
-            .input_zero_point = zero_point;
+        let layer = self.layers.last_mut().expect("just pushed");
+        layer.input_zero_point = zero_point;
+        layer.input_range = Interval::INT8;
     }
 
     /// The output of node `index` is complete with the last layer, and lies in `region`.

@@ -7,6 +7,7 @@ use crate::layers::{HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_w
 use crate::proof::ACC_BITS;
 use crate::region::Region;
 use crate::wide::Wide;
+use macforge_numeric::Interval;
 use macforge_quant::{QState, TensorId, Window};
 
 impl Pass<'_> {
@@ -113,6 +114,7 @@ impl Pass<'_> {
             kind,
             input,
             input_zero_point: self.zero_point(tensor),
+            input_range: Interval::INT8,
             output: output.clone(),
             lower_is_activation: true,
             table: None,

@@ -57,6 +57,7 @@ pub(crate) fn run(model: &Model, semantics: Semantics) -> Result<QGraph, QuantEr
             inputs: Vec::new(),
             outputs: Vec::new(),
             states: Vec::new(),
+            input_ranges: Vec::new(),
         },
     };
     for &tensor in &model.inputs {

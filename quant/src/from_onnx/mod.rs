@@ -121,6 +121,7 @@ impl<'a> Pass<'a> {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
                 states: Vec::new(),
+                input_ranges: Vec::new(),
             },
         }
     }

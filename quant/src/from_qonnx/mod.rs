@@ -113,6 +113,7 @@ pub(crate) fn run(model: &OnnxGraph, semantics: Semantics) -> Result<QGraph, Qua
             inputs: Vec::new(),
             outputs: Vec::new(),
             states: Vec::new(),
+            input_ranges: Vec::new(),
         },
     };
     pass.initializers();

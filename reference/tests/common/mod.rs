@@ -50,6 +50,7 @@ pub fn graph(op: QOp, inputs: &[QTensor], output: QTensor) -> QGraph {
         inputs: ids,
         outputs: vec![out],
         states: Vec::new(),
+        input_ranges: Vec::new(),
     }
 }
 

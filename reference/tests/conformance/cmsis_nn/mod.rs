@@ -168,6 +168,7 @@ fn chain(name: &str, inputs: &[QTensor], nodes: Vec<(QOp, QTensor)>) -> QGraph {
         inputs: ids.clone(),
         outputs: Vec::new(),
         states: Vec::new(),
+        input_ranges: Vec::new(),
     };
     let mut newest = ids[0];
     let last = nodes.len() - 1;
