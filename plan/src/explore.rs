@@ -17,6 +17,8 @@ use crate::shape::{Packing, Shape};
 use crate::stream::{WeightPlace, WeightStream};
 use crate::{input, memories, strips};
 use macforge_quant::QGraph;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A shape with its estimates.
@@ -190,6 +192,9 @@ fn savings(layers: &Layers) -> Vec<Saving> {
     std::iter::once(Saving::default()).chain(compact).collect()
 }
 
+/// Where everything lies on a shape.
+type Placed = (Layout, Vec<Placement>);
+
 /// What all shapes are judged by.
 struct Explorer<'a> {
     lowered: &'a Lowered<'a>,
@@ -201,6 +206,8 @@ struct Explorer<'a> {
     widest: usize,
     /// Ways to save activation memory.
     savings: Vec<Saving>,
+    /// By P, IC, word and lanes: what was placed before.
+    known: RefCell<BTreeMap<([usize; 4], Saving), Option<Rc<Placed>>>>,
 }
 
 impl<'a> Explorer<'a> {
@@ -224,6 +231,7 @@ impl<'a> Explorer<'a> {
             features: hwplan::features(&layers),
             widest: widest.unwrap_or(0),
             savings: savings(&layers),
+            known: RefCell::default(),
             layers,
         })
     }
@@ -444,12 +452,27 @@ impl<'a> Explorer<'a> {
         best
     }
 
+    /// Geometry and addresses; they are the same for all arrays with these numbers.
+    fn placed(&self, layers: &Layers, shape: Shape, saving: Saving) -> Option<Rc<Placed>> {
+        let Shape {
+            p, ic, word, lanes, ..
+        } = shape;
+        let key = ([p, ic, word, lanes], saving);
+        if let Some(known) = self.known.borrow().get(&key) {
+            return known.clone();
+        }
+        let placed = place(layers, &shape).ok().map(Rc::new);
+        self.known.borrow_mut().insert(key, placed.clone());
+        placed
+    }
+
     fn judge_saving(&self, shape: Shape, streamed: bool, saving: Saving) -> Option<Candidate> {
         let options = self.options;
         let layers = self.lowered.layers(shape.word, saving).ok()?;
         check_shape(&layers, &shape, streamed).ok()?;
         let features = hwplan::features(&layers).placed(&shape, streamed);
-        let (layout, placements) = place(&layers, &shape).ok()?;
+        let placed = self.placed(&layers, shape, saving)?;
+        let (layout, placements) = placed.as_ref();
         let activations = allocate::depths(&placements);
         let layers = layers.as_ref();
         let loops: Vec<Loops> = (layers.layers.iter().enumerate())
