@@ -113,7 +113,7 @@ fn what_int16_values_cannot_do_is_refused_by_name() {
     let mut g = Graph::new(17);
     let x = g.wide_input(&[1, 1, 1024]);
     let y = g.wide_conv(x, 4, window([1, 1], [1, 1], [0, 0]), [16, 8]);
-    let why = ["CONV_2D #0", "more than 40 bits"];
+    let why = ["CONV_2D #0, channel 0", "more than 40"];
     let mut graph = g.finish(&[y]);
     let macforge_quant::QOp::Conv2d(conv) = &mut graph.nodes[0].op else {
         unreachable!()
