@@ -66,7 +66,7 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Choice, Pla
     let Some(asked) = options.shape else {
         // one lane of everything; what has no place there has no place anywhere
         place(&explorer.layers, &simplest([1, 2, 1], Packing::Two))?;
-        let best = explorer.explore().into_iter().next();
+        let best = explorer.explore(1).into_iter().next();
         return best
             .map(|c| c.choice())
             .ok_or_else(|| explorer.no_fit(&simplest([1, 2, 1], Packing::Two)));
@@ -173,27 +173,38 @@ pub fn check_shape(layers: &Layers, shape: &Shape, streamed: bool) -> Result<(),
     Ok(())
 }
 
+/// How much slower than the best a shape may be that is listed.
+const SLACK: u64 = 2;
+
 /// All shapes of a graph that fit the device, best first.
 ///
 /// # Errors
 /// The graph has an operator that the engine cannot run.
 pub fn candidates(graph: &QGraph, options: &Options) -> Result<Vec<Candidate>, PlanError> {
     let lowered = Lowered::new(&[graph], options.budget.dsp)?;
-    Ok(Explorer::new(&lowered, options)?.explore())
+    Ok(Explorer::new(&lowered, options)?.explore(SLACK))
 }
 
-/// Ways to save activation memory, those that cost least first.
-fn savings(layers: &Layers) -> Vec<Saving> {
-    let strips = std::iter::once(None).chain(strips::choices(layers).into_iter().map(Some));
-    let compact = strips.map(|strips| Saving {
+/// Ways to save activation memory, those that cost least first; in each list every one saves more than the
+/// one before.
+fn savings(layers: &Layers) -> [Vec<Saving>; 3] {
+    let compact = |strips| Saving {
         compact: true,
         strips,
-    });
-    std::iter::once(Saving::default()).chain(compact).collect()
+    };
+    let in_strips = strips::choices(layers).into_iter();
+    [
+        vec![Saving::default()],
+        vec![compact(None)],
+        in_strips.map(|values| compact(Some(values))).collect(),
+    ]
 }
 
 /// Where everything lies on a shape.
 type Placed = (Layout, Vec<Placement>);
+
+/// What that depends on: P, IC, word, whether it is written as a whole, and what saves memory.
+type PlaceKey = ([usize; 3], bool, Saving);
 
 /// What all shapes are judged by.
 struct Explorer<'a> {
@@ -205,9 +216,9 @@ struct Explorer<'a> {
     /// Most channels of a depthwise layer.
     widest: usize,
     /// Ways to save activation memory.
-    savings: Vec<Saving>,
-    /// By P, IC, word and lanes: what was placed before.
-    known: RefCell<BTreeMap<([usize; 4], Saving), Option<Rc<Placed>>>>,
+    savings: [Vec<Saving>; 3],
+    /// What was placed before.
+    known: RefCell<BTreeMap<PlaceKey, Option<Rc<Placed>>>>,
 }
 
 impl<'a> Explorer<'a> {
@@ -278,26 +289,28 @@ impl<'a> Explorer<'a> {
     }
 
     /// All shapes that fit, each with its best lanes and word, best first; with weights from memory
-    /// only where they fit nowhere on chip.
-    fn explore(&self) -> Vec<Candidate> {
+    /// only where they fit nowhere on chip. What takes more than `slack` times as many cycles as the best is of
+    /// no interest.
+    fn explore(&self, slack: u64) -> Vec<Candidate> {
         let mut found = self
             .places()
             .iter()
-            .map(|&streamed| self.explore_with(streamed));
+            .map(|&streamed| self.explore_with(streamed, slack));
         found.find(|found| !found.is_empty()).unwrap_or_default()
     }
 
-    fn explore_with(&self, streamed: bool) -> Vec<Candidate> {
+    fn explore_with(&self, streamed: bool, slack: u64) -> Vec<Candidate> {
         let of_graph = |g: &QGraph| (0..g.nodes.len()).map(|n| g.macs(n)).sum::<u64>();
         let macs: u64 = self.lowered.graphs().into_iter().map(of_graph).sum();
         let mut found: Vec<Candidate> = Vec::new();
         let mut best = u64::MAX;
         for shape in self.arrays(streamed) {
-            // no shape is faster than its peak; slower than twice the best is of no interest
-            if macs / shape.macs_per_cycle() > best.saturating_mul(2) {
+            // no shape is faster than its peak
+            if macs / shape.macs_per_cycle() > best.saturating_mul(slack) {
                 break;
             }
-            if let Some(candidate) = self.best_variant(shape, best.saturating_mul(2), streamed) {
+            if let Some(candidate) = self.best_variant(shape, best.saturating_mul(slack), streamed)
+            {
                 best = best.min(candidate.cycles);
                 found.push(candidate);
             }
@@ -427,26 +440,31 @@ impl<'a> Explorer<'a> {
     /// memory, what the activations leave of the block RAM makes their ring deeper; of the ways to save
     /// activation memory the first one that fits is taken.
     fn judge(&self, shape: Shape, streamed: bool) -> Option<Candidate> {
-        let savings = if streamed {
-            &self.savings[..]
-        } else {
-            &self.savings[..1]
+        let budget = &self.options.budget;
+        let more_memory = Budget {
+            bram36: u64::MAX,
+            ..*budget
         };
+        let judge = |&saving: &Saving| self.judge_saving(shape, streamed, saving);
+        let lists = self
+            .savings
+            .iter()
+            .take(if streamed { usize::MAX } else { 1 });
         let mut best: Option<Candidate> = None;
-        for &saving in savings {
-            let Some(candidate) = self.judge_saving(shape, streamed, saving) else {
+        for list in lists {
+            // what saves most, before the others are looked at
+            let Some(most) = list.last().and_then(judge) else {
                 continue;
             };
-            let budget = &self.options.budget;
-            let more_memory = Budget {
-                bram36: u64::MAX,
-                ..*budget
-            };
-            if candidate.estimate.fits(budget) || !candidate.estimate.fits(&more_memory) {
-                return Some(candidate);
+            if most.estimate.fits(budget) {
+                let mut all = list.iter().filter_map(judge);
+                return all.find(|c| c.estimate.fits(budget));
             }
-            if best.is_none_or(|b| candidate.estimate.bram36 < b.estimate.bram36) {
-                best = Some(candidate);
+            if !most.estimate.fits(&more_memory) {
+                return Some(most);
+            }
+            if best.is_none_or(|b| most.estimate.bram36 < b.estimate.bram36) {
+                best = Some(most);
             }
         }
         best
@@ -457,7 +475,7 @@ impl<'a> Explorer<'a> {
         let Shape {
             p, ic, word, lanes, ..
         } = shape;
-        let key = ([p, ic, word, lanes], saving);
+        let key = ([p, ic, word], word == lanes, saving);
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
@@ -473,10 +491,10 @@ impl<'a> Explorer<'a> {
         let features = hwplan::features(&layers).placed(&shape, streamed);
         let placed = self.placed(&layers, shape, saving)?;
         let (layout, placements) = placed.as_ref();
-        let activations = allocate::depths(&placements);
+        let activations = allocate::depths(placements);
         let layers = layers.as_ref();
         let loops: Vec<Loops> = (layers.layers.iter().enumerate())
-            .map(|(index, layer)| Loops::new(&shape, layer, &layout, index))
+            .map(|(index, layer)| Loops::new(&shape, layer, layout, index))
             .collect();
         let stream = streamed.then(|| {
             let lane_bits = params::lane_bits(features);
@@ -485,7 +503,7 @@ impl<'a> Explorer<'a> {
         let stream = stream.as_ref();
         let latencies = &options.latencies;
         let cycles =
-            hwplan::layer_cycles(layers, features, &loops, &layout, &shape, latencies, stream);
+            hwplan::layer_cycles(layers, features, &loops, layout, &shape, latencies, stream);
         let cycles: Vec<u64> = cycles.iter().map(LayerCycles::total).collect();
         let fresh = |&(index, (layer, _)): &(usize, (&HwLayer, &Loops))| {
             !layer.again && stream.is_none_or(|s| s.layers[index].params == 0)

@@ -1,4 +1,4 @@
-//! Layers in strips: where a layer's result is large and only the layer behind it reads it, the two
+//! Layers in strips: where a layer's result is the largest and only the layer behind it reads it, the two
 //! take turns, some rows at a time, so that no more than a strip of the result is ever stored. Rows
 //! that two strips need are copied from one to the next.
 
@@ -11,53 +11,33 @@ use std::ops::Range;
 /// Into how many parts the largest result is divided, of what is looked at.
 const STRIPS: [usize; 9] = [2, 3, 4, 6, 8, 12, 16, 24, 32];
 
-/// Which layers run in strips.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Strips {
-    /// Only the pair with the largest intermediate result, or all.
-    pub all: bool,
-    /// Pairs with intermediate results of more values run in strips of about that many.
-    pub values: usize,
-}
-
-/// What is worth looking at, the fewest strips first; empty where no layer can run in strips.
-pub fn choices(layers: &Layers) -> Vec<Strips> {
-    let candidates = 0..layers.layers.len();
-    let results = candidates.filter(|&first| layers.sets.len() == 1 && divisible(layers, first));
-    let Some(largest) = results.map(|first| values(layers, first)).max() else {
+/// Values of a strip that are worth looking at, most first; empty where no layer can run in strips.
+pub fn choices(layers: &Layers) -> Vec<usize> {
+    let Some(first) = largest(layers).filter(|_| layers.sets.len() == 1) else {
         return Vec::new();
     };
-    let mut limits: Vec<usize> = STRIPS.map(|strips| largest.div_ceil(strips)).into();
-    limits.dedup();
-    let with = |all: bool| limits.iter().map(move |&values| Strips { all, values });
-    with(false).chain(with(true)).collect()
+    let largest = values(layers, first);
+    let mut choices: Vec<usize> = STRIPS.map(|strips| largest.div_ceil(strips)).into();
+    choices.dedup();
+    choices
 }
 
-/// The layers with some of them in strips. `None` where there are none to be divided, or no windows
-/// allow it.
-pub fn apply(layers: &Layers, strips: Strips) -> Option<Layers> {
+/// The layers with the pair of the largest intermediate result in strips of about so many values. `None`
+/// where there is no such pair, or its windows do not allow it.
+pub fn apply(layers: &Layers, strip: usize) -> Option<Layers> {
+    let first = largest(layers)?;
+    let mut stripped = layers.clone();
+    let pair = first..first + 2;
+    let count = values(layers, first).div_ceil(strip);
+    let pieces = divide(&mut stripped, &layers.layers[pair.clone()], count)?;
+    stripped.layers.splice(pair, pieces);
+    Some(stripped)
+}
+
+/// The first of the two neighbours with the largest result between them.
+fn largest(layers: &Layers) -> Option<usize> {
     let candidates = (0..layers.layers.len()).filter(|&first| divisible(layers, first));
-    let largest = candidates.max_by_key(|&first| (values(layers, first), std::cmp::Reverse(first)));
-    let mut stripped = Layers {
-        layers: Vec::new(),
-        ..layers.clone()
-    };
-    let mut index = 0;
-    while index < layers.layers.len() {
-        let chosen = divisible(layers, index) && (strips.all || Some(index) == largest);
-        let count = values(layers, index).div_ceil(strips.values);
-        let divided = (chosen && count > 1)
-            .then(|| divide(&mut stripped, &layers.layers[index..index + 2], count))
-            .flatten();
-        if let Some(pieces) = divided {
-            stripped.layers.extend(pieces);
-            index += 2;
-        } else {
-            stripped.layers.push(layers.layers[index].clone());
-            index += 1;
-        }
-    }
-    (!stripped.strips.is_empty()).then_some(stripped)
+    candidates.max_by_key(|&first| (values(layers, first), std::cmp::Reverse(first)))
 }
 
 /// The pieces of two neighbours that take turns; their strips become areas of `layers`.

@@ -24,7 +24,6 @@ use crate::error::PlanError;
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
-use crate::strips::Strips;
 use crate::wide::{self, Wide};
 use crate::{constant_channels, convolution, sets, staircases, strips};
 use macforge_numeric::{Extremum, Interval, Product};
@@ -82,8 +81,8 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving, dsps: u64) -> Result<Laye
 pub struct Saving {
     /// Pitches are short, and shortcuts are computed late.
     pub compact: bool,
-    /// Layers that run in strips.
-    pub strips: Option<Strips>,
+    /// Values of a strip, where layers run in strips (see [`strips`]).
+    pub strips: Option<usize>,
 }
 
 /// Layers, or why there are none.
