@@ -12,7 +12,7 @@ mod layers_support;
 #[path = "../src/project.rs"]
 mod project;
 
-use graphs_support::{Graph, run, window};
+use graphs_support::{Graph, assert_exact, run, window};
 use macforge_quant::QGraph;
 
 const UNIT: macforge_quant::Window = macforge_quant::Window {
@@ -21,16 +21,6 @@ const UNIT: macforge_quant::Window = macforge_quant::Window {
     dilation: [1, 1],
     pad: [0, 0],
 };
-
-#[track_caller]
-fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
-    for (number, shape) in shapes.iter().enumerate() {
-        let stall = (number + 1 == shapes.len()).then_some(5);
-        if let Err(why) = run(graph, shape, 4, stall) {
-            panic!("{case} on {shape}: {why}");
-        }
-    }
-}
 
 #[track_caller]
 fn assert_refused(shape: &str, graph: &QGraph, reason: &str) {

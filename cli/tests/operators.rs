@@ -12,13 +12,13 @@ mod layers_support;
 #[path = "../src/project.rs"]
 mod project;
 
-use graphs_support::{Graph, run, window};
+use graphs_support::{Graph, assert_exact, window};
 use layers_support::Rng;
 use macforge_numeric::pool::Mean;
 use macforge_numeric::{
     AffineParams, AveragePoolRule, BinaryFunction, BinaryRule, Clamp, FloatOperation, Semantics,
 };
-use macforge_quant::{QGraph, Window};
+use macforge_quant::Window;
 
 const UNIT: Window = Window {
     kernel: [1, 1],
@@ -26,16 +26,6 @@ const UNIT: Window = Window {
     dilation: [1, 1],
     pad: [0, 0],
 };
-
-#[track_caller]
-fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
-    for (number, shape) in shapes.iter().enumerate() {
-        let stall = (number + 1 == shapes.len()).then_some(5);
-        if let Err(why) = run(graph, shape, 4, stall) {
-            panic!("{case} on {shape}: {why}\n{graph}");
-        }
-    }
-}
 
 fn mean(mean: Mean) -> AveragePoolRule {
     let clamp = Clamp { lo: -128, hi: 127 };

@@ -14,18 +14,8 @@ mod project;
 mod support;
 mod wide_support;
 
-use graphs_support::{Graph, run, window};
+use graphs_support::{Graph, assert_exact, run, window};
 use macforge_quant::{QGraph, Window};
-
-#[track_caller]
-fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
-    for (number, shape) in shapes.iter().enumerate() {
-        let stall = (number + 1 == shapes.len()).then_some(5);
-        if let Err(why) = run(graph, shape, 4, stall) {
-            panic!("{case} on {shape}: {why}");
-        }
-    }
-}
 
 #[track_caller]
 fn assert_refused(shape: &str, graph: &QGraph, reasons: &[&str]) {

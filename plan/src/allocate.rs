@@ -344,6 +344,9 @@ impl View<'_> {
             && layer.output.is_place_of(from)
             && residual.buffer == result.buffer
             && residual.storage == result.storage;
+        if !alike {
+            return None;
+        }
         let before = self.row_lives(from.storage, &residual.storage);
         let freed = if rows.is_empty() {
             lifetimes[from.storage.0].is_some_and(|live| live.1 == result.live.0)
@@ -354,6 +357,6 @@ impl View<'_> {
                 _ => true,
             })
         };
-        (alike && freed).then_some(residual.base)
+        freed.then_some(residual.base)
     }
 }

@@ -2,9 +2,9 @@
 //! channel array; what lies between becomes dense, with zeros for the channels of other groups.
 
 use crate::error::PlanError;
-use crate::layers::{LayerKind, MOST_IN_PASSES};
+use crate::layers::{LayerKind, MOST_IN_PASSES, unit_window};
 use crate::weights;
-use macforge_quant::Conv2d;
+use macforge_quant::{Conv2d, FullyConnected, Window};
 
 /// Most weights of a grouped convolution after its expansion.
 const MAX_DENSE: usize = 1 << 24;
@@ -22,6 +22,24 @@ pub fn kind(conv: &Conv2d, source: &str) -> Result<LayerKind, PlanError> {
         weights,
         bias,
         requant,
+    })
+}
+
+/// A fully connected layer as a window that covers the rows and columns of its input: it reads the elements
+/// in their order, whatever the form.
+pub fn fully_connected(
+    layer: &FullyConnected,
+    kernel: [usize; 2],
+    source: &str,
+) -> Result<LayerKind, PlanError> {
+    Ok(LayerKind::Dot {
+        window: Window {
+            kernel,
+            ..unit_window()
+        },
+        weights: centred(&layer.weights, &layer.weight_zero_points, source)?,
+        bias: layer.bias.clone(),
+        requant: layer.requant.clone(),
     })
 }
 

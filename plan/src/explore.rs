@@ -453,12 +453,15 @@ impl<'a> Explorer<'a> {
         let mut best: Option<Candidate> = None;
         for list in lists {
             // what saves most, before the others are looked at
-            let Some(most) = list.last().and_then(judge) else {
+            let Some((most, others)) = list.split_last() else {
+                continue;
+            };
+            let Some(most) = judge(most) else {
                 continue;
             };
             if most.estimate.fits(budget) {
-                let mut all = list.iter().filter_map(judge);
-                return all.find(|c| c.estimate.fits(budget));
+                let mut others = others.iter().filter_map(judge);
+                return others.find(|c| c.estimate.fits(budget)).or(Some(most));
             }
             if !most.estimate.fits(&more_memory) {
                 return Some(most);

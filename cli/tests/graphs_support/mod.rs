@@ -579,6 +579,17 @@ pub fn run(graph: &QGraph, shape: &str, samples: usize, stall: Option<u64>) -> R
     }
 }
 
+/// Runs 4 samples on every array shape, with stalls on the last one; nothing may differ.
+#[track_caller]
+pub fn assert_exact(case: &str, shapes: &[&str], graph: &QGraph) {
+    for (number, shape) in shapes.iter().enumerate() {
+        let stall = (number + 1 == shapes.len()).then_some(5);
+        if let Err(why) = run(graph, shape, 4, stall) {
+            panic!("{case} on {shape}: {why}\n{graph}");
+        }
+    }
+}
+
 /// The plan of a graph for an array shape, or for the best one.
 pub fn plan(graph: &QGraph, shape: Option<&str>) -> miette::Result<HwPlan> {
     let board = macforge_constraints::board("pynq-z2").expect("a known board");

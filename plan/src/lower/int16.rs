@@ -4,7 +4,7 @@
 use super::{Pass, unsupported};
 use crate::convolution;
 use crate::error::PlanError;
-use crate::layers::{HwLayer, LayerKind, unit_window};
+use crate::layers::{HwLayer, LayerKind};
 use crate::region::Region;
 use crate::wide::{Byte, Wide};
 use macforge_numeric::{RequantRule, Requantizer};
@@ -71,19 +71,10 @@ impl Pass<'_> {
         let paired_input = self.is_wide(tensor);
         let (input, kind) = match &node.op {
             QOp::FullyConnected(f) => {
-                // reads the elements in their order, whatever the form
                 let input = self.home(tensor);
                 let [h, w, _] = input.hwc;
-                let window = Window {
-                    kernel: [if paired_input { h / 2 } else { h }, w],
-                    ..unit_window()
-                };
-                let kind = LayerKind::Dot {
-                    window,
-                    weights: convolution::centred(&f.weights, &f.weight_zero_points, &node.source)?,
-                    bias: f.bias.clone(),
-                    requant: f.requant.clone(),
-                };
+                let rows = if paired_input { h / 2 } else { h };
+                let kind = convolution::fully_connected(f, [rows, w], &node.source)?;
                 (input, kind)
             }
             QOp::Conv2d(c) => {

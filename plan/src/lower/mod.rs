@@ -21,13 +21,13 @@ mod transpose_conv;
 
 use crate::buffers;
 use crate::error::PlanError;
-use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
+use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
 use crate::wide::{self, Wide};
 use crate::{constant_channels, convolution, sets, staircases, strips};
 use macforge_numeric::{Extremum, Interval, Product};
-use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId, Window};
+use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -246,19 +246,9 @@ impl<'a> Pass<'a> {
                 }
             }
             QOp::FullyConnected(f) => {
-                // reads the elements in their order, whatever the form
                 let input = self.home(node.inputs[0]);
                 let [h, w, _] = input.hwc;
-                let window = Window {
-                    kernel: [h, w],
-                    ..unit_window()
-                };
-                let kind = LayerKind::Dot {
-                    window,
-                    weights: convolution::centred(&f.weights, &f.weight_zero_points, &node.source)?,
-                    bias: f.bias.clone(),
-                    requant: f.requant.clone(),
-                };
+                let kind = convolution::fully_connected(f, [h, w], &node.source)?;
                 if f.requant.is_empty() {
                     self.accumulators(index, input, kind)?;
                 } else {
