@@ -1,17 +1,12 @@
 //! Four multiply-accumulates of 4-bit numbers in one DSP48E1: two weights meet two activations
 //! ([`macforge_numeric::quad_packing`]).
 
+use super::packed_mac::{ACCUMULATOR, OPERAND, dsp_stages};
 use crate::VerilogModule;
 use crate::typed::{Expr, Header, Module, concat, constant, repeat, signed, unsigned};
 use macforge_numeric::quad_packing::{ACTIVATIONS_BITS, FIELD_BITS, OPERAND_BITS, WEIGHT_SHIFT};
 
-/// Cycles from the operands to `p_q`; `pcin` takes one.
-pub const LATENCY: usize = 4;
-
-/// Width of the packed weights: the multiplier's wider input.
-const WEIGHTS: u32 = 25;
-/// Width of a DSP48E1's accumulator.
-const ACCUMULATOR: u32 = 48;
+pub use super::packed_mac::LATENCY;
 
 /// The cells of the array, in the order of their dependence.
 pub fn build() -> [VerilogModule; 3] {
@@ -63,22 +58,14 @@ pub fn mac() -> Module {
             latency: "4 from w1, w0, a; 1 from pcin; initiation interval 1; never stalls".into(),
         },
     );
-    let [w1, w0] = ["w1", "w0"].map(|name| m.input(name, signed(OPERAND_BITS)));
-    let a = m.input("a", signed(ACTIVATIONS_BITS));
-    let pcin = m.input("pcin", signed(ACCUMULATOR));
-    m.section("operands");
-    let w1 = m.register("w1", &w1);
-    let w0 = m.register("w0", &w0);
-    let a = m.register("a1", &a);
-    m.section("pre-adder: one operand holds both weights");
-    let high = w1.extend(WEIGHTS - WEIGHT_SHIFT).shifted_left(WEIGHT_SHIFT);
-    let packed = m.register("ad", &high.plus(&w0.extend(WEIGHTS)));
-    let a = m.register("a2", &a);
-    m.section("product");
-    let product = m.register("m", &packed.times(&a));
-    m.section("sum of the chain");
-    let p = m.register("p", &pcin.plus(&product.extend(ACCUMULATOR)));
-    m.output(&p);
+    dsp_stages(
+        &mut m,
+        [signed(OPERAND_BITS), signed(ACTIVATIONS_BITS)],
+        |w1, w0| {
+            let high = w1.extend(OPERAND - WEIGHT_SHIFT).shifted_left(WEIGHT_SHIFT);
+            high.plus(&w0.extend(OPERAND))
+        },
+    );
     m
 }
 
