@@ -1,6 +1,6 @@
 //! From what the user names to graph and plan; the same way for compile, simulate and report.
 
-use macforge_codegen::Manifest;
+use macforge_codegen::{Manifest, StreamEntry};
 use macforge_constraints::{Board, Ddr};
 use macforge_hdl::blocks;
 use macforge_hdl::engine::{PAIR_EXCEPTIONS_LATENCY, SOFTMAX_READ_LATENCY, attention, lstm};
@@ -9,7 +9,7 @@ use macforge_numeric::Semantics;
 use macforge_plan::staircases::as_lane_rules;
 use macforge_plan::{
     BlockLatencies, Budget, HwPlan, MAX_PORTS, MemoryRates, Options, Packing, Shape, WeightOptions,
-    WeightPlace,
+    WeightSource,
 };
 use macforge_quant::{Parts, QGraph};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
@@ -162,8 +162,8 @@ pub struct Target<'a> {
     pub shape: Option<Shape>,
     /// Products per DSP; chosen when absent.
     pub packing: Option<Packing>,
-    /// Where the weights may lie.
-    pub weights: WeightPlace,
+    /// Where the weights lie; chosen when absent.
+    pub weights: Option<WeightSource>,
     /// Read ports for weights in memory; chosen when absent.
     pub ports: Option<ReadPorts>,
 }
@@ -176,7 +176,7 @@ impl<'a> Target<'a> {
             clock_mhz: board.default_clock_mhz,
             shape: None,
             packing: None,
-            weights: WeightPlace::Auto,
+            weights: None,
             ports: None,
         }
     }
@@ -218,7 +218,7 @@ pub fn options(semantics: Semantics, target: &Target) -> Options {
         shape: target.shape,
         packing: target.packing,
         weights: WeightOptions {
-            place: target.weights,
+            source: target.weights,
             ports: target.ports.map(|p| p.count),
             bus: target.ports.map_or(64, |p| p.bits),
             rates: rates(target.board, target.clock_mhz),
@@ -317,7 +317,7 @@ impl Project {
             clock_mhz: manifest.clock_mhz,
             shape: Some(manifest.shape.parse().into_diagnostic()?),
             packing: Packing::of_products(manifest.products_per_dsp),
-            weights: stream.map_or(WeightPlace::Chip, |_| WeightPlace::Memory),
+            weights: Some(stream.map_or(WeightSource::Chip, StreamEntry::source)),
             ports: stream.map(|s| ReadPorts {
                 count: s.ports,
                 bits: s.bus_bits,

@@ -111,6 +111,27 @@ fn hidden_states_do_not_depend_on_ports_latency_bandwidth_and_stalls() {
     }
 }
 
+/// LSTM and classifier are more than the device holds; the LSTM's weights are needed in every step.
+#[test]
+fn the_weights_of_an_lstm_stay_on_chip_where_block_ram_allows() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (file, out) = (dir.path().join("a.tflite"), dir.path().join("out"));
+    let model = Recurrent {
+        size: [2, 6, 300],
+        classes: 1000,
+        ..INTEGER
+    };
+    fs::write(&file, model.file(5)).expect("a new file");
+    compile(&file, "zedboard", &["--shape", "1x4x4"], &out);
+    for image in ["lstm_weights.mem", "ddr.bin"] {
+        assert!(out.join("mem").join(image).exists(), "{image}");
+    }
+    let manifest = read_json(&out.join("manifest.json"));
+    assert_eq!(manifest["weight_stream"]["lstm_on_chip"], true);
+    let result = exact(&out, &["--ddr-bandwidth", "50"]);
+    assert_eq!(of_lstm(&result, &["stalls"]), 0);
+}
+
 #[test]
 fn a_fault_in_an_lstms_weights_stops_the_run_with_its_block() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -241,7 +241,7 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         top: TOP.to_string(),
         layers: layers(plan),
         precisions: precisions(design),
-        weight_stream: plan.stream.as_ref().map(StreamEntry::new),
+        weight_stream: (plan.stream.as_ref()).map(|s| StreamEntry::new(s, plan.features)),
         estimate: EstimateEntry::new(&plan.estimate, plan.estimated_cycles()),
         files: bundle.digests(),
     }

@@ -1,7 +1,9 @@
 //! `manifest.json`: what a design is, so that later commands need nothing but its folder.
 
 use crate::generate::WEIGHT_IMAGE;
-use macforge_plan::{Estimate, HwLayer, HwPlan, LstmTables, Packing, WeightStream};
+use macforge_plan::{
+    Estimate, Features, HwLayer, HwPlan, LstmTables, Packing, WeightSource, WeightStream,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -98,11 +100,22 @@ pub struct StreamEntry {
     pub ring_words: usize,
     /// Bytes of a weight word.
     pub word_bytes: usize,
+    /// An LSTM's weights are on chip instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lstm_on_chip: bool,
 }
 
 impl StreamEntry {
+    /// Where the design's weights are.
+    pub fn source(&self) -> WeightSource {
+        match self.lstm_on_chip {
+            true => WeightSource::Mixed,
+            false => WeightSource::Memory,
+        }
+    }
+
     /// From the plan.
-    pub fn new(stream: &WeightStream) -> Self {
+    pub fn new(stream: &WeightStream, features: Features) -> Self {
         let ports = stream.slices.len();
         StreamEntry {
             file: WEIGHT_IMAGE.into(),
@@ -112,6 +125,7 @@ impl StreamEntry {
             regions: (0..ports).map(|p| stream.first_byte(p)).collect(),
             ring_words: stream.depth,
             word_bytes: stream.slices.iter().sum::<usize>() * stream.bus / 8,
+            lstm_on_chip: features.lstm.is_some_and(|size| size.parts.is_none()),
         }
     }
 }

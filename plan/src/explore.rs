@@ -14,7 +14,7 @@ use crate::narrow;
 use crate::params;
 use crate::resources::{self, Budget, Estimate, Features, LstmSize};
 use crate::shape::{Packing, Shape};
-use crate::stream::{WeightPlace, WeightStream};
+use crate::stream::{WeightSource, WeightStream};
 use crate::{input, memories, strips};
 use macforge_quant::QGraph;
 use std::cell::RefCell;
@@ -30,8 +30,8 @@ pub struct Candidate {
     pub cycles: u64,
     /// Estimated resources.
     pub estimate: Estimate,
-    /// The weights come from memory.
-    pub streamed: bool,
+    /// Where its weights come from.
+    pub source: WeightSource,
     /// How activation memory is saved.
     pub saving: Saving,
 }
@@ -54,8 +54,8 @@ const WORD_MULTIPLES: [usize; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 pub struct Choice {
     /// The shape.
     pub shape: Shape,
-    /// The weights come from memory.
-    pub streamed: bool,
+    /// Where its weights come from.
+    pub source: WeightSource,
     /// How activation memory is saved.
     pub saving: Saving,
 }
@@ -80,25 +80,25 @@ pub fn resolve_shape(lowered: &Lowered, options: &Options) -> Result<Choice, Pla
             false => Packing::Two,
         });
     let single = simplest([asked.p, asked.oc, asked.ic], packing);
-    check_shape(&layers, &single, !explorer.places().contains(&false))?;
+    check_shape(&layers, &single, explorer.sources()[0])?;
     place(&layers, &single)?;
-    let best = |streamed: bool| {
-        let variants = explorer.variants(single, streamed);
+    let best = |source: WeightSource| {
+        let variants = explorer.variants(single, source);
         (variants.iter())
-            .filter_map(|&(_, shape)| explorer.judge(shape, streamed))
+            .filter_map(|&(_, shape)| explorer.judge(shape, source))
             .min_by_key(|c| (!c.estimate.fits(&options.budget), c.cycles, c.estimate.lut))
     };
-    let places = explorer.places();
+    let sources = explorer.sources();
     let fits = |c: &Candidate| c.estimate.fits(&options.budget);
-    let mut of_places = places.iter().filter_map(|&streamed| best(streamed));
-    let first = of_places.next();
+    let mut of_sources = sources.iter().filter_map(|&source| best(source));
+    let first = of_sources.next();
     let judged = match first {
-        Some(first) if !fits(&first) => of_places.find(fits).or(Some(first)),
+        Some(first) if !fits(&first) => of_sources.find(fits).or(Some(first)),
         _ => first,
     };
     let unjudged = Choice {
         shape: single,
-        streamed: places[0],
+        source: sources[0],
         saving: Saving::default(),
     };
     Ok(judged.map_or(unjudged, |c| c.choice()))
@@ -108,7 +108,7 @@ impl Candidate {
     fn choice(&self) -> Choice {
         Choice {
             shape: self.shape,
-            streamed: self.streamed,
+            source: self.source,
             saving: self.saving,
         }
     }
@@ -136,8 +136,8 @@ fn place(layers: &Layers, shape: &Shape) -> Result<(Layout, Vec<Placement>), Pla
     Ok((layout, placements))
 }
 
-/// Whether the layers can run on the shape at all; `streamed`: with weights from memory.
-pub fn check_shape(layers: &Layers, shape: &Shape, streamed: bool) -> Result<(), PlanError> {
+/// Whether the layers can run on the shape at all with weights from `source`.
+pub fn check_shape(layers: &Layers, shape: &Shape, source: WeightSource) -> Result<(), PlanError> {
     shape.check()?;
     if shape.packing == Packing::Four && !layers.fit_quads() {
         return Err(PlanError::Shape {
@@ -148,7 +148,8 @@ pub fn check_shape(layers: &Layers, shape: &Shape, streamed: bool) -> Result<(),
         });
     }
     let recurrent = layers.layers.iter().find(|l| l.lstm().is_some());
-    if let Some(layer) = recurrent.filter(|_| streamed && shape.oc * shape.ic < LstmSize::GATES) {
+    let short = source == WeightSource::Memory && shape.oc * shape.ic < LstmSize::GATES;
+    if let Some(layer) = recurrent.filter(|_| short) {
         return Err(PlanError::Shape {
             shape: shape.to_string(),
             reason: format!(
@@ -225,7 +226,9 @@ impl<'a> Explorer<'a> {
     fn new(lowered: &'a Lowered<'a>, options: &'a Options) -> Result<Self, PlanError> {
         let layers = lowered.layers(1, Saving::default())?;
         let computed = layers.layers.iter().find(|l| l.computed().is_some());
-        if let Some(layer) = computed.filter(|_| options.weights.place == WeightPlace::Memory) {
+        if let Some(layer) =
+            computed.filter(|_| options.weights.source == Some(WeightSource::Memory))
+        {
             return Err(PlanError::Unsupported {
                 layer: layer.source.clone(),
                 found: "a product of two computed tensors in a design with weights in memory"
@@ -249,12 +252,12 @@ impl<'a> Explorer<'a> {
 
     /// What is missing, seen from the smallest array.
     fn no_fit(&self, least: &Shape) -> PlanError {
-        let streamed = self.places().last().copied().unwrap_or(false);
+        let source = *self.sources().last().expect("at least one");
         let name = &self.lowered.graphs()[0].name;
         let budget = &self.options.budget;
-        let needs = match self.judge(*least, streamed) {
+        let needs = match self.judge(*least, source) {
             Some(c) if c.estimate.bram36 > budget.bram36 as f64 => {
-                let held = if streamed {
+                let held = if source.streamed() {
                     "activations and parameters"
                 } else {
                     "weights, activations and parameters"
@@ -269,8 +272,10 @@ impl<'a> Explorer<'a> {
         PlanError::NoFit(needs)
     }
 
-    /// Whether the weights come from memory: what is tried in turn.
-    fn places(&self) -> &'static [bool] {
+    /// Where the weights come from: what is tried in turn. With [`WeightSource::Memory`], an LSTM's weights may
+    /// stay on chip unless all of them are to be in memory (see [`Self::judge`]).
+    fn sources(&self) -> &'static [WeightSource] {
+        use WeightSource::{Chip, Memory, Mixed};
         let weights = |l: &HwLayer| {
             let recurrent = l.lstm().map_or(0, |lstm| lstm.weights());
             recurrent + l.weighted().map_or(0, |w| w.weights.len())
@@ -278,13 +283,14 @@ impl<'a> Explorer<'a> {
         let weights: usize = self.layers.layers.iter().map(weights).sum();
         // bytes of block RAM, parity included
         let room = self.options.budget.bram36 * 4608;
-        match self.options.weights.place {
-            _ if weights == 0 || self.features.computed => &[false],
-            WeightPlace::Chip => &[false],
-            _ if self.layers.sets.len() > 1 => &[false],
-            WeightPlace::Memory => &[true],
-            WeightPlace::Auto if weights as u64 > 2 * room => &[true],
-            WeightPlace::Auto => &[false, true],
+        match self.options.weights.source {
+            _ if weights == 0 || self.features.computed => &[Chip],
+            Some(Chip) => &[Chip],
+            _ if self.layers.sets.len() > 1 => &[Chip],
+            Some(Memory) => &[Memory],
+            Some(Mixed) => &[Mixed],
+            None if weights as u64 > 2 * room => &[Memory],
+            None => &[Chip, Memory],
         }
     }
 
@@ -293,24 +299,23 @@ impl<'a> Explorer<'a> {
     /// no interest.
     fn explore(&self, slack: u64) -> Vec<Candidate> {
         let mut found = self
-            .places()
+            .sources()
             .iter()
-            .map(|&streamed| self.explore_with(streamed, slack));
+            .map(|&source| self.explore_with(source, slack));
         found.find(|found| !found.is_empty()).unwrap_or_default()
     }
 
-    fn explore_with(&self, streamed: bool, slack: u64) -> Vec<Candidate> {
+    fn explore_with(&self, source: WeightSource, slack: u64) -> Vec<Candidate> {
         let of_graph = |g: &QGraph| (0..g.nodes.len()).map(|n| g.macs(n)).sum::<u64>();
         let macs: u64 = self.lowered.graphs().into_iter().map(of_graph).sum();
         let mut found: Vec<Candidate> = Vec::new();
         let mut best = u64::MAX;
-        for shape in self.arrays(streamed) {
+        for shape in self.arrays(source) {
             // no shape is faster than its peak
             if macs / shape.macs_per_cycle() > best.saturating_mul(slack) {
                 break;
             }
-            if let Some(candidate) = self.best_variant(shape, best.saturating_mul(slack), streamed)
-            {
+            if let Some(candidate) = self.best_variant(shape, best.saturating_mul(slack), source) {
                 best = best.min(candidate.cycles);
                 found.push(candidate);
             }
@@ -321,17 +326,17 @@ impl<'a> Explorer<'a> {
 
     /// The shape with as many chains in LUTs as the DSPs do not suffice for: large networks, whose weights
     /// come from memory, are worth them; for others it stays as it is.
-    fn with_fabric(&self, shape: Shape, streamed: bool) -> Shape {
-        if !streamed {
+    fn with_fabric(&self, shape: Shape, source: WeightSource) -> Shape {
+        if !source.streamed() {
             return shape;
         }
-        let dsps = resources::dsps(&shape, self.features.placed(&shape, true));
+        let dsps = resources::dsps(&shape, self.features.placed(&shape, source));
         shape.without_dsps(dsps.saturating_sub(self.options.budget.dsp as usize))
     }
 
     /// DSPs of a design on a shape.
-    fn dsps(&self, shape: &Shape, streamed: bool) -> u64 {
-        resources::dsps(shape, self.features.placed(shape, streamed)) as u64
+    fn dsps(&self, shape: &Shape, source: WeightSource) -> u64 {
+        resources::dsps(shape, self.features.placed(shape, source)) as u64
     }
 
     /// How many products a DSP may make.
@@ -343,17 +348,17 @@ impl<'a> Explorer<'a> {
     }
 
     /// Arrays with one lane that DSPs and LUTs suffice for, largest first.
-    fn arrays(&self, streamed: bool) -> Vec<Shape> {
+    fn arrays(&self, source: WeightSource) -> Vec<Shape> {
         let mut arrays = Vec::new();
         for &packing in self.packings() {
             // a pixel alone gives a DSP two products
             for p in PIXELS.filter(|&p| packing == Packing::Two || p > 1) {
                 for (oc, ic) in channels() {
                     let single = simplest([p, oc, ic], packing);
-                    let shape = self.with_fabric(single, streamed);
-                    if self.dsps(&shape, streamed) <= self.options.budget.dsp
+                    let shape = self.with_fabric(single, source);
+                    if self.dsps(&shape, source) <= self.options.budget.dsp
                         && resources::fabric(&shape)[0] as u64 <= self.options.budget.lut
-                        && check_shape(&self.layers, &shape, streamed).is_ok()
+                        && check_shape(&self.layers, &shape, source).is_ok()
                     {
                         arrays.push(single);
                     }
@@ -365,13 +370,13 @@ impl<'a> Explorer<'a> {
     }
 
     /// The fastest variant of an array that fits, if it takes less than `limit` cycles.
-    fn best_variant(&self, array: Shape, limit: u64, streamed: bool) -> Option<Candidate> {
+    fn best_variant(&self, array: Shape, limit: u64, source: WeightSource) -> Option<Candidate> {
         let mut best: Option<Candidate> = None;
-        for (bound, shape) in self.variants(array, streamed) {
+        for (bound, shape) in self.variants(array, source) {
             if bound > best.map_or(limit, |c| c.cycles) {
                 break;
             }
-            if let Some(candidate) = self.judge(shape, streamed)
+            if let Some(candidate) = self.judge(shape, source)
                 && candidate.estimate.fits(&self.options.budget)
                 && best.is_none_or(|b| {
                     (candidate.cycles, candidate.estimate.lut) < (b.cycles, b.estimate.lut)
@@ -384,7 +389,7 @@ impl<'a> Explorer<'a> {
     }
 
     /// Lanes and words for an array, with a bound that no layout undercuts, lowest first.
-    fn variants(&self, array: Shape, streamed: bool) -> Vec<(u64, Shape)> {
+    fn variants(&self, array: Shape, source: WeightSource) -> Vec<(u64, Shape)> {
         let Shape { p, ic, .. } = array;
         let mut variants = Vec::new();
         let drains = (1..=p).filter(|d| p % d == 0);
@@ -398,12 +403,12 @@ impl<'a> Explorer<'a> {
                     word,
                     ..array
                 };
-                let shape = self.with_fabric(plain, streamed);
+                let shape = self.with_fabric(plain, source);
                 // channels beyond the widest layer's would be idle
                 let useful = multiple == 1 || word < self.widest + least;
                 if useful
-                    && self.dsps(&shape, streamed) <= self.options.budget.dsp
-                    && check_shape(&self.layers, &shape, streamed).is_ok()
+                    && self.dsps(&shape, source) <= self.options.budget.dsp
+                    && check_shape(&self.layers, &shape, source).is_ok()
                 {
                     variants.push((self.bound(&shape), shape));
                 }
@@ -436,20 +441,35 @@ impl<'a> Explorer<'a> {
             .sum()
     }
 
-    /// Estimates one shape; `None` if the layers cannot be laid out on it. Where the weights come from
-    /// memory, what the activations leave of the block RAM makes their ring deeper; of the ways to save
-    /// activation memory the first one that fits is taken.
-    fn judge(&self, shape: Shape, streamed: bool) -> Option<Candidate> {
+    /// Estimates one shape; `None` if the layers cannot be laid out on it. An LSTM's weights take block RAM
+    /// where they are on chip and time in every step where they are in memory; unless all weights are to
+    /// be in memory, both are looked at.
+    fn judge(&self, shape: Shape, source: WeightSource) -> Option<Candidate> {
+        let judged = self.judge_source(shape, source);
+        let asked = self.options.weights.source.is_some();
+        if source != WeightSource::Memory || asked || self.features.lstm.is_none() {
+            return judged;
+        }
+        let mixed = self.judge_source(shape, WeightSource::Mixed);
+        let fits = |c: &Candidate| c.estimate.fits(&self.options.budget);
+        let both = mixed.into_iter().chain(judged);
+        both.min_by_key(|c| (!fits(c), c.cycles, c.estimate.lut))
+    }
+
+    /// The same for one place of the weights. Where they come from memory, what the activations leave of the
+    /// block RAM makes their ring deeper; of the ways to save activation memory the first one that fits is
+    /// taken.
+    fn judge_source(&self, shape: Shape, source: WeightSource) -> Option<Candidate> {
         let budget = &self.options.budget;
         let more_memory = Budget {
             bram36: u64::MAX,
             ..*budget
         };
-        let judge = |&saving: &Saving| self.judge_saving(shape, streamed, saving);
+        let judge = |&saving: &Saving| self.judge_saving(shape, source, saving);
         let lists = self
             .savings
             .iter()
-            .take(if streamed { usize::MAX } else { 1 });
+            .take(if source.streamed() { usize::MAX } else { 1 });
         let mut best: Option<Candidate> = None;
         for list in lists {
             // what saves most, before the others are looked at
@@ -487,11 +507,16 @@ impl<'a> Explorer<'a> {
         placed
     }
 
-    fn judge_saving(&self, shape: Shape, streamed: bool, saving: Saving) -> Option<Candidate> {
+    fn judge_saving(
+        &self,
+        shape: Shape,
+        source: WeightSource,
+        saving: Saving,
+    ) -> Option<Candidate> {
         let options = self.options;
         let layers = self.lowered.layers(shape.word, saving).ok()?;
-        check_shape(&layers, &shape, streamed).ok()?;
-        let features = hwplan::features(&layers).placed(&shape, streamed);
+        check_shape(&layers, &shape, source).ok()?;
+        let features = hwplan::features(&layers).placed(&shape, source);
         let placed = self.placed(&layers, shape, saving)?;
         let (layout, placements) = placed.as_ref();
         let activations = allocate::depths(placements);
@@ -499,10 +524,9 @@ impl<'a> Explorer<'a> {
         let loops: Vec<Loops> = (layers.layers.iter().enumerate())
             .map(|(index, layer)| Loops::new(&shape, layer, layout, index))
             .collect();
-        let stream = streamed.then(|| {
-            let lane_bits = params::lane_bits(features);
-            WeightStream::new(&shape, &layers.layers, &loops, lane_bits, &options.weights)
-        });
+        let stream = source
+            .streamed()
+            .then(|| WeightStream::new(&shape, &layers.layers, &loops, features, &options.weights));
         let stream = stream.as_ref();
         let latencies = &options.latencies;
         let cycles =
@@ -542,7 +566,7 @@ impl<'a> Explorer<'a> {
             shape,
             cycles: total,
             estimate,
-            streamed,
+            source,
             saving,
         })
     }

@@ -19,7 +19,7 @@ use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
 use crate::resources::{Budget, Estimate, Features};
 use crate::shape::{Packing, Shape};
-use crate::stream::{self, WeightOptions, WeightStream};
+use crate::stream::{WeightOptions, WeightSource, WeightStream};
 use crate::{verify, weights};
 use macforge_numeric::RequantRule;
 use macforge_quant::QGraph;
@@ -130,7 +130,7 @@ pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
 /// # Errors
 /// As [`build`]; the graphs do not have the same streams, or need what a design has once.
 pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanError> {
-    if graphs.len() > 1 && options.weights.place == stream::WeightPlace::Memory {
+    if graphs.len() > 1 && options.weights.source == Some(WeightSource::Memory) {
         return Err(PlanError::NoFit(
             "several precisions in one design read their weights from chip memory only, not from DDR; \
              leave --weights ddr out, or make a design per precision"
@@ -141,7 +141,7 @@ pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanE
     let choice = explore::resolve_shape(&lowered, options)?;
     let shape = choice.shape;
     let layers = lowered.layers(shape.word, choice.saving)?.as_ref().clone();
-    let plan = build_with_shape(graphs, layers, (shape, choice.streamed), options)?;
+    let plan = build_with_shape(graphs, layers, (shape, choice.source), options)?;
     if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
         return Err(PlanError::NoFit(format!(
             "the best shape is {shape}: {:?}",
@@ -155,11 +155,11 @@ pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanE
 fn build_with_shape(
     graphs: &[&QGraph],
     layers: Layers,
-    (shape, streamed): (Shape, bool),
+    (shape, source): (Shape, WeightSource),
     options: &Options,
 ) -> Result<HwPlan, PlanError> {
-    let features = features(&layers).placed(&shape, streamed);
-    explore::check_shape(&layers, &shape, streamed)?;
+    let features = features(&layers).placed(&shape, source);
+    explore::check_shape(&layers, &shape, source)?;
     let input_mode = input::choose(&layers, &shape);
     let layout = layout::arrange(&layers, &input_mode, &shape)?;
     let placements = allocate::place(&layers, &layout, &shape);
@@ -167,7 +167,7 @@ fn build_with_shape(
     let loops: Vec<Loops> = (layers.layers.iter().enumerate())
         .map(|(i, layer)| Loops::new(&shape, layer, &layout, i))
         .collect();
-    let on_chip = (!streamed).then(|| narrow::parts(&shape, &layers, &loops));
+    let on_chip = (!source.streamed()).then(|| narrow::parts(&shape, &layers, &loops));
     let (weight_words, weight_bases) =
         weights::pack(&layers, &layout, &input_mode, &shape, on_chip);
     let weight_parts = on_chip.unwrap_or(1);
@@ -176,10 +176,8 @@ fn build_with_shape(
         .iter()
         .map(|layer| params::constants(layer, shape.packing))
         .collect::<Result<_, _>>()?;
-    let stream = streamed.then(|| {
-        let lane_bits = params::lane_bits(features);
-        WeightStream::new(&shape, &layers.layers, &loops, lane_bits, &options.weights)
-    });
+    let stream = (source.streamed())
+        .then(|| WeightStream::new(&shape, &layers.layers, &loops, features, &options.weights));
     let (mut param_words, mut streamed_params) = (Vec::new(), Vec::new());
     let mut param_bases: Vec<usize> = Vec::new();
     for (index, layer) in layers.layers.iter().enumerate() {

@@ -64,6 +64,8 @@ pub use proof::{ACC_BITS, ChannelProof, Proofs};
 pub use region::{Distance, Region, StorageId};
 pub use resources::{Budget, Estimate, Features, LstmSize, LstmTableSize};
 pub use shape::{Packing, Shape};
-pub use stream::{MAX_PORTS, MemoryRates, StreamedLayer, WeightOptions, WeightPlace, WeightStream};
+pub use stream::{
+    MAX_PORTS, MemoryRates, StreamedLayer, WeightOptions, WeightSource, WeightStream,
+};
 pub use turns::Turns;
 pub use wide::{Byte, WIDE_ACC_BITS, Wide};

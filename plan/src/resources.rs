@@ -3,7 +3,7 @@
 use crate::attention::AttentionSize;
 use crate::proof::ACC_BITS;
 use crate::shape::{Packing, Shape};
-use crate::stream::WeightStream;
+use crate::stream::{WeightSource, WeightStream};
 use macforge_numeric::quad_packing;
 
 /// What a device offers.
@@ -216,11 +216,11 @@ pub enum LstmTableSize {
 }
 
 impl Features {
-    /// Of a design on `shape`, whose weights come from memory if it is `streamed`.
-    pub fn placed(self, shape: &Shape, streamed: bool) -> Self {
-        let lstm = self.lstm.map(|size| match streamed {
-            true => size.streamed(shape.oc * shape.ic),
-            false => size,
+    /// Of a design on `shape` with weights from `source`.
+    pub fn placed(self, shape: &Shape, source: WeightSource) -> Self {
+        let lstm = self.lstm.map(|size| match source {
+            WeightSource::Memory => size.streamed(shape.oc * shape.ic),
+            WeightSource::Mixed | WeightSource::Chip => size,
         });
         Features { lstm, ..self }
     }

@@ -6,18 +6,26 @@
 use crate::bits::BitWord;
 use crate::layers::HwLayer;
 use crate::loops::Loops;
+use crate::params;
+use crate::resources::{Features, LstmSize};
 use crate::shape::Shape;
 
-/// Where the weights may lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WeightPlace {
-    /// On chip where they fit, otherwise in memory.
-    #[default]
-    Auto,
+/// Where the weights of a plan lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightSource {
     /// On chip.
     Chip,
+    /// In memory, but for an LSTM's: those are needed in every time step.
+    Mixed,
     /// In memory.
     Memory,
+}
+
+impl WeightSource {
+    /// The dot array's weights come from memory.
+    pub fn streamed(self) -> bool {
+        self != WeightSource::Chip
+    }
 }
 
 /// What the memory behind the read ports gives, in bytes per 1,000 cycles.
@@ -32,8 +40,8 @@ pub struct MemoryRates {
 /// What is asked of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeightOptions {
-    /// Where they may lie.
-    pub place: WeightPlace,
+    /// Where they lie; when absent, on chip if they fit, otherwise in memory.
+    pub source: Option<WeightSource>,
     /// Read ports; as few as suffice when absent.
     pub ports: Option<usize>,
     /// Data bits of a port: 32 or 64.
@@ -115,15 +123,16 @@ pub struct WeightStream {
 impl WeightStream {
     /// The stream of a program. Without a wish for a number of ports, as few as are fastest, with equal
     /// parts if that is possible. The ring has its least depth. The constants of the dot array's layers come
-    /// along, `lane_bits` per channel.
+    /// along.
     pub fn new(
         shape: &Shape,
         layers: &[HwLayer],
         loops: &[Loops],
-        lane_bits: usize,
+        features: Features,
         options: &WeightOptions,
     ) -> Self {
-        let param_width = shape.lanes * lane_bits;
+        let param_width = shape.lanes * params::lane_bits(features);
+        let recurrent = features.lstm.filter(|size| size.parts.is_some());
         let of_tile = (layers.iter().zip(loops)).filter(|(layer, _)| has_params(layer));
         let groups = of_tile.map(|(_, loops)| loops.drain_groups).max();
         let word = shape.oc * shape.ic * 8;
@@ -140,9 +149,7 @@ impl WeightStream {
                 layers: Vec::new(),
             };
             stream.layers = (layers.iter().zip(loops))
-                .map(|(layer, loops)| {
-                    stream.layer(layer, (shape.oc * shape.ic, loops), &options.rates)
-                })
+                .map(|(layer, loops)| stream.layer(layer, (recurrent, loops), &options.rates))
                 .collect();
             stream.depth = stream.least_depth();
             stream
@@ -167,11 +174,11 @@ impl WeightStream {
         self.layers.iter().map(|l| l.floor).sum()
     }
 
-    /// A layer's part; `ring` are the bytes of a word.
+    /// A layer's part; `recurrent` is an LSTM unit whose weights are in the stream.
     fn layer(
         &self,
         layer: &HwLayer,
-        (ring, loops): (usize, &Loops),
+        (recurrent, loops): (Option<LstmSize>, &Loops),
         rates: &MemoryRates,
     ) -> StreamedLayer {
         let mut streamed = StreamedLayer {
@@ -183,9 +190,8 @@ impl WeightStream {
             bytes: 0,
             floor: 0,
         };
-        if let Some(lstm) = layer.lstm() {
+        if let Some((lstm, size)) = layer.lstm().zip(recurrent) {
             // all words in each step, every one used once
-            let size = lstm.size().streamed(ring);
             (streamed.tiles, streamed.words) = (lstm.length, size.ring_words());
             streamed.repeats = false;
         } else if layer.weighted().is_some() || layer.product().is_some() {

@@ -62,13 +62,11 @@ fn recurrent_words(plan: &HwPlan) -> Result<(), PlanError> {
     let Some(size) = plan.features.lstm else {
         return Ok(());
     };
-    let (Some(stream), Some(parts)) = (&plan.stream, size.parts) else {
-        return match plan.stream.is_some() == size.parts.is_some() {
-            true => Ok(()),
-            false => {
-                fail("the LSTM unit takes its weights from elsewhere than the other layers".into())
-            }
-        };
+    let Some(parts) = size.parts else {
+        return Ok(());
+    };
+    let Some(stream) = &plan.stream else {
+        return fail("the LSTM unit takes its weights from a stream that is not there".into());
     };
     let (ring, part) = (
         plan.shape.oc * plan.shape.ic,

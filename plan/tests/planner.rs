@@ -3,7 +3,7 @@
 use macforge_numeric::{AffineParams, Clamp, RequantRule, Requantizer, Semantics};
 use macforge_plan::{
     BlockLatencies, Budget, HwPlan, MemoryRates, Options, Packing, PlanError, Shape, WeightOptions,
-    WeightPlace, build,
+    build,
 };
 use macforge_quant::{Conv2d, DType, QGraph, QNode, QOp, QTensor, TensorId, Window};
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ fn options(shape: Shape) -> Options {
         shape: Some(shape),
         packing: None,
         weights: WeightOptions {
-            place: WeightPlace::Auto,
+            source: None,
             ports: None,
             bus: 64,
             rates: MemoryRates {

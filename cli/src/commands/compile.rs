@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use macforge_codegen::{Design, Network, generate};
 use macforge_constraints::board;
 use macforge_numeric::Semantics;
-use macforge_plan::{Packing, Shape, WeightPlace};
+use macforge_plan::{Packing, Shape, WeightSource};
 use macforge_quant::QGraph;
 use miette::{IntoDiagnostic, Result};
 use std::path::PathBuf;
@@ -59,12 +59,12 @@ pub enum Weights {
     Ddr,
 }
 
-impl From<Weights> for WeightPlace {
-    fn from(weights: Weights) -> Self {
-        match weights {
-            Weights::Auto => WeightPlace::Auto,
-            Weights::Chip => WeightPlace::Chip,
-            Weights::Ddr => WeightPlace::Memory,
+impl Weights {
+    fn source(self) -> Option<WeightSource> {
+        match self {
+            Weights::Auto => None,
+            Weights::Chip => Some(WeightSource::Chip),
+            Weights::Ddr => Some(WeightSource::Memory),
         }
     }
 }
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         clock_mhz,
         shape: args.shape,
         packing: None,
-        weights: args.weights.into(),
+        weights: args.weights.source(),
         ports: args.hp_ports,
     };
     let lanes: Vec<&QGraph> = divided.iter().map(|d| &d.lanes).collect();
