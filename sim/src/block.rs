@@ -86,6 +86,7 @@ impl BlockSource {
             control: String::new(),
             shim: Shim::Block,
             trace: false,
+            quick: false,
         };
         let built = build(&spec, builder, &AtomicBool::new(false), |_| Ok(()))?;
         let model = BlockModel::load(&self.top, &built.info.library, &self.memory_dir)?;

@@ -15,6 +15,9 @@ use std::sync::atomic::AtomicBool;
 /// Options for code that runs in every cycle, chosen by measurement.
 pub const COMPILER_OPTIONS: [&str; 2] = ["-O3", "-march=native"];
 
+/// The same where there are few cycles.
+const QUICK_OPTIONS: [&str; 1] = ["-O0"];
+
 const LANGUAGE_OPTIONS: [&str; 7] = [
     "-std=gnu++17",
     "-fPIC",
@@ -50,6 +53,7 @@ pub(crate) fn add_to_key(key: &mut Key, builder: &Builder) {
         .add(cpu());
     for option in COMPILER_OPTIONS
         .iter()
+        .chain(&QUICK_OPTIONS)
         .chain(&LANGUAGE_OPTIONS)
         .chain(&LINK_OPTIONS)
     {
@@ -68,6 +72,7 @@ struct Compile<'a> {
     top: &'a str,
     builder: &'a Builder,
     trace: bool,
+    quick: bool,
     cancel: &'a AtomicBool,
 }
 
@@ -83,6 +88,7 @@ pub(crate) fn library(
         top: &spec.top,
         builder,
         trace: spec.trace,
+        quick: spec.quick,
         cancel,
     };
     let obj = work.join("obj");
@@ -227,11 +233,15 @@ impl Compile<'_> {
             [only] => only.push_str(&slow),
             _ => texts.push(slow),
         }
+        let options: &[&str] = match self.quick {
+            true => &QUICK_OPTIONS,
+            false => &COMPILER_OPTIONS,
+        };
         let unit = |(i, text): (usize, &String)| {
             let name = format!("unit_{i}");
             let source = format!("{name}.cpp");
             write(&obj.join(&source), text)?;
-            Ok(self.job(obj, &name, source.into(), &COMPILER_OPTIONS))
+            Ok(self.job(obj, &name, source.into(), options))
         };
         texts.iter().enumerate().map(unit).collect()
     }

@@ -26,6 +26,8 @@ pub struct BuildRequest {
     pub layers: Option<LayerProbes>,
     /// Build the variant that can write waveforms (slower).
     pub trace: bool,
+    /// Compile without the optimiser: half of the time for the build, six times as much per cycle.
+    pub quick: bool,
     /// Memory behind the read ports, for designs that have some.
     pub memory: Option<MemoryModel>,
 }
@@ -150,6 +152,7 @@ impl System {
             control: control.unwrap_or_default(),
             shim: Shim::System,
             trace: request.trace,
+            quick: request.quick,
         };
         let check = |ports: &[_]| contract::check(&request.top, ports);
         let built = build(&spec, builder, cancel, check)?;

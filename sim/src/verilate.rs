@@ -89,6 +89,7 @@ pub(crate) struct BuildSpec {
     pub control: String,
     pub shim: Shim,
     pub trace: bool,
+    pub quick: bool,
 }
 
 /// How a build came about.
@@ -191,7 +192,7 @@ fn key(spec: &BuildSpec, builder: &Builder) -> Key {
     key.add(COMMON_CPP).add(spec.shim.text());
     key.add(&spec.top)
         .add(&spec.control)
-        .add([u8::from(spec.trace)]);
+        .add([u8::from(spec.trace), u8::from(spec.quick)]);
     for (name, value) in &spec.parameters {
         key.add("parameter").add(name).add(value);
     }

@@ -41,6 +41,7 @@ fn request(folder: &TempDir) -> BuildRequest {
         memory_dir: folder.path().to_owned(),
         layers: None,
         trace: false,
+        quick: false,
         memory: None,
     }
 }

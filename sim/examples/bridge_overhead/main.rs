@@ -97,6 +97,7 @@ impl Design {
             memory_dir: self.memory_dir.clone(),
             layers: None,
             trace: false,
+            quick: false,
             memory: None,
         }
     }
