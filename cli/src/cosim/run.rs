@@ -65,8 +65,8 @@ const FEW_CYCLES: u64 = 150_000;
 /// Input words from which on the next precision may be chosen before all are sent.
 const MANY_WORDS: usize = 48;
 
-/// Runs all samples, each of them in every precision before the next one; `inputs` are the samples as
-/// each precision takes them. `progress` sees the number of the inference and the cycles within it.
+/// Runs all samples, each of them in every precision before the next one, in turns from the first and from
+/// the last on, so that one also follows itself; `inputs` are the samples as each precision takes them. `progress` sees the number of the inference and the cycles within it.
 pub fn verify(
     dir: &Path,
     project: &Project,
@@ -88,7 +88,7 @@ pub fn verify(
         .map(|set| SetRun::new(project, set))
         .collect::<Result<_>>()?;
     for number in 0..samples * sets {
-        let (index, set) = (number / sets, number % sets);
+        let (index, set) = (number / sets, set_of(number, sets));
         let run = &mut runs[set];
         let input = &inputs[set][index];
         let expected = run
@@ -98,14 +98,14 @@ pub fn verify(
             .wrap_err("the reference model refuses the sample")?;
         let words = samples::beats(&run.network.graph, input);
         let words: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
-        // of four inferences, two choose the next one's precision while their input comes in
-        let ahead = number % 4 < 2 && words.iter().map(|w| w.len()).sum::<usize>() >= MANY_WORDS;
+        // of six inferences, three choose the next one's precision while their input comes in
+        let ahead = number % 6 < 3 && words.iter().map(|w| w.len()).sum::<usize>() >= MANY_WORDS;
         let options = RunOptions {
             stall_seed: request.stall,
             max_idle_cycles: 100_000 + idle,
             precision: (sets > 1).then(|| Precision {
                 this: set as u32,
-                next: ahead.then_some(((number + 1) % sets) as u32),
+                next: ahead.then_some(set_of(number + 1, sets) as u32),
             }),
         };
         let found = system
@@ -117,6 +117,12 @@ pub fn verify(
         run.score.sample(index, &expected, &found);
     }
     Ok(finish(runs, samples))
+}
+
+/// The precision of an inference: of three, 0 1 2 2 1 0 and again.
+fn set_of(number: usize, sets: usize) -> usize {
+    let place = number % (2 * sets);
+    place.min(2 * sets - 1 - place)
 }
 
 /// A precision while the samples run.
