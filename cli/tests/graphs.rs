@@ -268,6 +268,32 @@ fn states_keep_their_values_between_inferences() {
     assert_exact("exchange", &["3x8x4", "4x8x2"], &g.finish(&[sum, c]));
 }
 
+/// The layer that writes other values has weights, and an inference reads all weights, but runs it after a
+/// reset only.
+#[test]
+fn a_state_needs_a_constant_initial_value_where_weights_come_from_memory() {
+    let plan = |initial: Vec<i8>| {
+        let mut g = Graph::new(15);
+        let x = g.input(&[2, 2, 5]);
+        let state = g.state(&[2, 2, 5], initial);
+        let sum = g.add(state, x);
+        let y = g.conv(sum, 5, UNIT);
+        g.update(state, y);
+        let board = macforge_constraints::board("pynq-z2").expect("a known board");
+        let target = project::Target {
+            shape: Some("3x8x4".parse().expect("an array shape")),
+            weights: Some(macforge_plan::WeightSource::Memory),
+            ..project::Target::new(board)
+        };
+        project::plan(&[&g.finish(&[sum])], &target)
+    };
+    let why = plan((0..20).collect()).expect_err("must be refused");
+    let why = format!("{why:?}");
+    assert!(why.contains("initial value is not constant"), "{why}");
+    assert!(why.contains("--weights chip"), "{why}");
+    assert!(plan(vec![4; 20]).expect("a plan").stream.is_some());
+}
+
 /// Queries, keys and values from one projection each; then a projection, a sum, a head.
 #[test]
 fn attention_of_tokens_from_anywhere_is_exact() {

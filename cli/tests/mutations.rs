@@ -304,6 +304,15 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
             ),
         ),
         (
+            Base::PrecisionsMemory,
+            Original::new(
+                &path("tiny.onnx"),
+                &[&["--shape", "3x8x4", "--weights", "ddr"][..], &precisions].concat(),
+                dir.join("precisions_memory"),
+                &["--samples", "4"],
+            ),
+        ),
+        (
             Base::Narrow,
             own(
                 "narrow.tflite",

@@ -113,7 +113,7 @@ fn what_cannot_be_in_one_design_is_refused() {
     let quantize = "--policy four.toml -o four.mfq";
     macforge(dir, &format!("quantize tiny.onnx {CALIBRATION} {quantize}")).passed();
     let both = "--precisions eight.toml,four.toml";
-    let cases: [(&str, &str, &[&str]); 7] = [
+    let cases: [(&str, &str, &[&str]); 6] = [
         ("tiny.onnx", "--precisions eight.toml", &["2 to 16"]),
         (
             "tiny.onnx",
@@ -126,11 +126,6 @@ fn what_cannot_be_in_one_design_is_refused() {
             &["one of them"],
         ),
         ("four.mfq", both, &["quantized already"]),
-        (
-            "tiny.onnx",
-            &format!("{both} --weights ddr"),
-            &["not from DDR"],
-        ),
         (
             "tiny.onnx",
             &format!("{both} --io float"),

@@ -1,7 +1,7 @@
 //! The plan's numbers as parameters of the engine's modules.
 
 use macforge_hdl::engine::{
-    AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, Stream,
+    AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, ReadRegion, Stream,
 };
 use macforge_plan::{
     AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmSize, LstmTables, Packing, Port,
@@ -112,8 +112,12 @@ fn stream(stream: &WeightStream) -> Stream {
         ports: ports
             .map(|port| ReadPort {
                 index: port,
-                bursts: stream.bursts(port),
-                page: stream.first_page(port),
+                regions: (0..stream.sets.len())
+                    .map(|set| ReadRegion {
+                        bursts: stream.bursts(set, port),
+                        page: stream.first_page(set, port),
+                    })
+                    .collect(),
             })
             .collect(),
         param_entries: stream.param_entries,

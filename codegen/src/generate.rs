@@ -4,7 +4,9 @@ use crate::bundle::{Bundle, sha256};
 use crate::engine;
 use crate::error::CodegenError;
 use crate::header::Origin;
-use crate::manifest::{EstimateEntry, Manifest, PrecisionEntry, StreamEntry, layers};
+use crate::manifest::{
+    EstimateEntry, Manifest, PrecisionEntry, PrecisionStream, StreamEntry, layers,
+};
 use crate::memory;
 use crate::weight_image;
 use macforge_constraints::{Board, out_of_context_xdc};
@@ -210,6 +212,7 @@ fn precisions(design: &Design) -> Vec<PrecisionEntry> {
             first_layer: layers.start,
             layers: layers.len(),
             estimated_cycles: design.plan.estimated_cycles_of(set),
+            stream: (design.plan.stream.as_ref()).map(|s| PrecisionStream::new(s, set)),
         })
         .collect()
 }

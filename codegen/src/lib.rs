@@ -14,5 +14,6 @@ pub use bundle::Bundle;
 pub use error::CodegenError;
 pub use generate::{Design, Network, generate};
 pub use manifest::{
-    EstimateEntry, LayerEntry, LayerStream, Manifest, PrecisionEntry, ProofEntry, StreamEntry,
+    EstimateEntry, LayerEntry, LayerStream, Manifest, PrecisionEntry, PrecisionStream, ProofEntry,
+    StreamEntry,
 };

@@ -81,6 +81,37 @@ pub struct PrecisionEntry {
     pub layers: usize,
     /// Estimated cycles of one inference.
     pub estimated_cycles: u64,
+    /// Its weights in memory; absent where they are on chip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<PrecisionStream>,
+}
+
+/// A precision's part of the weight image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionStream {
+    /// Bytes that an inference reads.
+    pub bytes: u64,
+    /// Cycles that the memory needs for them.
+    pub memory_floor: u64,
+    /// First byte of each port's region.
+    pub regions: Vec<usize>,
+}
+
+impl PrecisionStream {
+    /// From the plan.
+    pub fn new(stream: &WeightStream, set: usize) -> Self {
+        PrecisionStream {
+            bytes: stream.bytes(set),
+            memory_floor: stream.floor_of(set),
+            regions: regions(stream, set),
+        }
+    }
+}
+
+/// First byte of the region of a set at each port.
+fn regions(stream: &WeightStream, set: usize) -> Vec<usize> {
+    let ports = 0..stream.slices.len();
+    ports.map(|port| stream.first_byte(set, port)).collect()
 }
 
 /// The weight stream of a design.
@@ -94,7 +125,7 @@ pub struct StreamEntry {
     pub ports: usize,
     /// Data bits of each.
     pub bus_bits: usize,
-    /// First byte of each port's region.
+    /// First byte of each port's region; of the first precision, where there are several.
     pub regions: Vec<usize>,
     /// Weight words on chip.
     pub ring_words: usize,
@@ -122,7 +153,7 @@ impl StreamEntry {
             bytes: stream.image_bytes(),
             ports,
             bus_bits: stream.bus,
-            regions: (0..ports).map(|p| stream.first_byte(p)).collect(),
+            regions: regions(stream, 0),
             ring_words: stream.depth,
             word_bytes: stream.slices.iter().sum::<usize>() * stream.bus / 8,
             lstm_on_chip: features.lstm.is_some_and(|size| size.parts.is_none()),

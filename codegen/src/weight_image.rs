@@ -1,8 +1,9 @@
 //! The weight image of a design that reads its weights from memory: `mem/ddr.bin`, as it lies from
-//! WEIGHT_BASE on. The regions of the ports follow one another, each from a page of 4,096 bytes on:
-//! blocks as `weight_unpack` reads them, all little endian.
+//! WEIGHT_BASE on. The regions of the ports follow one another, those of each precision behind those of the
+//! one before, each from a page of 4,096 bytes on: blocks as `weight_unpack` reads them, all little endian.
 
 use macforge_plan::{BitWord, HwPlan, WeightStream};
+use std::ops::Range;
 
 /// The kind of the last block, which is skipped.
 const SKIP: u64 = 3;
@@ -10,34 +11,37 @@ const SKIP: u64 = 3;
 /// All regions.
 pub fn image(plan: &HwPlan, stream: &WeightStream) -> Vec<u8> {
     let mut image = Vec::with_capacity(stream.image_bytes());
-    let mut first = 0;
-    for (port, own) in stream.slices.iter().enumerate() {
-        image.resize(stream.first_byte(port), 0);
-        let bytes = stream.bus / 8;
-        region(
-            plan,
-            stream,
-            port,
-            first * bytes..(first + own) * bytes,
-            &mut image,
-        );
-        first += own;
+    for set in 0..stream.sets.len() {
+        let mut first = 0;
+        for (port, own) in stream.slices.iter().enumerate() {
+            image.resize(stream.first_byte(set, port), 0);
+            let bytes = stream.bus / 8;
+            let part = first * bytes..(first + own) * bytes;
+            region((plan, stream), (set, port), part, &mut image);
+            first += own;
+        }
     }
     image.resize(stream.image_bytes(), 0);
     image
 }
 
-/// One port's region; `part` are its bytes of a weight word.
+/// The region of a set at a port; `part` are the port's bytes of a weight word.
 fn region(
-    plan: &HwPlan,
-    stream: &WeightStream,
-    port: usize,
-    part: std::ops::Range<usize>,
+    (plan, stream): (&HwPlan, &WeightStream),
+    (set, port): (usize, usize),
+    part: Range<usize>,
     image: &mut Vec<u8>,
 ) {
-    let mut words = plan.weights.iter();
-    let mut params = plan.streamed_params.iter();
-    for (layer, planned) in stream.layers.iter().zip(&plan.layers.layers) {
+    let of_set = stream.sets[set].clone();
+    let layers = stream.layers.iter().zip(&plan.layers.layers);
+    let before = layers.clone().take(of_set.start);
+    let params = before.clone().map(|(l, _)| l.tiles * l.params);
+    let mut params = plan.streamed_params.iter().skip(params.sum());
+    // an LSTM's words are not among those of the plan
+    let words = before.filter(|(_, planned)| planned.lstm().is_none());
+    let words = words.map(|(l, _)| l.tiles * l.words);
+    let mut words = plan.weights.iter().skip(words.sum());
+    for (layer, planned) in layers.skip(of_set.start).take(of_set.len()) {
         let recurrent = planned.lstm().zip(plan.features.lstm);
         let recurrent = recurrent.map(|(lstm, size)| lstm.stream_words(&size));
         let kind = match layer.bits {
@@ -59,14 +63,14 @@ fn region(
             words_block((own, kind, layer.bits), (stream, port, &part), image);
         }
     }
-    let beats = stream.filling(port) - stream.header_beats();
+    let beats = stream.filling(set, port) - stream.header_beats();
     block(SKIP, beats, &vec![0; beats * stream.bus / 8], image);
 }
 
 /// A block of a port's parts of words, `bits` of each byte.
 fn words_block<'a>(
     (words, kind, bits): (impl Iterator<Item = &'a BitWord>, u64, usize),
-    (stream, port, part): (&WeightStream, usize, &std::ops::Range<usize>),
+    (stream, port, part): (&WeightStream, usize, &Range<usize>),
     image: &mut Vec<u8>,
 ) {
     let part_bytes = stream.part_beats(port, bits) * stream.bus / 8;

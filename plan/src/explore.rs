@@ -19,6 +19,7 @@ use crate::{input, memories, strips};
 use macforge_quant::QGraph;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// A shape with its estimates.
@@ -201,6 +202,12 @@ fn savings(layers: &Layers) -> [Vec<Saving>; 3] {
     ]
 }
 
+/// A layer with weights among those that run after a reset only.
+fn weighted_reset(layers: &Layers) -> Option<&HwLayer> {
+    let mut resets = layers.layers[..layers.reset_layers].iter();
+    resets.find(|layer| layer.weighted().is_some())
+}
+
 /// Where everything lies on a shape.
 type Placed = (Layout, Vec<Placement>);
 
@@ -234,6 +241,17 @@ impl<'a> Explorer<'a> {
                 found: "a product of two computed tensors in a design with weights in memory"
                     .into(),
                 remedy: "the second one becomes weights on chip; compile with --weights chip"
+                    .into(),
+            });
+        }
+        if let Some(layer) = weighted_reset(&layers)
+            && options.weights.source == Some(WeightSource::Memory)
+        {
+            return Err(PlanError::Unsupported {
+                layer: layer.source.clone(),
+                found: "a state whose initial value is not constant, with weights in memory".into(),
+                remedy: "every inference reads all weights, and the layer that writes this value runs after \
+                         a reset only; compile with --weights chip"
                     .into(),
             });
         }
@@ -280,16 +298,22 @@ impl<'a> Explorer<'a> {
             let recurrent = l.lstm().map_or(0, |lstm| lstm.weights());
             recurrent + l.weighted().map_or(0, |w| w.weights.len())
         };
-        let weights: usize = self.layers.layers.iter().map(weights).sum();
+        // equal layers of several sets would share words on chip
+        let of_set = |set: &Range<usize>| -> usize {
+            let layers = &self.layers.layers[set.clone()];
+            layers.iter().map(weights).sum()
+        };
+        let weights: Vec<usize> = self.layers.sets.iter().map(of_set).collect();
+        let most = weights.iter().copied().max().unwrap_or(0);
         // bytes of block RAM, parity included
         let room = self.options.budget.bram36 * 4608;
         match self.options.weights.source {
-            _ if weights == 0 || self.features.computed => &[Chip],
+            _ if weights.contains(&0) || self.features.computed => &[Chip],
+            _ if weighted_reset(&self.layers).is_some() => &[Chip],
             Some(Chip) => &[Chip],
-            _ if self.layers.sets.len() > 1 => &[Chip],
             Some(Memory) => &[Memory],
             Some(Mixed) => &[Mixed],
-            None if weights as u64 > 2 * room => &[Memory],
+            None if most as u64 > 2 * room => &[Memory],
             None => &[Chip, Memory],
         }
     }
@@ -526,7 +550,11 @@ impl<'a> Explorer<'a> {
             .collect();
         let stream = source
             .streamed()
-            .then(|| WeightStream::new(&shape, &layers.layers, &loops, features, &options.weights));
+            .then(|| WeightStream::new(&shape, layers, &loops, features, &options.weights));
+        // with an LSTM's weights on chip there may be none left
+        if stream.as_ref().is_some_and(|s| !s.serves_all()) {
+            return None;
+        }
         let stream = stream.as_ref();
         let latencies = &options.latencies;
         let cycles =

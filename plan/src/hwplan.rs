@@ -130,13 +130,6 @@ pub fn build(graph: &QGraph, options: &Options) -> Result<HwPlan, PlanError> {
 /// # Errors
 /// As [`build`]; the graphs do not have the same streams, or need what a design has once.
 pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanError> {
-    if graphs.len() > 1 && options.weights.source == Some(WeightSource::Memory) {
-        return Err(PlanError::NoFit(
-            "several precisions in one design read their weights from chip memory only, not from DDR; \
-             leave --weights ddr out, or make a design per precision"
-                .into(),
-        ));
-    }
     let lowered = Lowered::new(graphs, options.budget.dsp)?;
     let choice = explore::resolve_shape(&lowered, options)?;
     let shape = choice.shape;
@@ -177,7 +170,7 @@ fn build_with_shape(
         .map(|layer| params::constants(layer, shape.packing))
         .collect::<Result<_, _>>()?;
     let stream = (source.streamed())
-        .then(|| WeightStream::new(&shape, &layers.layers, &loops, features, &options.weights));
+        .then(|| WeightStream::new(&shape, &layers, &loops, features, &options.weights));
     let (mut param_words, mut streamed_params) = (Vec::new(), Vec::new());
     let mut param_bases: Vec<usize> = Vec::new();
     for (index, layer) in layers.layers.iter().enumerate() {

@@ -1,14 +1,16 @@
 //! Weights in memory: they are read once per inference, in the order of the program, through one to
 //! four ports, into a ring on chip. Every port brings its own part of each weight word and has its
 //! own region of the image: per tile (of an LSTM: per step) a block of a header and the tile's parts
-//! (`weight_unpack` states the format), at the end a block to be skipped that fills the last burst.
+//! (`weight_unpack` states the format), at the end a block to be skipped that fills the last burst. Each
+//! precision of a design has its own regions, of which an inference reads one set.
 
 use crate::bits::BitWord;
-use crate::layers::HwLayer;
+use crate::layers::{HwLayer, Layers, Port};
 use crate::loops::Loops;
 use crate::params;
 use crate::resources::{Features, LstmSize};
 use crate::shape::Shape;
+use std::ops::Range;
 
 /// Where the weights of a plan lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub struct StreamedLayer {
 
 impl StreamedLayer {
     /// Words of all tiles, constants included.
-    fn all_words(&self) -> usize {
+    pub fn all_words(&self) -> usize {
         self.tiles * (self.params + self.words)
     }
 }
@@ -118,6 +120,10 @@ pub struct WeightStream {
     pub param_slots: usize,
     /// By layer of the program.
     pub layers: Vec<StreamedLayer>,
+    /// Layers of each set: an inference reads the words of one. No other layer has words.
+    pub sets: Vec<Range<usize>>,
+    /// Cycles in which an input is loaded at the least: an element each.
+    pub loading: u64,
 }
 
 impl WeightStream {
@@ -126,11 +132,18 @@ impl WeightStream {
     /// along.
     pub fn new(
         shape: &Shape,
-        layers: &[HwLayer],
+        program: &Layers,
         loops: &[Loops],
         features: Features,
         options: &WeightOptions,
     ) -> Self {
+        let layers = &program.layers;
+        let sets = match program.sets.as_slice() {
+            // those that restore states among them
+            [_] => std::iter::once(0..layers.len()).collect(),
+            several => several.to_vec(),
+        };
+        let elements = |port: &Port| port.region.hwc.iter().product::<usize>();
         let param_width = shape.lanes * params::lane_bits(features);
         let recurrent = features.lstm.filter(|size| size.parts.is_some());
         let of_tile = (layers.iter().zip(loops)).filter(|(layer, _)| has_params(layer));
@@ -147,6 +160,8 @@ impl WeightStream {
                 param_parts: param_width.div_ceil(word),
                 param_slots: (PARAM_TILES * groups.unwrap_or(1)).next_power_of_two(),
                 layers: Vec::new(),
+                sets: sets.clone(),
+                loading: program.inputs.iter().map(elements).sum::<usize>() as u64,
             };
             stream.layers = (layers.iter().zip(loops))
                 .map(|(layer, loops)| stream.layer(layer, (recurrent, loops), &options.rates))
@@ -235,9 +250,9 @@ impl WeightStream {
         layer.tiles * (params + weights)
     }
 
-    /// Beats of the block that fills a port's last burst, its header included.
-    pub fn filling(&self, port: usize) -> usize {
-        let rest = (BURST - self.used_beats(port) % BURST) % BURST;
+    /// Beats of the block that fills the last burst of a set's region at a port, its header included.
+    pub fn filling(&self, set: usize, port: usize) -> usize {
+        let rest = (BURST - self.used_beats(set, port) % BURST) % BURST;
         if rest > self.header_beats() {
             rest
         } else {
@@ -245,35 +260,57 @@ impl WeightStream {
         }
     }
 
-    fn used_beats(&self, port: usize) -> usize {
-        let each = self.layers.iter().map(|l| self.layer_beats(l, port));
-        each.sum()
+    fn used_beats(&self, set: usize, port: usize) -> usize {
+        let layers = self.layers[self.sets[set].clone()].iter();
+        layers.map(|l| self.layer_beats(l, port)).sum()
     }
 
-    /// Bursts of a port per inference.
-    pub fn bursts(&self, port: usize) -> usize {
-        (self.used_beats(port) + self.filling(port)) / BURST
+    /// Bursts of a port in an inference of a set.
+    pub fn bursts(&self, set: usize, port: usize) -> usize {
+        (self.used_beats(set, port) + self.filling(set, port)) / BURST
     }
 
-    /// First page of a port's region in the image; of the port behind the last, the pages of all.
-    pub fn first_page(&self, port: usize) -> usize {
-        let bytes = |p| self.bursts(p) * BURST * self.bus / 8;
-        (0..port).map(|p| bytes(p).div_ceil(PAGE)).sum()
+    /// First page of a set's region at a port in the image: all ports' regions of a set, then those of the
+    /// next one.
+    pub fn first_page(&self, set: usize, port: usize) -> usize {
+        let ports = self.slices.len();
+        let bytes = |i| self.bursts(i / ports, i % ports) * BURST * self.bus / 8;
+        let before = 0..set * ports + port;
+        before.map(|i| bytes(i).div_ceil(PAGE)).sum()
     }
 
-    /// First byte of a port's region, as [`Self::first_page`].
-    pub fn first_byte(&self, port: usize) -> usize {
-        self.first_page(port) * PAGE
+    /// First byte of a set's region at a port, as [`Self::first_page`].
+    pub fn first_byte(&self, set: usize, port: usize) -> usize {
+        self.first_page(set, port) * PAGE
     }
 
     /// Bytes of the image.
     pub fn image_bytes(&self) -> usize {
-        self.first_byte(self.slices.len())
+        self.first_byte(self.sets.len(), 0)
     }
 
-    /// Weight words per inference.
-    fn words(&self) -> usize {
-        self.layers.iter().map(StreamedLayer::all_words).sum()
+    /// Bytes that an inference of a set reads.
+    pub fn bytes(&self, set: usize) -> u64 {
+        let layers = self.layers[self.sets[set].clone()].iter();
+        layers.map(|l| l.bytes).sum()
+    }
+
+    /// Cycles that the memory needs for them.
+    pub fn floor_of(&self, set: usize) -> u64 {
+        let layers = self.layers[self.sets[set].clone()].iter();
+        layers.map(|l| l.floor).sum()
+    }
+
+    /// Weight words of an inference of a set.
+    pub fn words(&self, set: usize) -> usize {
+        let layers = self.layers[self.sets[set].clone()].iter();
+        layers.map(StreamedLayer::all_words).sum()
+    }
+
+    /// Whether ports that wait for the choice of a set have words in every inference, which ends the waiting
+    /// for it (see `axi_reader`).
+    pub fn serves_all(&self) -> bool {
+        self.sets.len() == 1 || (0..self.sets.len()).all(|set| self.words(set) > 0)
     }
 
     /// A tile that is walked more than once lies in the ring as a whole.
@@ -282,9 +319,10 @@ impl WeightStream {
         (tiles.max().unwrap_or(0) + HEADROOM).next_multiple_of(RING_STEP)
     }
 
-    /// Depths worth looking at: from the least to all words of an inference.
+    /// Depths worth looking at: from the least to all words of the longest inference.
     pub fn depths(&self) -> impl Iterator<Item = usize> {
-        let most = self.words().next_multiple_of(RING_STEP);
+        let words = (0..self.sets.len()).map(|set| self.words(set));
+        let most = words.max().unwrap_or(0).next_multiple_of(RING_STEP);
         (self.least_depth()..=most.max(self.least_depth())).step_by(RING_STEP)
     }
 
@@ -309,22 +347,48 @@ impl WeightStream {
     }
 
     /// Cycles that each layer waits for weights when the ring has `depth` words: `compute` are the
-    /// layers' cycles without waiting. While one layer computes, the next ones' words come; an inference
-    /// begins with the words that the one before left time for.
+    /// layers' cycles without waiting. While one layer computes, the next ones' words come. An inference
+    /// begins with the words that the one before left time for; where there are several sets, with those that
+    /// come while its input is loaded, for until then it is not known whose are needed.
     pub fn stalls(&self, depth: usize, compute: &[u64]) -> Vec<u64> {
-        let (_, left) = self.walk(0.0, depth, compute);
-        self.walk(left, depth, compute).0
+        let mut stalls = vec![0; self.layers.len()];
+        for set in self.sets.clone() {
+            let ahead = match self.sets.len() {
+                1 => self.walk(set.clone(), 0.0, depth, compute).1,
+                _ => self.loaded(set.clone(), depth),
+            };
+            let of_set = self.walk(set.clone(), ahead, depth, compute).0;
+            stalls[set].copy_from_slice(&of_set);
+        }
+        stalls
     }
 
-    /// The same with `ahead` words in the ring at the start, and how many there are at the end.
-    fn walk(&self, mut ahead: f64, depth: usize, compute: &[u64]) -> (Vec<u64>, f64) {
-        let (words, floor) = self
-            .layers
-            .iter()
-            .fold((0, 0), |(w, f), l| (w + l.all_words(), f + l.floor));
+    /// Words of a set that come in the cycles of its input.
+    fn loaded(&self, set: Range<usize>, depth: usize) -> f64 {
+        let (mut words, mut left) = (0.0, self.loading as f64);
+        for layer in &self.layers[set] {
+            let floor = layer.floor.max(1) as f64;
+            words += layer.all_words() as f64 * (left / floor).min(1.0);
+            left = (left - layer.floor as f64).max(0.0);
+        }
+        words.min(depth as f64)
+    }
+
+    /// The layers of a set with `ahead` words in the ring at the start: how long each waits, and how many
+    /// words there are at the end.
+    fn walk(
+        &self,
+        set: Range<usize>,
+        mut ahead: f64,
+        depth: usize,
+        compute: &[u64],
+    ) -> (Vec<u64>, f64) {
+        let layers = &self.layers[set.clone()];
+        let (words, floor) =
+            (layers.iter()).fold((0, 0), |(w, f), l| (w + l.all_words(), f + l.floor));
         let mean = words as f64 / floor.max(1) as f64;
-        let mut stalls = Vec::with_capacity(compute.len());
-        for (layer, &cycles) in self.layers.iter().zip(compute) {
+        let mut stalls = Vec::with_capacity(layers.len());
+        for (layer, &cycles) in layers.iter().zip(&compute[set]) {
             let own = layer.all_words();
             let rate = if own == 0 {
                 mean

@@ -8,6 +8,7 @@ use crate::gather_check;
 use crate::hwplan::HwPlan;
 use crate::program::LayerProgram;
 use crate::resources::LstmSize;
+use crate::stream::StreamedLayer;
 use crate::weight_check;
 
 /// Checks the whole plan.
@@ -15,6 +16,7 @@ pub fn verify(plan: &HwPlan) -> Result<(), PlanError> {
     fields(plan)?;
     placements(plan)?;
     recurrent_words(plan)?;
+    regions(plan)?;
     for index in 0..plan.layers.layers.len() {
         banks(plan, index)?;
         gather_check::check(plan, index)?;
@@ -86,6 +88,23 @@ fn recurrent_words(plan: &HwPlan) -> Result<(), PlanError> {
                 layer.name, lstm.length, streamed.tiles, streamed.words
             ));
         }
+    }
+    Ok(())
+}
+
+/// Every inference reads words through every port, and all that it reads belongs to its set: this is what
+/// `axi_reader` relies on when it waits at the end of a region.
+fn regions(plan: &HwPlan) -> Result<(), PlanError> {
+    let Some(stream) = &plan.stream else {
+        return Ok(());
+    };
+    let all: usize = stream.layers.iter().map(StreamedLayer::all_words).sum();
+    if stream.slices.contains(&0) || !stream.serves_all() {
+        return fail("an inference without weights in a design that waits for some".into());
+    }
+    let read: usize = (0..stream.sets.len()).map(|set| stream.words(set)).sum();
+    if stream.sets.len() != plan.layers.sets.len() || read != all {
+        return fail("weights in memory that no inference reads".into());
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ pub fn pack(
     // what the gather unit writes has no content of its own yet
     let computed = layers.layers.iter().any(|l| l.computed().is_some());
     for index in 0..layers.layers.len() {
-        // the stream has the words of every layer in their order
+        // the stream has the words of every layer in their order, whatever else has the same ones
         if let Some(first) = layers.first_of(index).filter(|_| on_chip.is_some()) {
             bases.push(bases[first]);
             continue;
@@ -125,7 +125,7 @@ pub fn pack(
         let each = narrow::steps_per_word(layers.layers[index].form.bits, on_chip.unwrap_or(1));
         let words = narrow::packed(of_layer(layers, layout, mode, shape, index), each);
         let known = layers.known_words(index, &bases, &memory, &words);
-        let known = known.filter(|_| !computed);
+        let known = known.filter(|_| !computed && on_chip.is_some());
         bases.push(known.unwrap_or(memory.len()));
         if known.is_none() {
             memory.extend(words);

@@ -94,7 +94,8 @@ pub enum SimError {
     },
     /// The design stopped itself and says why in its error register.
     #[error(
-        "`{top}` stopped with error code {code} ({meaning}) at block {block} of memory port {port}, cycle {cycle}"
+        "`{top}` stopped with error code {code} ({meaning}) at block {block} of memory port {port}{}, cycle {cycle}",
+        of_precision(*precision)
     )]
     Stopped {
         /// Module.
@@ -105,8 +106,11 @@ pub enum SimError {
         meaning: &'static str,
         /// Memory port.
         port: u32,
-        /// Block of the port's stream.
+        /// Block of the port's stream, in designs with several precisions of the region that an inference
+        /// reads there.
         block: u32,
+        /// Whose region that is, in designs with several.
+        precision: Option<u32>,
         /// Cycle in which it was seen.
         cycle: u64,
     },
@@ -139,6 +143,11 @@ pub enum SimError {
     /// The caller's cancel flag was set.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// Names a precision, where there are several.
+fn of_precision(precision: Option<u32>) -> String {
+    precision.map_or_else(String::new, |number| format!(" for precision {number}"))
 }
 
 impl SimError {

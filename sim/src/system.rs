@@ -287,8 +287,7 @@ impl System {
         }
         self.model
             .begin(inputs, output_words, options.max_idle_cycles);
-        let next = options.precision.and_then(|p| p.next);
-        let snapshots = self.run(next, cancel, progress)?;
+        let snapshots = self.run(options.precision, cancel, progress)?;
         let mut inference = self.read_counters()?;
         inference.snapshots = snapshots;
         inference.sim_cycles = self.model.counters().cycle - start.1;
@@ -313,13 +312,14 @@ impl System {
         Ok(())
     }
 
-    /// Runs to the last output word; `next` is chosen while the input comes in.
+    /// Runs to the last output word; the next precision is chosen while the input comes in.
     fn run(
         &mut self,
-        mut next: Option<u32>,
+        precision: Option<Precision>,
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Snapshot>, SimError> {
+        let (several, mut next) = (precision.is_some(), precision.and_then(|p| p.next));
         let mut snapshots = Vec::new();
         let mut finished_layers = 0;
         let first = self.model.counters().cycle;
@@ -331,7 +331,7 @@ impl System {
             let mut state = self.model.run(slice)?;
             let counters = self.model.counters();
             if state == RunState::Stopped {
-                return Err(self.stopped(counters.cycle));
+                return Err(self.stopped(counters.cycle, several));
             }
             if state == RunState::LayerFinished {
                 finished_layers += 1;
@@ -358,8 +358,8 @@ impl System {
         }
     }
 
-    /// What the error register says.
-    fn stopped(&mut self, cycle: u64) -> SimError {
+    /// What the error register says; `several`: the design has more than one precision.
+    fn stopped(&mut self, cycle: u64, several: bool) -> SimError {
         let error = match self.model.read(reg::ERROR) {
             Ok(error) => error,
             Err(failed) => return failed,
@@ -375,7 +375,8 @@ impl System {
                 _ => "unknown",
             },
             port: error >> 4 & 15,
-            block: error >> 8,
+            block: error >> 8 & 0xffff,
+            precision: several.then_some(error >> 24),
             cycle,
         }
     }

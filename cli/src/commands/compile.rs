@@ -136,9 +136,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
         );
     }
     if let Some(stream) = &plan.stream {
+        let bytes = (0..networks.len()).map(|set| stream.bytes(set).to_string());
         sayln!(
             "  weights from DDR: {} bytes per inference through {} ports of {} bits, {} words on chip",
-            stream.layers.iter().map(|l| l.bytes).sum::<u64>(),
+            bytes.collect::<Vec<_>>().join(" / "),
             stream.slices.len(),
             stream.bus,
             stream.depth

@@ -27,6 +27,8 @@ pub enum Base {
     Tensors,
     /// Two precisions.
     Precisions,
+    /// Two precisions with weights from memory.
+    PrecisionsMemory,
     /// int16 values.
     Wide,
     /// Weights of 8, 4 and 2 bits on chip.
@@ -622,6 +624,14 @@ pub const MUTANTS: &[Mutant] = &[
         ["last_layer  = layer_index_q == set_last;", "last_layer  = layer_index_q == 3'd2;"]),
     text(Base::Precisions, "the precision before begins once more", "sequencer",
         ["                layer_index_q <= set_first;\n                next_index_q  <= set_first;\n", ""]),
+    text(Base::PrecisionsMemory, "a precision's weights are read again without a choice", "axi_reader",
+        ["chosen_q      <= begins || (chosen_q && !turn);", "chosen_q      <= begins || chosen_q;"]),
+    text(Base::PrecisionsMemory, "both precisions read the first one's weights", "axi_reader",
+        ["if (chosen_set_q == i[SIW-1:0])", "if (chosen_set_q == i[SIW-1:0] && rst)"]),
+    text(Base::PrecisionsMemory, "the second precision's weights end where the first one's do", "axi_reader",
+        ["bursts_m1 = all_bursts_m1[i*BW +: BW];", "bursts_m1 = all_bursts_m1[i*BW +: BW] & {BW{rst}} | bursts_m1;"]),
+    text(Base::PrecisionsMemory, "an inference begins with each of its elements", "sequencer",
+        ["begins       = input_taken && !begun_q;", "begins       = input_taken;"]),
     Mutant {
         name: "weight address of a layer of the second precision",
         base: Base::Precisions,

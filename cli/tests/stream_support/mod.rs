@@ -13,11 +13,23 @@ fn with(weights: Weights) -> Weighted {
 /// A network whose weights are streamed in tests: weights of 8, 4 and 2 bits, a depthwise layer, tiles
 /// that are walked once and more often, and tiles of few words.
 pub fn stream_model() -> Vec<u8> {
-    let (mut net, x) = Net::with_zero_points(21, [9, 7, 5], &[-3, 5, -20]);
-    let x = net.conv(x, 24, k(3, 3));
+    let weights = [Weights::Any, Weights::FourBits, Weights::Units];
+    stream_network(21, weights, &[-3, 5, -20])
+}
+
+/// The same network quantized in another way: other bits in every layer, other scales and zero points.
+pub fn stream_variant() -> Vec<u8> {
+    let weights = [Weights::FourBits, Weights::Units, Weights::Any];
+    stream_network(23, weights, &[7, -11])
+}
+
+fn stream_network(seed: u64, weights: [Weights; 3], zero_points: &[i64]) -> Vec<u8> {
+    let [first, second, third] = weights.map(with);
+    let (mut net, x) = Net::with_zero_points(seed, [9, 7, 5], zero_points);
+    let x = net.conv(x, 24, k(3, 3).with(first));
     let x = net.depthwise(x, 1, k(3, 3));
-    let x = net.conv(x, 96, k(3, 3).with(with(Weights::FourBits)));
-    let x = net.conv(x, 33, k(1, 1).with(with(Weights::Units)));
+    let x = net.conv(x, 96, k(3, 3).with(second));
+    let x = net.conv(x, 33, k(1, 1).with(third));
     let x = net.max_pool(x, pool(4, 4), Fused::None);
     let x = net.fully_connected(x, 8, Weighted::default());
     let x = net.fully_connected(x, 7, Weighted::default());

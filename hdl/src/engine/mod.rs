@@ -64,9 +64,15 @@ const COMMON: [(&str, &str); 17] = [
     ("input_folded", include_str!("input_folded.v")),
 ];
 
-/// Those of them that are templates: what they have for several precisions, or for narrow weights, is not
-/// in other designs.
-const TEMPLATES: [&str; 3] = ["sequencer", "axil_registers", "feeder"];
+/// Those of these and of [`STREAM`] that are templates: what they have for several precisions, or for narrow
+/// weights, is not in other designs.
+const TEMPLATES: [&str; 5] = [
+    "sequencer",
+    "axil_registers",
+    "feeder",
+    "axi_reader",
+    "weight_stream",
+];
 
 /// A slice of the program word.
 #[derive(Clone, Debug, Serialize)]
@@ -101,11 +107,11 @@ pub struct PortBlock {
 /// Modules of a design whose weights come from memory, with their text.
 const STREAM: [(&str, &str); 6] = [
     ("param_ring", include_str!("param_ring.v")),
-    ("axi_reader", include_str!("axi_reader.v")),
+    ("axi_reader", include_str!("axi_reader.v.tera")),
     ("crc32_step", include_str!("crc32_step.v")),
     ("weight_unpack", include_str!("weight_unpack.v")),
     ("weight_ring", include_str!("weight_ring.v")),
-    ("weight_stream", include_str!("weight_stream.v")),
+    ("weight_stream", include_str!("weight_stream.v.tera")),
 ];
 
 /// A read port of the weight stream.
@@ -113,9 +119,16 @@ const STREAM: [(&str, &str); 6] = [
 pub struct ReadPort {
     /// Its number.
     pub index: usize,
-    /// Bursts of 16 beats per inference.
+    /// What it reads in an inference of each precision.
+    pub regions: Vec<ReadRegion>,
+}
+
+/// A region of the weight image.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReadRegion {
+    /// Bursts of 16 beats.
     pub bursts: usize,
-    /// First page of its region in the weight image.
+    /// First page in the image.
     pub page: usize,
 }
 
@@ -276,13 +289,7 @@ impl Engine {
     pub fn render(&self) -> Result<Vec<VerilogModule>, tera::Error> {
         let common = COMMON.iter().filter(|(name, _)| self.uses(name));
         let mut modules: Vec<VerilogModule> = common
-            .map(|(name, text)| {
-                if TEMPLATES.contains(name) {
-                    Ok(module(name, &render(text, &self.context()?)?))
-                } else {
-                    Ok(module(name, text))
-                }
-            })
+            .map(|&(name, text)| self.module(name, text))
             .collect::<Result<_, tera::Error>>()?;
         if self.fabric > 0 {
             modules.push(module("lut_mac", include_str!("lut_mac.v")));
@@ -341,7 +348,9 @@ impl Engine {
             let needed = STREAM
                 .iter()
                 .filter(|(name, _)| *name != "param_ring" || stream.param_entries > 0);
-            modules.extend(needed.map(|(name, text)| module(name, text)));
+            for &(name, text) in needed {
+                modules.push(self.module(name, text)?);
+            }
         } else if self.has_computed {
             modules.push(module("weight_ram", include_str!("weight_ram.v")));
         } else if self.weight_tail > 0 {
@@ -374,6 +383,15 @@ impl Engine {
             text,
         });
         Ok(modules)
+    }
+
+    /// A module with this text, or what its template gives for this design.
+    fn module(&self, name: &str, text: &str) -> Result<VerilogModule, tera::Error> {
+        if TEMPLATES.contains(&name) {
+            Ok(module(name, &render(text, &self.context()?)?))
+        } else {
+            Ok(module(name, text))
+        }
     }
 
     fn uses(&self, name: &str) -> bool {
@@ -411,6 +429,9 @@ impl Engine {
         context.insert("lstm_ring_bits", &ring_bits);
         context.insert("has_attention", &self.attention.is_some());
         let depth = self.stream.as_ref().map_or(2, |s| s.depth);
+        let ports = self.stream.iter().flat_map(|s| &s.ports);
+        let bursts = ports.flat_map(|p| &p.regions).map(|r| r.bursts).max();
+        context.insert("burst_width", &index_bits(bursts.unwrap_or(1)));
         context.insert("ring_index_width", &index_bits(depth));
         context.insert("ring_count_width", &index_bits(depth + 1));
         let [entries, slots] =

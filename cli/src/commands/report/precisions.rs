@@ -52,7 +52,8 @@ fn weight_bits(report: &Value) -> Option<String> {
 
 /// One row per precision.
 pub fn table(precisions: &[Precision], simulation: Option<&Simulation>) -> Table {
-    let mut table = Table::new(&[
+    let streamed = precisions.iter().any(|p| p.entry.stream.is_some());
+    let mut columns = vec![
         "precision",
         "PRECISION",
         "weight bits",
@@ -64,13 +65,17 @@ pub fn table(precisions: &[Precision], simulation: Option<&Simulation>) -> Table
         "accuracy",
         "in float",
         "outputs",
-    ]);
+    ];
+    if streamed {
+        columns.push("weight bytes");
+    }
+    let mut table = Table::new(&columns);
     for p in precisions {
         let simulated = simulation.and_then(|s| s.precisions.get(p.entry.value));
         let figure = |name: &str| p.evaluation.as_ref()?.get(name)?.as_f64();
         let percent = |name| figure(name).map(|share| format!("{:.2} %", 100.0 * share));
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-        table.row(vec![
+        let mut row = vec![
             p.entry.name.clone(),
             p.entry.value.to_string(),
             or_dash(p.weight_bits.clone()),
@@ -82,7 +87,9 @@ pub fn table(precisions: &[Precision], simulation: Option<&Simulation>) -> Table
             or_dash(percent("quantized_accuracy")),
             or_dash(percent("float_accuracy")),
             or_dash(figure("sqnr_db").map(|db| format!("{db:.1} dB"))),
-        ]);
+        ];
+        row.extend(p.entry.stream.as_ref().map(|s| s.bytes.to_string()));
+        table.row(row);
     }
     table
 }
