@@ -13,14 +13,18 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use stream_support::{stream_model, stream_variant};
+use stream_support::{stream_model, stream_variant, strip_model, strip_variant};
 use support::{command, read_json, run, simulate};
 
-/// Compiles in a folder that has the models.
+/// Compiles for a pynq-z2 in a folder that has the models.
 fn compile(dir: &Path, arguments: &str) -> PathBuf {
+    compile_for(dir, &format!("{arguments} --board pynq-z2 --weights ddr"))
+}
+
+fn compile_for(dir: &Path, arguments: &str) -> PathBuf {
     let mut command = command(["compile"]);
     command.args(arguments.split_whitespace());
-    command.args(["--board", "pynq-z2", "--weights", "ddr", "-o", "out"]);
+    command.args(["-o", "out"]);
     run({
         command.current_dir(dir);
         command
@@ -198,4 +202,34 @@ fn faults_of_the_memory_name_the_precision_whose_weights_were_read() {
         ],
     );
     exact(&out, &[]);
+}
+
+/// Neither weights nor the largest result fit the device: `auto` takes the memory, and each precision has its
+/// first layers in strips.
+#[test]
+fn each_precision_has_strips_of_its_own_where_the_device_is_too_small() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path();
+    fs::write(dir.join("one.tflite"), strip_model()).expect("a new file");
+    fs::write(dir.join("two.tflite"), strip_variant()).expect("a new file");
+    let both = "one.tflite --precisions one.tflite,two.tflite";
+    let out = compile_for(dir, &format!("{both} --board zybo-z7-10 --shape 3x8x8"));
+    let manifest = read_json(&out.join("manifest.json"));
+    assert!(manifest["estimate"]["bram36"].as_f64() <= Some(60.0));
+    let layers = manifest["layers"].as_array().expect("layers");
+    let strips = |precision: usize| {
+        let of = &manifest["precisions"][precision];
+        let [first, count] = ["first_layer", "layers"].map(|key| of[key].as_u64());
+        let [first, count] = [first, count].map(|n| n.expect("a number") as usize);
+        let own = layers[first..first + count].iter();
+        let names = own.filter_map(|l| l["name"].as_str());
+        names.filter(|name| name.contains("_strip")).count()
+    };
+    assert!(strips(0) > 0 && strips(0) == strips(1));
+    let json = dir.join("y.json");
+    let options: [&dyn AsRef<OsStr>; 5] = [&"--layers", &"--samples", &"2", &"--json", &json];
+    simulate(&out, &options).passed();
+    let result = read_json(&json);
+    assert_eq!(result["mismatches"], 0);
+    assert!(result["precisions"][1]["values_compared"].as_u64() > Some(100_000));
 }

@@ -34,6 +34,8 @@ pub fn join(graphs: &[&QGraph], each: Vec<Layers>) -> Result<Layers, PlanError> 
         same_units(&bodies[0], &layers)?;
         joined.acc_bits = joined.acc_bits.max(layers.acc_bits);
         let mut moved = Moved::new([graphs[0], graph], &mut joined, &layers)?;
+        let strips = layers.strips.iter().map(|strip| moved.areas[strip.0]);
+        moved.joined.strips.extend(strips);
         let mut all: Vec<HwLayer> = (layers.layers.into_iter())
             .map(|layer| moved.layer(layer))
             .collect();

@@ -11,9 +11,10 @@ use std::ops::Range;
 /// Into how many parts the largest result is divided, of what is looked at.
 const STRIPS: [usize; 9] = [2, 3, 4, 6, 8, 12, 16, 24, 32];
 
-/// Values of a strip that are worth looking at, most first; empty where no layer can run in strips.
+/// Values of a strip that are worth looking at, most first; empty where no layer can run in strips. The
+/// layers may be those of several sets, each of which runs its own largest result in strips then.
 pub fn choices(layers: &Layers) -> Vec<usize> {
-    let Some(first) = largest(layers).filter(|_| layers.sets.len() == 1) else {
+    let Some(first) = largest(layers) else {
         return Vec::new();
     };
     let largest = values(layers, first);

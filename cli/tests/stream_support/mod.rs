@@ -56,12 +56,22 @@ pub fn narrow_model(narrow: [Weights; 2]) -> Vec<u8> {
 /// A network whose first result does not fit a small device: 7x7 convolution to 64x64x64, pooling, and a
 /// residual block with a convolution on its shortcut.
 pub fn strip_model() -> Vec<u8> {
-    let (mut net, x) = Net::new(77, [128, 128, 4]);
+    strip_network(77, Weights::Any)
+}
+
+/// The same network with 4-bit weights in its residual block, and other scales.
+pub fn strip_variant() -> Vec<u8> {
+    strip_network(78, Weights::FourBits)
+}
+
+fn strip_network(seed: u64, block: Weights) -> Vec<u8> {
+    let (mut net, x) = Net::new(seed, [128, 128, 4]);
+    let block = with(block);
     let x = net.conv(x, 64, k(7, 7).stride(2, 2));
     let x = net.max_pool(x, pool(3, 2).same(), Fused::None);
-    let skip = net.conv(x, 32, k(1, 1).stride(2, 2));
-    let y = net.conv(x, 32, k(3, 3).stride(2, 2));
-    let y = net.conv(y, 32, k(3, 3));
+    let skip = net.conv(x, 32, k(1, 1).stride(2, 2).with(block));
+    let y = net.conv(x, 32, k(3, 3).stride(2, 2).with(block));
+    let y = net.conv(y, 32, k(3, 3).with(block));
     let x = net.add(y, skip, Fused::Relu);
     let x = net.global_average(x);
     let y = net.fully_connected(x, 4, Weighted::default());
