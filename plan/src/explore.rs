@@ -496,10 +496,12 @@ impl<'a> Explorer<'a> {
             .take(if source.streamed() { usize::MAX } else { 1 });
         let mut best: Option<Candidate> = None;
         for list in lists {
-            // what saves most, before the others are looked at
-            let Some((most, others)) = list.split_last() else {
+            // what saves most, before the others are looked at; the most strips may be too many layers
+            let exists = |&saving: &Saving| self.lowered.layers(shape.word, saving).is_ok();
+            let Some(last) = list.iter().rposition(exists) else {
                 continue;
             };
+            let (most, others) = (&list[last], &list[..last]);
             let Some(most) = judge(most) else {
                 continue;
             };
