@@ -19,8 +19,8 @@ pub struct HalfTables {
     pub block_bits: u32,
     /// Bits of a difference.
     pub delta_bits: u32,
-    /// Which table is the cell state's tanh: that of the gates, 1, or one of its own, 2.
-    pub cell_function: usize,
+    /// Integer bits of the arguments of the tanh functions, which are numbered from 1: the gates' first.
+    pub tanh_bits: Vec<u32>,
     /// Per function, the least values of its blocks; near zero some are negative.
     pub base: Vec<Vec<i16>>,
     /// Per function, 32,768 differences.
@@ -31,19 +31,21 @@ pub struct HalfTables {
 const HALF: usize = 1 << 15;
 
 impl HalfTables {
-    /// The tables for a cell state with `cell_integer_bits`, of the block size with the fewest bits.
+    /// The tables for cell states with these integer bits, of the block size with the fewest bits.
     ///
     /// # Panics
     /// An input whose looked-up value is not the function's: a defect, as the tests cover every rule.
-    pub fn new(cell_integer_bits: u32) -> Self {
+    pub fn new(cell_integer_bits: &[u32]) -> Self {
         let mut tanh_bits = vec![GATE_INTEGER_BITS];
-        if cell_integer_bits != GATE_INTEGER_BITS {
-            tanh_bits.push(cell_integer_bits);
+        for &bits in cell_integer_bits {
+            if !tanh_bits.contains(&bits) {
+                tanh_bits.push(bits);
+            }
         }
         let mut values = vec![half(|m| logistic::<16>(m, GATE_INTEGER_BITS))];
         values.extend(tanh_bits.iter().map(|&bits| half(|m| tanh::<16>(m, bits))));
         let tables = (2..=8)
-            .map(|block_bits| Self::with_blocks(&values, block_bits))
+            .map(|block_bits| Self::with_blocks(&values, &tanh_bits, block_bits))
             .min_by_key(|t| HALF * t.delta_bits as usize + (HALF >> t.block_bits) * 16)
             .expect("seven block sizes");
         for (function, bits) in std::iter::once(None)
@@ -65,7 +67,7 @@ impl HalfTables {
         tables
     }
 
-    fn with_blocks(values: &[Vec<i16>], block_bits: u32) -> Self {
+    fn with_blocks(values: &[Vec<i16>], tanh_bits: &[u32], block_bits: u32) -> Self {
         let least = |block: &[i16]| block.iter().copied().min().unwrap_or(0);
         let size = 1 << block_bits;
         let base: Vec<Vec<i16>> = values
@@ -81,10 +83,16 @@ impl HalfTables {
         Self {
             block_bits,
             delta_bits: (u16::BITS - widest.leading_zeros()).max(1),
-            cell_function: values.len() - 1,
+            tanh_bits: tanh_bits.to_vec(),
             base,
             delta,
         }
+    }
+
+    /// Which function is the tanh of a cell state with these integer bits, if the tables have it.
+    pub fn cell_function(&self, integer_bits: u32) -> Option<usize> {
+        let place = self.tanh_bits.iter().position(|&bits| bits == integer_bits);
+        place.map(|place| place + 1)
     }
 
     /// The value that the tables give for function `function` (0 is the logistic one).

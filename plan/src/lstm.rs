@@ -56,7 +56,7 @@ pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm, dsps: u64) -> Result<Lst
             for factor in gates.chain([&rule.output]) {
                 check(factor, &node.source)?;
             }
-            LstmTables::Integer(HalfTables::new(rule.cell_integer_bits))
+            LstmTables::Integer(HalfTables::new(&[rule.cell_integer_bits]))
         }
         LstmArithmetic::Fp16(_) => LstmTables::Fp16(Fp16Tables::new().tanh),
     };

@@ -103,7 +103,7 @@ impl Layer {
         let shape = [self.parallel, self.interval()];
         let unit = match &self.rule {
             Rule::Integer(rule) => {
-                let tables = HalfTables::new(rule.cell_integer_bits);
+                let tables = HalfTables::new(&[rule.cell_integer_bits]);
                 LstmUnit::integer(self.size, shape, rule, &tables)
             }
             Rule::Fp16(rule) => LstmUnit::fp16(self.size, shape, rule.output),
@@ -176,7 +176,7 @@ impl Layer {
         write("lstm_params.mem", params);
         match &self.rule {
             Rule::Integer(rule) => {
-                let tables = HalfTables::new(rule.cell_integer_bits);
+                let tables = HalfTables::new(&[rule.cell_integer_bits]);
                 let base = tables.base.iter().flatten();
                 write("lstm_base.mem", base.map(|v| format!("{v:x}")).collect());
                 let delta = tables.delta.iter().flatten();
