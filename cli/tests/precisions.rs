@@ -1,9 +1,13 @@
 //! Several precisions in one design: a register chooses which one the next inference runs.
 
 mod float_support;
+mod fp16_lstm_support;
+mod lstm_support;
 mod support;
 
 use float_support::{CALIBRATION, folder, write_policies};
+use fp16_lstm_support::Network;
+use lstm_support::Recurrent;
 use std::fs;
 use std::path::Path;
 use support::{Run, command, read_json, read_npz, run, simulate};
@@ -101,6 +105,157 @@ fn quantized_models_make_the_same_design_as_their_policies() {
     assert!(!text.contains("set_q"), "{text}");
     let manifest = read_json(&dir.join("single/manifest.json"));
     assert!(manifest.get("precisions").is_none());
+}
+
+/// Policies for the fire network. LSTM, attention and residual layers have other weights in the second one,
+/// and other scales of their values in the third one.
+const FIRE_POLICIES: [(&str, &str); 3] = [
+    ("eight", "[default]\nweights = { bits = 8 }\n"),
+    (
+        "four",
+        "[default]\nweights = { bits = 4, calibrator = \"mse\" }\n\
+         [[layer]]\nmatch = \"image.stem\"\nweights = { bits = 8 }\n\
+         [[layer]]\nmatch = \"head.*\"\nweights = { bits = 8 }\n",
+    ),
+    (
+        "mixed",
+        "[default]\nactivations = { bits = 8, scheme = \"symmetric\", calibrator = \"mse\" }\n\
+         [[layer]]\nmatch = \"image.stage*\"\nweights = { bits = 4, calibrator = \"mse\" }\n",
+    ),
+];
+
+/// Simulates three samples in every precision, one after the other, and compares every stored tensor.
+#[track_caller]
+fn assert_exact(dir: &Path, precisions: usize) {
+    let json = dir.join("y.json");
+    let options: [&dyn AsRef<std::ffi::OsStr>; 7] = [
+        &"--samples",
+        &"3",
+        &"--layers",
+        &"--stall",
+        &"5",
+        &"--json",
+        &json,
+    ];
+    simulate(&dir.join("out"), &options).passed();
+    let result = read_json(&json);
+    assert_eq!(result["mismatches"], 0);
+    let each = result["precisions"].as_array().expect("several precisions");
+    assert_eq!(each.len(), precisions);
+}
+
+#[test]
+fn units_run_with_the_constants_of_each_precision() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (name, policy) in FIRE_POLICIES {
+        fs::write(dir.join(name).with_extension("toml"), policy).unwrap();
+    }
+    let three = "--precisions eight.toml,four.toml,mixed.toml --shape 3x8x8";
+    let compile = format!("compile firenet-small {three} --board pynq-z2 -o out");
+    macforge(dir, &compile).passed();
+    let text = |name: &str| fs::read_to_string(dir.join("out").join(name)).unwrap();
+    // the attention's numbers of the first two are the same, the LSTM's are all different
+    let (attention, lstm) = (text("rtl/attention_unit.v"), text("rtl/lstm_unit.v"));
+    assert!(attention.contains("[0:0]      constants,"), "{attention}");
+    assert!(attention.contains("score_multiplier_q <="), "{attention}");
+    assert!(lstm.contains("[1:0]      constants,"), "{lstm}");
+    // weights of 8 bits are those of the first and of the third
+    let words = |name: &str| text(name).lines().count();
+    assert_eq!(words("mem/lstm_weights.mem"), 2 * 160);
+    assert_eq!(words("mem/lstm_params.mem"), 3 * 256);
+    assert_exact(dir, 3);
+}
+
+/// Seven steps of six inputs, five units, four classes.
+const RECURRENT: Recurrent = Recurrent {
+    size: [7, 6, 5],
+    cell_bits: 3,
+    cell_clip: 0.0,
+    hidden_scale: 1.0 / 128.0,
+    classes: 4,
+};
+
+#[test]
+fn integer_lstms_and_softmaxes_have_their_own_constants() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    // other formats of the cell state, clipped and not, other weights and scales
+    let other = Recurrent {
+        cell_bits: 0,
+        cell_clip: 0.3,
+        hidden_scale: 0.006,
+        ..RECURRENT
+    };
+    for (name, model) in [("a", RECURRENT.file(1)), ("b", other.file(2))] {
+        fs::write(dir.join(name).with_extension("tflite"), model).unwrap();
+    }
+    let both = "compile a.tflite --precisions a.tflite,b.tflite --board pynq-z2 --shape 3x8x4";
+    macforge(dir, &format!("{both} -o out")).passed();
+    let lstm = fs::read_to_string(dir.join("out/rtl/lstm_unit.v")).unwrap();
+    for constant in ["clip_low", "enter_shift", "cell_function", "hidden_zero"] {
+        let chosen = lstm.contains(&format!("{constant}_q <="));
+        assert_eq!(chosen, constant != "hidden_zero", "{constant}: {lstm}");
+    }
+    assert_exact(dir, 2);
+}
+
+/// The weights come from memory, each precision's from its own regions.
+#[test]
+fn fp16_lstms_with_streamed_weights_have_their_own_constants() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (name, hidden, seed) in [("a", (0.006, 3), 1), ("b", (0.0079, -40), 2)] {
+        let network = Network {
+            size: [7, 6, 5],
+            hidden,
+            classes: 0,
+        };
+        let model = network.quantized(seed).to_bytes().unwrap();
+        fs::write(dir.join(name).with_extension("onnx"), model).unwrap();
+    }
+    let both = "compile a.onnx --precisions a.onnx,b.onnx --board pynq-z2 --shape 3x8x4";
+    macforge(dir, &format!("{both} --weights ddr -o out")).passed();
+    let lstm = fs::read_to_string(dir.join("out/rtl/lstm_unit.v")).unwrap();
+    assert!(lstm.contains("param_first_q <="), "{lstm}");
+    assert!(!lstm.contains("weight_first"), "{lstm}");
+    assert_exact(dir, 2);
+}
+
+#[test]
+fn units_of_another_size_or_arithmetic_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let shorter = Recurrent {
+        size: [7, 6, 4],
+        ..RECURRENT
+    };
+    let network = Network {
+        size: [7, 6, 5],
+        hidden: (0.006, 3),
+        classes: 0,
+    };
+    for (name, model) in [
+        ("a.tflite", RECURRENT.file(1)),
+        ("shorter.tflite", shorter.file(2)),
+        ("fp16.onnx", network.quantized(1).to_bytes().unwrap()),
+    ] {
+        fs::write(dir.join(name), model).unwrap();
+    }
+    for (other, parts) in [
+        (
+            "shorter.tflite",
+            ["7 steps, 6 inputs and 4 units", "[7, 6, 5]"],
+        ),
+        // integers are TFLite's, FP16 is onnxruntime's
+        (
+            "fp16.onnx",
+            ["ort-x86 rounding", "tflite-double in the first"],
+        ),
+    ] {
+        let both = format!("compile a.tflite --precisions a.tflite,{other}");
+        macforge(dir, &format!("{both} --board pynq-z2 --shape 3x8x4 -o out")).refused(&parts);
+    }
 }
 
 #[test]

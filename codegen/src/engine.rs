@@ -1,11 +1,13 @@
 //! The plan's numbers as parameters of the engine's modules.
 
+use macforge_hdl::engine::lstm::Datapath;
+use macforge_hdl::engine::lstm_constants::{CellConstants, LstmConstants};
 use macforge_hdl::engine::{
-    AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort, ReadRegion, Stream,
+    AttentionConstants, AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort,
+    ReadRegion, Stream,
 };
 use macforge_plan::{
-    AttentionLayer, Distance, HwPlan, InputMode, LstmLayer, LstmSize, LstmTables, Packing, Port,
-    Region, WeightStream,
+    Distance, HwPlan, InputMode, LstmLayer, LstmTables, Packing, Port, Region, WeightStream,
 };
 use macforge_quant::{DType, LstmArithmetic, QGraph};
 
@@ -78,14 +80,9 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         has_computed: plan.features.computed,
         lane_width: plan.widths.lane,
         target_width: plan.widths.target,
-        has_softmax: plan.features.softmax,
-        lstm: plan
-            .layers
-            .layers
-            .iter()
-            .find_map(|l| Some(lstm(l.lstm()?, &plan.features.lstm?))),
-        attention: (plan.layers.layers.iter())
-            .find_map(|l| Some(attention(l.attention()?, plan.shape.word))),
+        softmax_constants: plan.features.softmax,
+        lstm: lstm(plan),
+        attention: attention(plan),
         lane_latency: plan.latencies.requant,
         add_latency: plan.latencies.residual_add(plan.features),
         layer_comments: layer_comments(plan),
@@ -126,34 +123,71 @@ fn stream(stream: &WeightStream) -> Stream {
     }
 }
 
-/// The LSTM unit of a recurrent layer.
-fn lstm(layer: &LstmLayer, size: &LstmSize) -> LstmUnit {
-    let sizes = [size.inputs, size.units, layer.length];
-    let shape = [size.parallel, size.interval()];
-    let unit = match (&layer.lstm.rule, &layer.tables) {
-        (LstmArithmetic::Integer(rule), LstmTables::Integer(tables)) => {
-            LstmUnit::integer(sizes, shape, rule, tables)
-        }
-        (LstmArithmetic::Fp16(rule), LstmTables::Fp16(_)) => {
-            LstmUnit::fp16(sizes, shape, rule.output)
-        }
-        _ => unreachable!("the planner makes the tables of the rule"),
+const ONE_ARITHMETIC: &str = "the planner gives a unit layers of one arithmetic";
+
+/// The LSTM unit, if there is one.
+fn lstm(plan: &HwPlan) -> Option<LstmUnit> {
+    let size = plan.features.lstm?;
+    let layers: Vec<&LstmLayer> = plan.units.lstms(&plan.layers.layers).collect();
+    let first = layers.first()?;
+    let [weights, params] = &plan.units.lstm_parts;
+    let part = |number: usize| match size.parts {
+        // streamed weights have no memory
+        Some(_) => [0, params[number]],
+        None => [weights[number], params[number]],
     };
-    unit.streamed(size.parts)
+    let numbered = layers.iter().enumerate();
+    let datapath = match &first.tables {
+        LstmTables::Integer(tables) => Datapath::Integer {
+            constants: numbered
+                .map(|(number, layer)| LstmConstants {
+                    parts: part(number),
+                    output: match &layer.lstm.rule {
+                        LstmArithmetic::Integer(rule) => CellConstants::new(rule, tables)
+                            .expect("the planner makes the tables of all cell states"),
+                        LstmArithmetic::Fp16(_) => unreachable!("{ONE_ARITHMETIC}"),
+                    },
+                })
+                .collect(),
+            functions: tables.base.len(),
+            table_block: tables.block_bits,
+            delta_width: tables.delta_bits,
+        },
+        LstmTables::Fp16(_) => Datapath::Fp16(
+            numbered
+                .map(|(number, layer)| LstmConstants {
+                    parts: part(number),
+                    output: match &layer.lstm.rule {
+                        LstmArithmetic::Fp16(rule) => rule.output,
+                        LstmArithmetic::Integer(_) => unreachable!("{ONE_ARITHMETIC}"),
+                    },
+                })
+                .collect(),
+        ),
+    };
+    let sizes = [size.inputs, size.units, first.length];
+    let shape = [size.parallel, size.interval()];
+    Some(LstmUnit::new(sizes, shape, datapath).streamed(size.parts))
 }
 
-/// The attention unit of a layer; `word` are the bytes of an activation word.
-fn attention(layer: &AttentionLayer, word: usize) -> AttentionUnit {
-    let size = layer.size;
-    AttentionUnit {
+/// The attention unit, if there is one.
+fn attention(plan: &HwPlan) -> Option<AttentionUnit> {
+    let size = plan.features.attention?;
+    let constants = plan
+        .units
+        .attentions(&plan.layers.layers)
+        .map(|layer| AttentionConstants {
+            zero_points: layer.zero_points,
+            rule: layer.rule,
+        });
+    Some(AttentionUnit {
         queries: size.queries,
         keys: size.keys,
         heads: size.heads,
         width: size.width,
-        parallel: size.parallel(word),
-        zero_points: layer.zero_points,
-        rule: layer.rule,
-    }
+        parallel: size.parallel(plan.shape.word),
+        constants: constants.collect(),
+    })
 }
 
 fn layer_comments(plan: &HwPlan) -> Vec<String> {

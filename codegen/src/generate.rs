@@ -144,9 +144,8 @@ fn images(plan: &HwPlan) -> Vec<(&'static str, String)> {
     if plan.features.tables > 0 {
         images.push(("tables.mem", memory::tables(plan)));
     }
-    let lstm = plan.layers.layers.iter().find_map(|l| l.lstm());
-    if let (Some(lstm), Some(size)) = (lstm, &plan.features.lstm) {
-        images.extend(memory::lstm(lstm, size));
+    if let Some(size) = &plan.features.lstm {
+        images.extend(memory::lstm(plan, size));
     }
     images
 }
@@ -166,7 +165,7 @@ fn modules(design: &Design) -> Result<Vec<VerilogModule>, CodegenError> {
         max: plan.features.max,
         lut_products: plan.features.depthwise || plan.shape.fabric > 0,
         add: plan.features.add,
-        softmax: softmax_rule(plan),
+        softmax: plan.units.softmaxes(&plan.layers.layers),
         lstm: lstm_cells(plan),
         attention: plan.features.attention.is_some(),
         quantize: boundary(graph, &plan.layers.inputs),
@@ -188,13 +187,6 @@ fn lstm_cells(plan: &HwPlan) -> Option<blocks::LstmCells> {
 fn boundary(graph: &QGraph, ports: &[Port]) -> Option<macforge_numeric::AffineParams> {
     let port = ports.iter().find(|p| p.float)?;
     graph.tensor(port.tensor).quant
-}
-
-fn softmax_rule(plan: &HwPlan) -> Option<macforge_numeric::SoftmaxRule> {
-    plan.layers.layers.iter().find_map(|l| match &l.kind {
-        macforge_plan::LayerKind::Softmax(rule) => Some(*rule),
-        _ => None,
-    })
 }
 
 /// What a register chooses from; nothing where there is no choice.

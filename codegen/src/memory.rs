@@ -42,15 +42,35 @@ pub fn tables(plan: &HwPlan) -> String {
 }
 
 /// Memories of the LSTM unit: weights where they are on chip, scaling of the sums, tables of the
-/// activation functions.
-pub fn lstm(layer: &LstmLayer, size: &LstmSize) -> Vec<(&'static str, String)> {
+/// activation functions. Each set of constants has its part of the first two ([`Units::lstm_parts`]).
+///
+/// [`Units::lstm_parts`]: macforge_plan::Units::lstm_parts
+pub fn lstm(plan: &HwPlan, size: &LstmSize) -> Vec<(&'static str, String)> {
+    let layers: Vec<&LstmLayer> = plan.units.lstms(&plan.layers.layers).collect();
+    let [weights, params] = &plan.units.lstm_parts;
+    // the parts are numbered in the order in which layers first have them
+    let words = |parts: &[usize], words: &dyn Fn(&LstmLayer) -> Vec<BitWord>| {
+        let mut all: Vec<BitWord> = Vec::new();
+        let mut next = 0;
+        for (&part, layer) in parts.iter().zip(&layers) {
+            if part == next {
+                all.extend(words(layer));
+                next += 1;
+            }
+        }
+        image(all.iter())
+    };
     let mut images = Vec::new();
     if size.parts.is_none() {
-        let words = layer.weight_words(size);
-        images.push(("lstm_weights.mem", image(words.iter())));
+        let text = words(weights, &|layer| layer.weight_words(size));
+        images.push(("lstm_weights.mem", text));
     }
-    images.push(("lstm_params.mem", image(layer.param_words().iter())));
-    match &layer.tables {
+    images.push(("lstm_params.mem", words(params, &LstmLayer::param_words)));
+    // one set of tables for all
+    let Some(tables) = layers.first().map(|layer| &layer.tables) else {
+        return images;
+    };
+    match tables {
         LstmTables::Integer(tables) => {
             let base = tables.base.iter().flatten();
             let delta = tables.delta.iter().flatten();

@@ -17,9 +17,10 @@ use crate::narrow;
 use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
-use crate::resources::{Budget, Estimate, Features};
+use crate::resources::{Budget, Estimate, Features, LstmSize};
 use crate::shape::{Packing, Shape};
 use crate::stream::{WeightOptions, WeightSource, WeightStream};
+use crate::units::Units;
 use crate::{verify, weights};
 use macforge_numeric::RequantRule;
 use macforge_quant::QGraph;
@@ -81,6 +82,8 @@ pub struct HwPlan {
     pub features: Features,
     /// Layers, tables and aliases.
     pub layers: Layers,
+    /// Constants of softmax, LSTM and attention unit.
+    pub units: Units,
     /// How the input is stored.
     pub input_mode: InputMode,
     /// Enumerated columns and storages.
@@ -212,6 +215,7 @@ fn build_with_shape(
             })
         })
         .collect();
+    let units = Units::new(&layers.layers);
     let cx = Context {
         shape: &shape,
         layout: &layout,
@@ -223,6 +227,7 @@ fn build_with_shape(
         constants: &constants,
         features,
         computed: &computed,
+        units: &units,
         stream: stream.as_ref(),
     };
     let words = Words {
@@ -265,6 +270,7 @@ fn build_with_shape(
         shape,
         features,
         layers,
+        units,
         input_mode,
         layout,
         placements,
@@ -306,6 +312,7 @@ fn place_streamed(
 
 /// Which optional blocks the layers need, their weights on chip.
 pub fn features(layers: &Layers) -> Features {
+    let units = Units::new(&layers.layers);
     Features {
         add: layers.layers.iter().any(|l| l.residual.is_some()),
         add_exceptions: (layers.layers.iter())
@@ -327,9 +334,12 @@ pub fn features(layers: &Layers) -> Features {
         halves: layers.layers.iter().any(|l| l.wide.output.is_some()),
         gather: layers.layers.iter().any(|l| l.gather().is_some()),
         computed: layers.layers.iter().any(|l| l.computed().is_some()),
-        softmax: layers.layers.iter().any(|l| l.is_softmax()),
-        lstm: layers.layers.iter().find_map(|l| Some(l.lstm()?.size())),
-        attention: layers.layers.iter().find_map(|l| Some(l.attention()?.size)),
+        softmax: units.softmax.len(),
+        lstm: units.lstms(&layers.layers).next().map(|l| LstmSize {
+            stored: units.lstm_stored(),
+            ..l.size()
+        }),
+        attention: units.attentions(&layers.layers).next().map(|a| a.size),
     }
 }
 

@@ -40,6 +40,7 @@ pub mod staircases;
 mod stream;
 mod strips;
 mod turns;
+mod units;
 mod verify;
 mod weight_check;
 mod weights;
@@ -68,4 +69,5 @@ pub use stream::{
     MAX_PORTS, MemoryRates, StreamedLayer, WeightOptions, WeightSource, WeightStream,
 };
 pub use turns::Turns;
+pub use units::Units;
 pub use wide::{Byte, WIDE_ACC_BITS, Wide};

@@ -142,6 +142,7 @@ impl LstmLayer {
             units: self.lstm.units,
             parallel,
             parts: None,
+            stored: [1, 1],
             tables: match &self.tables {
                 LstmTables::Integer(tables) => LstmTableSize::Integer {
                     functions: tables.base.len(),
@@ -358,7 +359,7 @@ impl LstmSize {
         self.steps().max(SUMS).next_multiple_of(2)
     }
 
-    /// Words of weights and of parameters.
+    /// Words of the weights and of the parameters of a set of constants.
     pub fn words(&self) -> [usize; 2] {
         [self.units * self.steps(), self.units * SUMS]
     }

@@ -14,6 +14,7 @@ use crate::resources::Features;
 use crate::shape::{Packing, Shape};
 use crate::stream::WeightStream;
 use crate::turns::Turns;
+use crate::units::Units;
 use crate::wide::Byte;
 use macforge_numeric::quad_packing;
 
@@ -41,6 +42,8 @@ pub struct Widths {
     pub param: usize,
     /// Table index.
     pub table: usize,
+    /// Number of the constants of a layer's unit; 0 where every unit has one set of them.
+    pub constants: usize,
     /// Channel within an activation word.
     pub lane: usize,
     /// What the gather unit writes to: activation or weight address.
@@ -126,6 +129,8 @@ pub struct Context<'a> {
     pub features: Features,
     /// Weights that layers write.
     pub computed: &'a [WeightPlace],
+    /// Constants of the units.
+    pub units: &'a Units,
     /// How weights come from memory.
     pub stream: Option<&'a WeightStream>,
 }
@@ -191,6 +196,10 @@ pub fn widths(
         target: address.max(if cx.features.computed { weight } else { 0 }),
         param: unsigned_bits(words.params.max(1) - 1).max(param_index),
         table: unsigned_bits(tables.max(1) - 1),
+        constants: match cx.units.most() {
+            1 => 0,
+            most => unsigned_bits(most - 1),
+        },
     }
 }
 
@@ -268,6 +277,9 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     f.add("lstm", 1, i64::from(layer.lstm().is_some()));
     if cx.features.attention.is_some() {
         f.add("attention", 1, i64::from(layer.attention().is_some()));
+    }
+    if w.constants > 0 {
+        f.add("constants", w.constants, cx.units.numbers[index]);
     }
     f.add("tiles_m1", w.counter, l.tiles - 1);
     f.add("groups_m1", w.counter, l.groups - 1);

@@ -169,8 +169,8 @@ pub struct Features {
     pub gather: bool,
     /// It writes weights.
     pub computed: bool,
-    /// Softmax unit.
-    pub softmax: bool,
+    /// Sets of constants of the softmax unit; 0 without one.
+    pub softmax: usize,
     /// LSTM unit.
     pub lstm: Option<LstmSize>,
     /// Attention unit.
@@ -195,6 +195,8 @@ pub struct LstmSize {
     pub parallel: usize,
     /// Weight words in a word of the weight stream; absent where they have a memory of their own.
     pub parts: Option<usize>,
+    /// How many weights and parameters of a layer its memories hold.
+    pub stored: [usize; 2],
     /// Tables of the activation functions.
     pub tables: LstmTableSize,
 }
@@ -229,7 +231,8 @@ impl Features {
 impl LstmSize {
     /// Weights where they are on chip, parameters, and the tables of the functions.
     pub fn memories(&self) -> Vec<Memory> {
-        let [weights, params] = self.words();
+        let [[weights, params], [of_weights, of_params]] = [self.words(), self.stored];
+        let [weights, params] = [weights * of_weights, params * of_params];
         let memory = |width, depth| Memory::single(width, depth, Place::Block).shifted();
         let mut memories = Vec::new();
         if self.parts.is_none() {
@@ -292,6 +295,8 @@ mod cost {
     pub const SOFTMAX_DSP: usize = 4;
     pub const SOFTMAX_LUT: usize = 600;
     pub const SOFTMAX_FF: usize = 500;
+    /// Of a further table of exponentials, and its choice.
+    pub const SOFTMAX_TABLE_LUT: usize = 80;
     /// Two scalings, two products of the cell state, one of the hidden state.
     pub const LSTM_DSP: usize = 2 * 4 + 2 + 1;
     pub const LSTM_LUT: usize = 1900;
@@ -327,7 +332,7 @@ mod cost {
 pub fn dsps(shape: &Shape, features: Features) -> usize {
     shape.array_dsps()
         + cost::LANE_DSP * shape.all_lanes()
-        + if features.softmax {
+        + if features.softmax > 0 {
             cost::SOFTMAX_DSP
         } else {
             0
@@ -476,7 +481,8 @@ pub fn estimate(
         + pick(features.gather, cost::GATHER_LUT + word * 3)
         // the choice of a weight per pixel
         + pick(features.product, p * word * 8)
-        + pick(features.softmax, cost::SOFTMAX_LUT)
+        + pick(features.softmax > 0, cost::SOFTMAX_LUT)
+        + features.softmax.saturating_sub(1) * cost::SOFTMAX_TABLE_LUT
         + features
             .lstm
             .map_or(0, |l| l.datapath()[1] + 4 * l.parallel * 18 + l.choice())
@@ -501,7 +507,7 @@ pub fn estimate(
         + pick(features.computed, (oc * ic).saturating_sub(word) * 8)
         // the kept operand, and a weight per pixel in the place of one for all
         + pick(features.product, (2 * p - 1) * word * 8)
-        + pick(features.softmax, cost::SOFTMAX_FF)
+        + pick(features.softmax > 0, cost::SOFTMAX_FF)
         + features
             .lstm
             .map_or(0, |l| l.datapath()[2] + 4 * l.parallel * 18)

@@ -7,6 +7,7 @@ use crate::error::PlanError;
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Port};
 use crate::lower::{MAX_LAYERS, unsupported};
 use crate::region::{Region, StorageId};
+use crate::units;
 use macforge_quant::QGraph;
 use std::ops::Range;
 
@@ -31,7 +32,7 @@ pub fn join(graphs: &[&QGraph], each: Vec<Layers>) -> Result<Layers, PlanError> 
                 "the design has one kind of requantizer lane; take the same --semantics for all",
             ));
         }
-        same_units(&bodies[0], &layers)?;
+        same_gathers(&bodies[0], &layers)?;
         joined.acc_bits = joined.acc_bits.max(layers.acc_bits);
         let mut moved = Moved::new([graphs[0], graph], &mut joined, &layers)?;
         let strips = layers.strips.iter().map(|strip| moved.areas[strip.0]);
@@ -49,6 +50,7 @@ pub fn join(graphs: &[&QGraph], each: Vec<Layers>) -> Result<Layers, PlanError> 
         joined.layers.extend(body);
         joined.sets.push(start..joined.layers.len());
     }
+    units::share(&mut joined.layers)?;
     if joined.sets.len() > 1 {
         // the common areas may have come on sides that contradict one another
         buffers::separate(&mut joined);
@@ -74,19 +76,19 @@ pub fn grown(range: &Range<usize>, inserted: &[usize]) -> Range<usize> {
     shifted(range.start)..shifted(range.end)
 }
 
-/// Units with constants of their own are in the design once.
-fn same_units(first: &[HwLayer], layers: &Layers) -> Result<(), PlanError> {
+/// Weights that are computed have a place for each product of the first precision.
+fn same_gathers(first: &[HwLayer], layers: &Layers) -> Result<(), PlanError> {
     let known = |kind: &LayerKind| first.iter().any(|l| l.kind == *kind);
-    match (layers.layers.iter()).find(|l| l.is_unit() && !known(&l.kind)) {
+    match (layers.layers.iter()).find(|l| l.gather().is_some() && !known(&l.kind)) {
         None => Ok(()),
         Some(layer) => Err(unsupported(
             &layer.source,
             format!(
-                "{} with other constants than in the first precision",
+                "{} with another zero point or shape than in the first precision",
                 layer.op
             ),
-            "the design has this unit once: give its input, weights and output the same bits and \
-             calibrators in all policies, or make a design per policy",
+            "give its operands the same bits and calibrators in all policies, or make a design per \
+             policy",
         )),
     }
 }

@@ -6,6 +6,7 @@ use crate::coverage;
 use crate::error::PlanError;
 use crate::gather_check;
 use crate::hwplan::HwPlan;
+use crate::layers::LayerKind;
 use crate::program::LayerProgram;
 use crate::resources::LstmSize;
 use crate::stream::StreamedLayer;
@@ -17,6 +18,7 @@ pub fn verify(plan: &HwPlan) -> Result<(), PlanError> {
     placements(plan)?;
     recurrent_words(plan)?;
     regions(plan)?;
+    unit_constants(plan)?;
     for index in 0..plan.layers.layers.len() {
         banks(plan, index)?;
         gather_check::check(plan, index)?;
@@ -53,6 +55,31 @@ fn placements(plan: &HwPlan) -> Result<(), PlanError> {
         if a.base + a.size() > plan.act_depths[a.buffer] {
             let name = &plan.layers.areas[i].name;
             return fail(format!("`{name}` ends beyond the buffer"));
+        }
+    }
+    Ok(())
+}
+
+/// The number in each program word is that of the layer's own constants.
+fn unit_constants(plan: &HwPlan) -> Result<(), PlanError> {
+    let layers = &plan.layers.layers;
+    for (layer, program) in layers.iter().zip(&plan.program) {
+        let known = match layer.kind {
+            LayerKind::Softmax(_) => &plan.units.softmax,
+            LayerKind::Lstm(_) => &plan.units.lstm,
+            LayerKind::Attention(_) => &plan.units.attention,
+            _ => continue,
+        };
+        let number = match plan.widths.constants {
+            0 => 0,
+            _ => program.value("constants") as usize,
+        };
+        let own = known.get(number).map(|&first| &layers[first].kind);
+        if own != Some(&layer.kind) {
+            return fail(format!(
+                "`{}` runs with other constants than its own",
+                layer.name
+            ));
         }
     }
     Ok(())

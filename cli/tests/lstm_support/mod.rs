@@ -57,7 +57,8 @@ impl Recurrent {
         let classes = self.classes as i32;
         let data: Vec<i8> = (0..flat * classes).map(|_| random(8) as i8).collect();
         let k = w.weights("k", &[classes, flat], &[0.01], &data);
-        let z = w.int8("z", &[1, classes], 0.2, 3);
+        // sums of the hidden state, and so the softmax's scale, follow its scale
+        let z = w.int8("z", &[1, classes], 25.6 * self.hidden_scale, 3);
         w.operator(
             "FULLY_CONNECTED",
             &[f, k],

@@ -34,7 +34,7 @@ use crate::{HdlError, VerilogModule, cells, engine};
 use macforge_numeric::{AffineParams, Semantics, SoftmaxRule};
 
 /// Which cells and blocks a design needs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
     /// Rounding rules of the requantizer lanes, and of float32 inputs.
     pub semantics: Semantics,
@@ -56,8 +56,8 @@ pub struct Selection {
     pub lut_products: bool,
     /// Residual addition.
     pub add: bool,
-    /// Softmax.
-    pub softmax: Option<SoftmaxRule>,
+    /// Rules of the softmax unit, by number; none without one.
+    pub softmax: Vec<SoftmaxRule>,
     /// LSTM unit.
     pub lstm: Option<LstmCells>,
     /// Attention unit.
@@ -115,12 +115,13 @@ pub fn compute_cells(selection: &Selection) -> Result<Vec<VerilogModule>, HdlErr
     if selection.add {
         modules.push(add_lane::build());
     }
-    if let Some(rule) = &selection.softmax {
-        modules.extend(softmax_unit::build(rule, engine::SOFTMAX_READ_LATENCY)?);
+    if !selection.softmax.is_empty() {
+        let (rules, latency) = (&selection.softmax, engine::SOFTMAX_READ_LATENCY);
+        modules.extend(softmax_unit::build(rules, latency)?);
     }
     match selection.lstm {
         // softmax has brought it
-        Some(LstmCells::Integer) if selection.softmax.is_some() => {}
+        Some(LstmCells::Integer) if !selection.softmax.is_empty() => {}
         Some(LstmCells::Integer) => modules.push(high_product::module().build()),
         Some(LstmCells::Fp16) => modules.extend(fp16::build()),
         None => {}

@@ -6,7 +6,7 @@
 //! table, `softmax_exp`, because a difference of two int8 has 256 values.
 
 use super::high_product;
-use crate::typed::{Header, Module, unsigned};
+use crate::typed::{Header, Module, constant, mux, unsigned};
 use crate::{HdlError, VerilogModule};
 use macforge_numeric::SoftmaxRule;
 use tera::{Context, Tera};
@@ -23,13 +23,14 @@ pub const fn overhead(read_latency: usize) -> usize {
     3 * (read_latency + 1) + 8 + normalize + reciprocal + high_product::LATENCY
 }
 
-/// The modules of the softmax unit, `softmax_unit` last.
+/// The modules of the softmax unit, `softmax_unit` last. Of several rules, input `constants` says the number
+/// of the vector's.
 ///
 /// `rd_data` is expected `read_latency` (at least 1) cycles after `rd_en_q`.
 ///
 /// # Errors
 /// A read latency of zero.
-pub fn build(rule: &SoftmaxRule, read_latency: usize) -> Result<Vec<VerilogModule>, HdlError> {
+pub fn build(rules: &[SoftmaxRule], read_latency: usize) -> Result<Vec<VerilogModule>, HdlError> {
     if read_latency == 0 {
         let (block, what) = ("softmax_unit", "a read latency");
         return Err(HdlError::Width {
@@ -41,6 +42,7 @@ pub fn build(rule: &SoftmaxRule, read_latency: usize) -> Result<Vec<VerilogModul
     }
     let mut context = Context::new();
     context.insert("read_latency", &read_latency);
+    context.insert("constants_width", &constants_width(rules));
     context.insert("multiplier_latency", &high_product::LATENCY);
     context.insert("last_product", &(RECIPROCAL_PRODUCTS - 1));
     let text = Tera::one_off(include_str!("softmax_unit.v.tera"), &context, false)?;
@@ -50,13 +52,18 @@ pub fn build(rule: &SoftmaxRule, read_latency: usize) -> Result<Vec<VerilogModul
     };
     Ok(vec![
         high_product::module().build(),
-        exponential(rule).build(),
+        exponential(rules).build(),
         unit,
     ])
 }
 
-/// `exp(-d * scale)` in Q0.31 for a difference `d`.
-pub fn exponential(rule: &SoftmaxRule) -> Module {
+/// Bits of a rule's number; 0 where there is one rule.
+fn constants_width(rules: &[SoftmaxRule]) -> u32 {
+    rules.len().next_power_of_two().trailing_zeros()
+}
+
+/// `exp(-d * scale)` in Q0.31 for a difference `d`; of several rules, for the one of the number `constants`.
+pub fn exponential(rules: &[SoftmaxRule]) -> Module {
     let mut m = Module::new(
         "softmax_exp",
         Header {
@@ -65,9 +72,29 @@ pub fn exponential(rule: &SoftmaxRule) -> Module {
             latency: "1; initiation interval 1; never stalls".into(),
         },
     );
+    let number = match constants_width(rules) {
+        0 => None,
+        width => Some(m.input("constants", unsigned(width))),
+    };
     let d = m.input("d", unsigned(8));
-    let words = rule.exp_table().map(i128::from);
-    let e = m.table("e", &d, unsigned(31), &words);
+    // a table each: as one they would become a block RAM, whose output is late
+    let mut table = |name: &str, rule: &SoftmaxRule| {
+        let words = rule.exp_table().map(i128::from);
+        m.table(name, &d, unsigned(31), &words)
+    };
+    let e = match number {
+        None => table("e", &rules[0]),
+        Some(number) => {
+            let numbered = rules.iter().enumerate();
+            let tables = numbered.map(|(n, rule)| (n, table(&format!("e{n}"), rule)));
+            let tables: Vec<_> = tables.collect();
+            let choice = tables.into_iter().reduce(|(_, others), (n, own)| {
+                let own_number = constant(number.ty(), n as i128);
+                (n, mux(&number.equals(&own_number), &own, &others))
+            });
+            choice.expect("a softmax unit has a rule").1
+        }
+    };
     let e = m.register("e", &e);
     m.output(&e);
     m

@@ -10,6 +10,7 @@
 //! channels each. The FP16 arithmetic are blocks ([`crate::blocks::fp16`]); one dequantizer serves scores
 //! and contexts, the same multipliers queries times keys and weights times values.
 
+use super::constants::{Choice, signed};
 use super::{index_bits, module, render};
 use crate::VerilogModule;
 use crate::blocks::fp16::{dequantize, exp, quantize, units};
@@ -23,7 +24,8 @@ pub const ROW_CYCLES: usize = 32 + dequantize::LATENCY + exp::LATENCY + units::L
 /// Cycles of the whole besides its tokens and its rows.
 pub const FIXED_CYCLES: usize = 6 + dequantize::LATENCY + quantize::LATENCY;
 
-/// Size and constants of an attention unit.
+/// Size and constants of an attention unit. A layer's constants are those of the number in its program
+/// word.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AttentionUnit {
     /// Queries.
@@ -36,10 +38,17 @@ pub struct AttentionUnit {
     pub width: usize,
     /// Products per cycle (`K`), a divisor of the head's channels and of a word's; at most 8.
     pub parallel: usize,
+    /// Constants, by number.
+    #[serde(skip)]
+    pub constants: Vec<AttentionConstants>,
+}
+
+/// A set of constants of an attention unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionConstants {
     /// Zero points of queries, keys and values.
     pub zero_points: [i32; 3],
     /// Factors.
-    #[serde(skip)]
     pub rule: AttentionRule,
 }
 
@@ -120,25 +129,42 @@ impl AttentionUnit {
         ] {
             context.insert(name, &address(value_width, value));
         }
-        let names = ["query_zero", "key_zero", "value_zero"];
-        for (name, zero) in names.into_iter().zip(self.zero_points) {
-            context.insert(name, &signed(9, zero));
-        }
-        let (score, output) = (self.rule.score, self.rule.output);
-        context.insert("score_multiplier", &score.multiplier);
-        context.insert("score_exponent", &score.exponent);
-        context.insert("score_exponent_bits", &signed(7, score.exponent));
-        context.insert("output_multiplier", &output.factor.multiplier);
-        context.insert("output_exponent", &output.factor.exponent);
-        context.insert("output_exponent_bits", &signed(7, output.factor.exponent));
-        context.insert("output_zero_point", &output.zero_point);
-        context.insert("output_zero_bits", &signed(8, output.zero_point));
+        self.choose(&mut context);
         Ok(context)
     }
-}
 
-/// A signed Verilog number.
-fn signed(width: usize, value: i32) -> String {
-    let sign = if value < 0 { "-" } else { "" };
-    format!("{sign}{width}'sd{}", value.unsigned_abs())
+    /// The constants as numbers or registers.
+    fn choose(&self, context: &mut Context) {
+        let mut choice = Choice::new(self.constants.len());
+        let mut insert = |name: &str, width: usize, value: &dyn Fn(&AttentionConstants) -> i32| {
+            let values: Vec<i32> = self.constants.iter().map(value).collect();
+            // the multipliers are unsigned
+            let (kind, text): (_, &dyn Fn(&i32) -> String) = match width {
+                17 => ("[16:0]".into(), &|v| format!("17'd{v}")),
+                _ => (format!("signed [{}:0]", width - 1), &|v| signed(width, *v)),
+            };
+            let literals = values.iter().map(text).collect();
+            let expression = choice.of(&kind, &format!("{name}_q"), literals);
+            context.insert(name, &expression);
+            // for the header
+            let said = match values[..] {
+                [value] => value.to_string(),
+                _ => name.to_string(),
+            };
+            context.insert(format!("said_{name}"), &said);
+        };
+        for (place, name) in ["query_zero", "key_zero", "value_zero"].iter().enumerate() {
+            insert(name, 9, &|c| c.zero_points[place]);
+        }
+        insert("score_multiplier", 17, &|c| c.rule.score.multiplier as i32);
+        insert("score_exponent", 7, &|c| c.rule.score.exponent);
+        let output = |c: &AttentionConstants| c.rule.output;
+        insert("output_multiplier", 17, &|c| {
+            output(c).factor.multiplier as i32
+        });
+        insert("output_exponent", 7, &|c| output(c).factor.exponent);
+        insert("output_zero", 8, &|c| output(c).zero_point);
+        context.insert("constants_width", &choice.width());
+        context.insert("constants", &choice.verilog());
+    }
 }

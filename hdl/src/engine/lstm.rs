@@ -15,27 +15,28 @@
 //!
 //! Memory images, all for `$readmemh`:
 //!
-//! * `lstm_weights.mem`: per unit, first its input weights, then its recurrent ones, `K` inputs a
+//! * `lstm_weights.mem`: per part ([`LstmConstants::parts`]) and unit, first its input weights, then its recurrent ones, `K` inputs a
 //!   word; a word holds `K` bytes per gate, input gate lowest.
 //!   In streamed designs a word of the weight stream has some of these words, lowest first.
-//! * `lstm_params.mem`: eight words per unit, for each gate its input's and its hidden state's sum:
+//! * `lstm_params.mem`: per part eight words per unit, for each gate its input's and its hidden state's sum:
 //!   bias (32 bits, zero point folded in), multiplier (31), left shift (3), right shift (5), lowest
 //!   first; with FP16 bias (32), multiplier (17), exponent (7).
 //! * `lstm_base.mem`, `lstm_delta.mem`: [`macforge_numeric::HalfTables`], function by function.
 //! * `fp16_tanh.mem`: [`macforge_numeric::Fp16Tables`]' tanh.
 
+use super::lstm_constants::{self, CellConstants, LstmConstants};
 use super::{index_bits, module, render, rom};
 use crate::VerilogModule;
 use crate::blocks::fp16::{add, dequantize, mul, quantize};
+use macforge_numeric::Fp16Quantizer;
 use macforge_numeric::fp16::{TANH_FIRST, TANH_ONE};
-use macforge_numeric::{Fp16Quantizer, HalfTables, LstmRule};
 use serde::Serialize;
 use tera::Context;
 
 /// Sums per unit: two per gate.
 pub const SUMS: usize = 8;
 
-/// Size and constants of an LSTM unit.
+/// Size and constants of an LSTM unit. A layer's constants are those of the number in its program word.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LstmUnit {
     /// Length of an input vector.
@@ -52,26 +53,18 @@ pub struct LstmUnit {
     /// Words of products' weights in a word of the weight stream; absent where `lstm_weight_rom` has
     /// them.
     pub parts: Option<usize>,
-    /// Zero point of the hidden state.
-    pub zero_point: i32,
-    /// From the sums to the hidden state.
+    /// From the sums to the hidden state, with the constants by number.
     #[serde(skip)]
     pub datapath: Datapath,
 }
 
 /// What computes gates and states.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Datapath {
     /// TFLite's fixed-point numbers.
     Integer {
-        /// Integer bits of the cell state.
-        cell_integer_bits: u32,
-        /// Bound of the cell state; 0 where it is not clipped.
-        clip: i16,
-        /// Factor of the hidden state: multiplier.
-        output_multiplier: i32,
-        /// Factor of the hidden state: right shift.
-        output_right: i32,
+        /// Constants, by number.
+        constants: Vec<LstmConstants<CellConstants>>,
         /// Functions in the tables.
         functions: usize,
         /// Block size of the tables, as a power of two.
@@ -79,8 +72,8 @@ pub enum Datapath {
         /// Bits of a table's difference.
         delta_width: u32,
     },
-    /// FP16, with the quantizer of the hidden state.
-    Fp16(Fp16Quantizer),
+    /// FP16, with the quantizers of the hidden state.
+    Fp16(Vec<LstmConstants<Fp16Quantizer>>),
 }
 
 const PARTS: [(&str, &str); 3] = [
@@ -97,35 +90,10 @@ const INTEGER_PARTS: [(&str, &str); 2] = [
 pub const FP16_ACTIVATION_LATENCY: usize = 5 + add::LATENCY;
 
 impl LstmUnit {
-    /// A unit for TFLite's rule and its tables; `sizes` are inputs, units and length, `shape` is `parallel`
-    /// and `interval`.
-    pub fn integer(
-        sizes: [usize; 3],
-        shape: [usize; 2],
-        rule: &LstmRule,
-        tables: &HalfTables,
-    ) -> Self {
-        let datapath = Datapath::Integer {
-            cell_integer_bits: rule.cell_integer_bits,
-            clip: rule.cell_clip.unwrap_or(0),
-            output_multiplier: rule.output.multiplier,
-            output_right: -rule.output.shift,
-            functions: tables.base.len(),
-            table_block: tables.block_bits,
-            delta_width: tables.delta_bits,
-        };
-        Self::new(sizes, shape, rule.output_zero_point, datapath)
-    }
-
-    /// A unit with FP16 gates and cell state.
-    pub fn fp16(sizes: [usize; 3], shape: [usize; 2], output: Fp16Quantizer) -> Self {
-        Self::new(sizes, shape, output.zero_point, Datapath::Fp16(output))
-    }
-
-    fn new(
+    /// A unit; `sizes` are inputs, units and length, `shape` is `parallel` and `interval`.
+    pub fn new(
         [inputs, units, length]: [usize; 3],
         [parallel, interval]: [usize; 2],
-        zero_point: i32,
         datapath: Datapath,
     ) -> Self {
         Self {
@@ -135,7 +103,6 @@ impl LstmUnit {
             parallel,
             interval,
             parts: None,
-            zero_point,
             datapath,
         }
     }
@@ -143,6 +110,14 @@ impl LstmUnit {
     /// The same unit with weights from the weight stream.
     pub fn streamed(self, parts: Option<usize>) -> Self {
         Self { parts, ..self }
+    }
+
+    /// Sets of constants.
+    pub fn constants(&self) -> usize {
+        match &self.datapath {
+            Datapath::Integer { constants, .. } => constants.len(),
+            Datapath::Fp16(constants) => constants.len(),
+        }
     }
 
     /// Bits of a word of the weight stream that the unit takes; 0 where its weights are on chip.
@@ -208,11 +183,6 @@ impl LstmUnit {
             ("lane_width", lane_width),
             ("vector_width", index_bits(input_steps.max(hidden_steps))),
             ("unit_width", index_bits(self.units)),
-            ("weight_depth", self.units * steps),
-            ("weight_width", index_bits(self.units * steps)),
-            ("param_depth", self.units * SUMS),
-            ("param_width", index_bits(self.units * SUMS)),
-            ("zero_point_bits", usize::from(self.zero_point as u8)),
             ("ring_bits", self.ring_bits()),
             ("ring_wait", RING_CYCLES),
         ];
@@ -226,63 +196,38 @@ impl LstmUnit {
             context.insert("last_turn", &format!("1'b{}", (steps - 1) % 2));
         }
         context.insert("lane_last", &format!("{lane_width}'d{}", self.parallel - 1));
-        self.datapath.describe(self.zero_point, &mut context);
-        Ok(context)
-    }
-}
-
-impl Datapath {
-    /// What its template needs.
-    fn describe(&self, zero_point: i32, context: &mut Context) {
-        context.insert("fp16", &matches!(self, Datapath::Fp16(_)));
-        match *self {
+        match &self.datapath {
             Datapath::Integer {
-                cell_integer_bits,
-                clip,
-                output_multiplier,
-                output_right,
+                constants,
                 functions,
                 table_block,
                 delta_width,
             } => {
-                let enter_shift = 15 + cell_integer_bits;
-                let function_width = index_bits(functions);
-                for (name, value) in [
-                    ("function_width", function_width),
-                    ("enter_shift", enter_shift as usize),
-                    ("enter_pad", cell_integer_bits as usize),
-                    ("keep_half", 1 << 14),
-                    ("enter_half", 1 << (enter_shift - 1)),
-                    ("zero_point_magnitude", zero_point.unsigned_abs() as usize),
-                    ("table_block", table_block as usize),
-                    ("delta_width", delta_width as usize),
-                ] {
-                    context.insert(name, &value);
-                }
-                context.insert("clip", &clip);
-                context.insert("output_multiplier", &output_multiplier);
-                context.insert("output_right", &output_right);
-                let function = |index: usize| format!("{function_width}'d{index}");
-                context.insert("tanh_function", &function(1));
-                context.insert("cell_function", &function(functions - 1));
+                context.insert("table_block", table_block);
+                context.insert("delta_width", delta_width);
+                lstm_constants::integer(self, constants, *functions, &mut context);
             }
-            Datapath::Fp16(output) => {
-                context.insert("output_multiplier", &output.factor.multiplier);
-                context.insert("output_exponent", &output.factor.exponent);
-                for (name, value) in [
-                    ("dequantize_latency", dequantize::LATENCY),
-                    ("add_latency", add::LATENCY),
-                    ("mul_latency", mul::LATENCY),
-                    ("quantize_latency", quantize::LATENCY),
-                    ("activation_latency", FP16_ACTIVATION_LATENCY),
-                    ("cell_wait", CELL_WAIT),
-                ] {
+            Datapath::Fp16(constants) => {
+                for (name, value) in FP16_LATENCIES {
                     context.insert(name, &value);
                 }
+                lstm_constants::fp16(self, constants, &mut context);
             }
         }
+        context.insert("fp16", &matches!(self.datapath, Datapath::Fp16(_)));
+        Ok(context)
     }
 }
+
+/// Latencies that the template of the FP16 datapath needs.
+const FP16_LATENCIES: [(&str, usize); 6] = [
+    ("dequantize_latency", dequantize::LATENCY),
+    ("add_latency", add::LATENCY),
+    ("mul_latency", mul::LATENCY),
+    ("quantize_latency", quantize::LATENCY),
+    ("activation_latency", FP16_ACTIVATION_LATENCY),
+    ("cell_wait", CELL_WAIT),
+];
 
 /// Cycles that an FP16 cell state waits, so that from a unit's last gate to it an odd number goes by.
 const CELL_WAIT: usize = (FP16_ACTIVATION_LATENCY + mul::LATENCY + add::LATENCY + 1) % 2;

@@ -26,9 +26,11 @@
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
 pub mod attention;
+mod constants;
 pub mod lstm;
+pub mod lstm_constants;
 
-pub use attention::AttentionUnit;
+pub use attention::{AttentionConstants, AttentionUnit};
 pub use lstm::LstmUnit;
 
 use crate::VerilogModule;
@@ -262,8 +264,8 @@ pub struct Engine {
     pub lane_width: usize,
     /// Address width of what the gather unit writes to.
     pub target_width: usize,
-    /// Softmax unit present.
-    pub has_softmax: bool,
+    /// Sets of constants of the softmax unit; 0 without one.
+    pub softmax_constants: usize,
     /// LSTM unit.
     pub lstm: Option<LstmUnit>,
     /// Attention unit.
@@ -322,7 +324,7 @@ impl Engine {
                 text: render(include_str!("gather_unit.v.tera"), &self.context()?)?,
             });
         }
-        if self.has_softmax {
+        if self.softmax_constants > 0 {
             modules.push(module("softmax_port", include_str!("softmax_port.v")));
         }
         if let Some(lstm) = &self.lstm {
@@ -424,6 +426,16 @@ impl Engine {
         context.insert("has_add_bit", &u8::from(self.has_add));
         context.insert("table_index_width", &index_bits(self.tables));
         context.insert("softmax_lane_width", &index_bits(self.wb));
+        context.insert("has_softmax", &(self.softmax_constants > 0));
+        let lstm = self.lstm.as_ref().map_or(0, LstmUnit::constants);
+        let attention = self.attention.as_ref().map_or(0, |a| a.constants.len());
+        for (name, constants) in [
+            ("softmax_number", self.softmax_constants),
+            ("lstm_number", lstm),
+            ("attention_number", attention),
+        ] {
+            context.insert(name, &constants::width(constants));
+        }
         context.insert("has_lstm", &self.lstm.is_some());
         let ring_bits = self.lstm.as_ref().map_or(0, LstmUnit::ring_bits);
         context.insert("lstm_ring_bits", &ring_bits);

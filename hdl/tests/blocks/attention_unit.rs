@@ -5,7 +5,7 @@ use crate::common::{Random, assert_clean};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks::fp16;
 use macforge_hdl::engine::attention::FIXED_CYCLES;
-use macforge_hdl::engine::{self, AttentionUnit, lstm};
+use macforge_hdl::engine::{self, AttentionConstants, AttentionUnit, lstm};
 use macforge_numeric::{AttentionRule, Clamp};
 use macforge_sim::Block;
 
@@ -28,10 +28,16 @@ impl Layer {
             heads,
             width,
             parallel,
-            zero_points,
-            rule,
+            constants: vec![AttentionConstants { zero_points, rule }],
         };
         Layer { unit, wb }
+    }
+
+    /// The same unit with further constants.
+    fn or(mut self, zero_points: [i32; 3], rule: AttentionRule) -> Self {
+        let constants = AttentionConstants { zero_points, rule };
+        self.unit.constants.push(constants);
+        self
     }
 
     fn modules(&self) -> Vec<VerilogModule> {
@@ -51,17 +57,19 @@ impl Layer {
         self.unit.queries + 2 * self.unit.keys
     }
 
-    /// Contexts and saturations.
-    fn expected(&self, tokens: &Vectors) -> (Vectors, u64) {
+    /// Contexts and saturations with the constants `number`.
+    fn expected(&self, tokens: &Vectors, number: usize) -> (Vectors, u64) {
         let AttentionUnit {
             queries,
             keys,
             heads,
             width,
-            zero_points: [zq, zk, zv],
-            rule,
             ..
         } = self.unit;
+        let AttentionConstants {
+            zero_points: [zq, zk, zv],
+            rule,
+        } = self.unit.constants[number];
         let (q, rest) = tokens.split_at(queries);
         let (k, v) = rest.split_at(keys);
         let mut saturated = 0;
@@ -111,7 +119,8 @@ impl Layer {
         self.buffers().run(block, tokens, size)
     }
 
-    /// Some inferences, random ones and extremes; the contexts that saturate.
+    /// Some inferences, random ones and extremes, with one set of constants after the other; the contexts
+    /// that saturate.
     fn compare(&self, random: &mut Random) -> u64 {
         let mut block = self.build(&self.modules());
         let mut counted = 0;
@@ -129,7 +138,12 @@ impl Layer {
             let tokens: Vectors = (0..self.tokens())
                 .map(|token| (0..channels).map(|_| value(token)).collect())
                 .collect();
-            let (wanted, saturated) = self.expected(&tokens);
+            let constants = self.unit.constants.len();
+            let number = round % constants;
+            if constants > 1 {
+                block.poke("constants", number as u64).unwrap();
+            }
+            let (wanted, saturated) = self.expected(&tokens, number);
             let (found, cycles) = self.run(&mut block, &tokens);
             assert_eq!(found, wanted, "round {round}: {:?}", self.unit);
             counted += saturated;
@@ -143,7 +157,13 @@ impl Layer {
 }
 
 /// What is wrong, in which module, which text becomes which other one.
-const FAULTS: [[&str; 4]; 8] = [
+const FAULTS: [[&str; 4]; 9] = [
+    [
+        "the constants of number 0",
+        "attention_unit",
+        "case (constants)",
+        "case (constants & 1'b0)",
+    ],
     [
         "the largest score of the row before",
         "attention_unit",
@@ -159,8 +179,8 @@ const FAULTS: [[&str; 4]; 8] = [
     [
         "values with the zero point of the keys",
         "attention_unit",
-        "(of_values ? VALUE_ZERO : KEY_ZERO)",
-        "KEY_ZERO",
+        "(of_values ? value_zero_q : key_zero_q)",
+        "key_zero_q",
     ],
     [
         "weights of the head before",
@@ -197,7 +217,8 @@ const FAULTS: [[&str; 4]; 8] = [
 #[test]
 fn deliberate_faults_are_noticed() {
     let size = [4, 3, 2, 8];
-    let layer = Layer::new(size, [4, 8], [3, -7, 9], rule(6e-4, 1.5, 4));
+    let layer = Layer::new(size, [4, 8], [-20, 1, 3], rule(5e-4, 0.8, 0))
+        .or([3, -7, 9], rule(6e-4, 1.5, 4));
     let mut random = Random(5);
     let mut token = |_| {
         (0..layer.channels())
@@ -205,7 +226,7 @@ fn deliberate_faults_are_noticed() {
             .collect()
     };
     let tokens: Vectors = (0..layer.tokens()).map(&mut token).collect();
-    let wanted = layer.expected(&tokens);
+    let wanted = layer.expected(&tokens, 1);
     assert!(wanted.1 > 0, "nothing saturates");
     let mut unnoticed = Vec::new();
     for [what, module, old, new] in FAULTS {
@@ -214,6 +235,7 @@ fn deliberate_faults_are_noticed() {
         assert_eq!(faulty.text.matches(old).count(), 1, "{what}");
         faulty.text = faulty.text.replace(old, new);
         let mut block = layer.build(&modules);
+        block.poke("constants", 1).unwrap();
         let (found, _) = layer.run(&mut block, &tokens);
         let counted = block.peek("saturations_q").unwrap();
         if (found, counted) == wanted {
@@ -246,6 +268,27 @@ fn every_context_equals_the_rule_and_takes_the_stated_time() {
         saturating += u64::from(layer.compare(&mut random) > 0);
     }
     assert!(saturating > 1, "contexts of {saturating} layers saturate");
+}
+
+#[test]
+fn each_layer_runs_with_the_constants_of_its_number() {
+    let mut random = Random(22);
+    let layer = Layer::new([3, 5, 2, 8], [4, 8], [3, -7, 0], rule(1e-4, 1.5, 4))
+        .or([-128, 5, 9], rule(2e-4, 0.7, -100))
+        .or([3, -7, -50], rule(3e-5, 1.5, 4));
+    assert!(layer.compare(&mut random) > 0, "nothing saturates");
+    assert_clean(&layer.modules());
+    // what is the same in all sets is not chosen
+    let text = &layer.modules().pop().unwrap().text;
+    assert!(text.contains("value_zero_q <= -9'sd50;"), "{text}");
+    let same = Layer::new([3, 5, 2, 8], [4, 8], [3, -7, 0], rule(1e-4, 1.5, 4))
+        .or([3, -7, 0], rule(2e-4, 1.5, 4));
+    assert_clean(&same.modules());
+    let text = same.modules().pop().unwrap().text;
+    assert!(
+        !text.contains("zero_q") && text.contains("score_exponent_q <="),
+        "{text}"
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@ use crate::buffers::Buffers;
 use crate::common::{Random, assert_clean, bits};
 use macforge_hdl::VerilogModule;
 use macforge_hdl::blocks::{fp16, high_product};
-use macforge_hdl::engine::lstm::{FP16_STEP_CYCLES, RING_CYCLES, STEP_CYCLES};
+use macforge_hdl::engine::lstm::{Datapath, FP16_STEP_CYCLES, RING_CYCLES, STEP_CYCLES};
+use macforge_hdl::engine::lstm_constants::{CellConstants, LstmConstants};
 use macforge_hdl::engine::{self, LstmUnit};
 use macforge_numeric::lstm::{Factor, Gate};
 use macforge_numeric::{
@@ -71,6 +72,8 @@ struct Layer {
     /// Per gate: weights of the input, of the hidden state, bias (zero points folded in).
     gates: Vec<[Vec<i8>; 2]>,
     bias: Vec<[Vec<i32>; 2]>,
+    /// Further layers of the same size that the unit runs.
+    others: Vec<Layer>,
 }
 
 impl Layer {
@@ -89,7 +92,28 @@ impl Layer {
             rule,
             gates,
             bias,
+            others: Vec::new(),
         }
+    }
+
+    /// The same unit with further constants.
+    fn or(mut self, other: Layer) -> Self {
+        self.others.push(other);
+        self
+    }
+
+    /// All layers of the unit, by number.
+    fn all(&self) -> impl Iterator<Item = &Layer> + Clone {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// The tables of the integer cell states.
+    fn tables(&self) -> HalfTables {
+        let bits = |layer: &Layer| match &layer.rule {
+            Rule::Integer(rule) => rule.cell_integer_bits,
+            Rule::Fp16(_) => 3,
+        };
+        HalfTables::new(&self.all().map(bits).collect::<Vec<_>>())
     }
 
     fn streamed(self, parts: usize) -> Self {
@@ -100,15 +124,46 @@ impl Layer {
     }
 
     fn unit(&self) -> LstmUnit {
-        let shape = [self.parallel, self.interval()];
-        let unit = match &self.rule {
-            Rule::Integer(rule) => {
-                let tables = HalfTables::new(&[rule.cell_integer_bits]);
-                LstmUnit::integer(self.size, shape, rule, &tables)
-            }
-            Rule::Fp16(rule) => LstmUnit::fp16(self.size, shape, rule.output),
+        let tables = self.tables();
+        let part = |number: usize| [if self.parts.is_none() { number } else { 0 }, number];
+        let numbered = || self.all().enumerate();
+        let datapath = match &self.rule {
+            Rule::Integer(_) => Datapath::Integer {
+                constants: numbered()
+                    .map(|(number, layer)| LstmConstants {
+                        parts: part(number),
+                        output: CellConstants::new(layer.integer(), &tables).unwrap(),
+                    })
+                    .collect(),
+                functions: tables.base.len(),
+                table_block: tables.block_bits,
+                delta_width: tables.delta_bits,
+            },
+            Rule::Fp16(_) => Datapath::Fp16(
+                numbered()
+                    .map(|(number, layer)| LstmConstants {
+                        parts: part(number),
+                        output: layer.fp16().output,
+                    })
+                    .collect(),
+            ),
         };
-        unit.streamed(self.parts)
+        let shape = [self.parallel, self.interval()];
+        LstmUnit::new(self.size, shape, datapath).streamed(self.parts)
+    }
+
+    fn integer(&self) -> &LstmRule {
+        match &self.rule {
+            Rule::Integer(rule) => rule,
+            Rule::Fp16(_) => panic!("a unit has one arithmetic"),
+        }
+    }
+
+    fn fp16(&self) -> &Fp16LstmRule {
+        match &self.rule {
+            Rule::Fp16(rule) => rule,
+            Rule::Integer(_) => panic!("a unit has one arithmetic"),
+        }
     }
 
     /// Words of products per unit.
@@ -160,23 +215,16 @@ impl Layer {
         };
         let hex = |bytes: Vec<u8>| bytes.iter().rev().map(|b| format!("{b:02x}")).collect();
         if self.parts.is_none() {
-            let weights = self.weights().into_iter().map(hex);
+            let weights = self.all().flat_map(Layer::weights).map(hex);
             write("lstm_weights.mem", weights.collect());
         }
-        let mut params = Vec::new();
-        for unit in 0..self.size[1] {
-            for gate in 0..4 {
-                for matrix in 0..2 {
-                    let bias = u128::from(self.bias[gate][matrix][unit] as u32);
-                    let word = bias | self.factor(gate, matrix, unit) << 32;
-                    params.push(format!("{word:x}"));
-                }
-            }
-        }
-        write("lstm_params.mem", params);
+        write(
+            "lstm_params.mem",
+            self.all().flat_map(Layer::params).collect(),
+        );
         match &self.rule {
-            Rule::Integer(rule) => {
-                let tables = HalfTables::new(&[rule.cell_integer_bits]);
+            Rule::Integer(_) => {
+                let tables = self.tables();
                 let base = tables.base.iter().flatten();
                 write("lstm_base.mem", base.map(|v| format!("{v:x}")).collect());
                 let delta = tables.delta.iter().flatten();
@@ -190,6 +238,21 @@ impl Layer {
                 );
             }
         }
+    }
+
+    /// Parameter words.
+    fn params(&self) -> Vec<String> {
+        let mut params = Vec::new();
+        for unit in 0..self.size[1] {
+            for gate in 0..4 {
+                for matrix in 0..2 {
+                    let bias = u128::from(self.bias[gate][matrix][unit] as u32);
+                    let word = bias | self.factor(gate, matrix, unit) << 32;
+                    params.push(format!("{word:x}"));
+                }
+            }
+        }
+        params
     }
 
     /// A sum's factor as the parameter memory has it.
@@ -370,19 +433,22 @@ fn hidden_states_do_not_depend_on_when_the_weights_come() {
     }
 }
 
-/// Eight sequences; the hidden states that saturate.
+/// Eight sequences, of one layer of the unit after the other; the hidden states that saturate.
 fn compare(random: &mut Random, layer: &Layer, fixed: usize) -> u64 {
     let size = layer.size;
     let folder = tempfile::tempdir().unwrap();
     layer.images(&folder);
     let mut unit = BUFFERS.build("lstm_unit", &layer.modules(), Some(folder.path()));
     let mut counted = 0;
-    for _ in 0..8 {
+    for (number, own) in layer.all().enumerate().cycle().take(8) {
         let vector = |r: &mut Random| (0..size[0]).map(|_| r.signed(8) as i8).collect();
         let x: Vec<Vec<i8>> = (0..size[2]).map(|_| vector(random)).collect();
-        let (wanted, saturated) = layer.expected(&x);
+        let (wanted, saturated) = own.expected(&x);
+        if !layer.others.is_empty() {
+            unit.poke("constants", number as u64).unwrap();
+        }
         let (found, cycles) = BUFFERS.run(&mut unit, &x, [size[2], size[1]]);
-        assert_eq!(found, wanted, "{size:?}, {:?}", layer.rule);
+        assert_eq!(found, wanted, "{size:?}, {:?}", own.rule);
         counted += saturated;
         assert_eq!(unit.peek("saturations_q").unwrap(), counted);
         let load = 4 * size[0].div_ceil(WB) + size[0] + 1;
@@ -436,6 +502,44 @@ fn every_hidden_state_of_an_fp16_cell_equals_the_rule_and_takes_the_stated_time(
         saturating > 1,
         "hidden states of {saturating} layers saturate"
     );
+}
+
+#[test]
+fn each_layer_runs_with_the_constants_of_its_number() {
+    let mut random = Random(14);
+    // clipped and not, three formats of the cell state, two of them with tables of their own
+    let mut layer = |cell_bits, clip, output_zero_point| {
+        let rule = Rule::Integer(LstmRule {
+            output_zero_point,
+            ..rule(&mut random, cell_bits, clip)
+        });
+        Layer::new(&mut random, [6, 5, 7], 4, rule)
+    };
+    let layers = layer(3, None, -9)
+        .or(layer(0, Some(20_000), 4))
+        .or(layer(5, Some(3_000), -128));
+    assert_clean(&layers.modules());
+    let saturated = compare(&mut Random(15), &layers, STEP_CYCLES);
+    assert!(saturated > 0, "nothing saturates");
+    let streamed = layer(3, None, 1).or(layer(3, None, 1)).streamed(3);
+    assert_clean(&streamed.modules());
+}
+
+#[test]
+fn each_fp16_layer_runs_with_the_constants_of_its_number() {
+    let mut random = Random(17);
+    let mut layer = |scale, zero_point| {
+        let output = Fp16Quantizer::new(scale, zero_point).unwrap();
+        let rule = Rule::Fp16(fp16_rule(&mut random, 5, output));
+        Layer::new(&mut random, [6, 5, 7], 4, rule)
+    };
+    let layers = layer(1.0 / 128.0, 0)
+        .or(layer(0.004, -128))
+        .or(layer(0.03, 0));
+    assert_clean(&layers.modules());
+    let saturated = compare(&mut Random(16), &layers, FP16_STEP_CYCLES);
+    assert!(saturated > 0, "nothing saturates");
+    assert_clean(&layers.streamed(2).modules());
 }
 
 #[test]

@@ -39,8 +39,8 @@ fn run(unit: &mut Block, row: &[i8], read_latency: usize) -> (Vec<i8>, usize) {
     panic!("the unit does not finish");
 }
 
-fn unit(rule: &SoftmaxRule, read_latency: usize) -> Block {
-    let mut unit = block(&softmax_unit::build(rule, read_latency).unwrap());
+fn unit(rules: &[SoftmaxRule], read_latency: usize) -> Block {
+    let mut unit = block(&softmax_unit::build(rules, read_latency).unwrap());
     unit.poke("rst", 1).unwrap();
     unit.tick("clk").unwrap();
     unit.poke("rst", 0).unwrap();
@@ -70,7 +70,7 @@ fn rows(random: &mut Random) -> Vec<Vec<i8>> {
 fn every_vector_equals_the_rule_and_takes_the_stated_time() {
     for (scale, read_latency) in [(0.17f32, 5), (1.0 / 512.0, 1), (2.0, 3)] {
         let rule = SoftmaxRule::tflite(scale, 1.0).unwrap();
-        let mut unit = unit(&rule, read_latency);
+        let mut unit = unit(&[rule], read_latency);
         for row in rows(&mut Random(7)) {
             let (found, cycles) = run(&mut unit, &row, read_latency);
             assert_eq!(found, rule.apply(&row), "scale {scale}, row {row:?}");
@@ -85,6 +85,23 @@ fn every_vector_equals_the_rule_and_takes_the_stated_time() {
 }
 
 #[test]
+fn each_vector_has_the_scale_of_its_number() {
+    let rules = [0.17f32, 0.02, 1.3].map(|scale| SoftmaxRule::tflite(scale, 1.0).unwrap());
+    assert_clean(&softmax_unit::build(&rules, 5).unwrap());
+    let mut unit = unit(&rules, 5);
+    for (i, row) in rows(&mut Random(8)).into_iter().take(60).enumerate() {
+        let number = i % rules.len();
+        unit.poke("constants", number as u64).unwrap();
+        let (found, _) = run(&mut unit, &row, 5);
+        assert_eq!(
+            found,
+            rules[number].apply(&row),
+            "number {number}, row {row:?}"
+        );
+    }
+}
+
+#[test]
 fn the_fixed_part_is_below_120_cycles() {
     assert!(softmax_unit::overhead(macforge_hdl::engine::SOFTMAX_READ_LATENCY) < 120);
 }
@@ -92,5 +109,5 @@ fn the_fixed_part_is_below_120_cycles() {
 #[test]
 fn the_text_is_clean() {
     let rule = SoftmaxRule::tflite(0.05, 1.0).unwrap();
-    assert_clean(&softmax_unit::build(&rule, 5).unwrap());
+    assert_clean(&softmax_unit::build(&[rule], 5).unwrap());
 }
