@@ -223,6 +223,15 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         hidden_scale: 0.0065,
         classes: 0,
     };
+    // two precisions, which have only their size in common
+    let [classes, other] = [0.0065, 0.02].map(|hidden_scale| Recurrent {
+        hidden_scale,
+        classes: 4,
+        ..recurrent
+    });
+    fs::write(dir.join("other.tflite"), other.file(4)).expect("a new file");
+    let recurrent_policies = path("lstm.tflite") + "," + &path("other.tflite");
+    let both = ["--precisions", recurrent_policies.as_str()];
     let network = Network {
         size: [7, 6, 5],
         hidden: (0.006, 3),
@@ -274,7 +283,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         ),
         (
             Base::Lstm,
-            own("lstm.tflite", recurrent.file(3), &[], &eight),
+            own("lstm.tflite", classes.file(3), &both, &eight),
         ),
         (
             Base::LstmMemory,

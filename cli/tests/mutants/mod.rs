@@ -9,7 +9,7 @@ pub enum Base {
     Float,
     /// Depthwise layers, several segments per word.
     Depthwise,
-    /// A recurrent layer.
+    /// A recurrent layer and softmax, in two precisions.
     Lstm,
     /// A sum with pairs that are off by one.
     Pairs,
@@ -417,7 +417,7 @@ pub const MUTANTS: &[Mutant] = &[
     lstm("the cell state of the inference before", "lstm_unit",
         "cell_old = first_step ? 16'sd0", "cell_old = first_step && rst ? 16'sd0"),
     lstm("the hidden state of the inference before", "lstm_unit",
-        "first_step ? {K{HIDDEN_ZERO}}", "first_step && rst ? {K{HIDDEN_ZERO}}"),
+        "first_step ? {K{8'd11}}", "first_step && rst ? {K{8'd11}}"),
     lstm("the hidden state of the step before", "lstm_unit",
         ".rhalf(!step_q[0])", ".rhalf(step_q[0])"),
     lstm("output gate of the next unit", "lstm_unit",
@@ -435,6 +435,16 @@ pub const MUTANTS: &[Mutant] = &[
     lstm_bit("a recurrent weight", "lstm_weights", 4, 5),
     lstm_bit("a bias of a gate", "lstm_params", 9, 10),
     lstm_bit("a multiplier of a gate", "lstm_params", 6, 32 + 27),
+    lstm_bit("a bias of a gate of the second precision", "lstm_params", 8 * 5 + 9, 10),
+    lstm("both precisions have the first one's hidden state and weights", "lstm_unit",
+        "case (constants)", "case (constants & 1'b0)"),
+    lstm("both precisions have the first one's exponentials", "softmax_unit",
+        ".constants(constants)", ".constants(constants & 1'b0)"),
+    Mutant {
+        name: "the second precision's LSTM has the first one's number",
+        base: Base::Lstm,
+        change: Change::Field { layer: 3, field: "constants", bit: 0 },
+    },
 
     // recurrent layer with FP16 state
     fp16_lstm("the candidate goes through the logistic function", "lstm_unit",
