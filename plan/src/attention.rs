@@ -3,6 +3,7 @@
 use crate::cycles::{LayerCycles, latency};
 use crate::error::PlanError;
 use crate::hwplan::BlockLatencies;
+use crate::macs;
 use crate::resources::{Memory, Place};
 use macforge_numeric::AttentionRule;
 use macforge_quant::{Attention, QGraph, QNode};
@@ -30,13 +31,20 @@ pub struct AttentionSize {
     pub heads: usize,
     /// Channels of a head.
     pub width: usize,
+    /// Products at once where nothing else bounds them (see [`Self::parallel`]).
+    pub products: usize,
 }
 
 /// Most products at once.
 const PARALLEL: usize = 8;
 
-/// The layer of a node.
-pub fn layer(graph: &QGraph, node: &QNode, op: &Attention) -> Result<AttentionLayer, PlanError> {
+/// The layer of a node, for a device with `dsps` DSPs.
+pub fn layer(
+    graph: &QGraph,
+    node: &QNode,
+    op: &Attention,
+    dsps: u64,
+) -> Result<AttentionLayer, PlanError> {
     let tensors = [0, 1, 2].map(|i| graph.tensor(node.inputs[i]));
     let [[_, queries, channels], [_, keys, _]] = [tensors[0].hwc(), tensors[1].hwc()];
     if (queries.max(2 * keys)) * channels >= 1 << 15 {
@@ -47,13 +55,15 @@ pub fn layer(graph: &QGraph, node: &QNode, op: &Attention) -> Result<AttentionLa
                 .into(),
         });
     }
+    let size = AttentionSize {
+        queries,
+        keys,
+        heads: op.heads,
+        width: channels / op.heads,
+        products: PARALLEL,
+    };
     Ok(AttentionLayer {
-        size: AttentionSize {
-            queries,
-            keys,
-            heads: op.heads,
-            width: channels / op.heads,
-        },
+        size: size.within(macs::unit_cycles(graph, dsps)),
         zero_points: tensors.map(|t| t.quant.map_or(0, |q| q.zero_point)),
         rule: op.rule,
     })
@@ -67,6 +77,7 @@ impl AttentionLayer {
             keys,
             heads,
             width,
+            ..
         } = self.size;
         let parallel = self.size.parallel(word);
         let groups = width / parallel;
@@ -85,6 +96,18 @@ impl AttentionLayer {
 }
 
 impl AttentionSize {
+    /// With the fewest products at once that need at most `allowed` cycles, or all of them.
+    fn within(self, allowed: u64) -> Self {
+        let groups = |k: usize| self.heads * self.width.div_ceil(k);
+        let products = |k: usize| 2 * self.queries * self.keys * groups(k);
+        let cycles = |k: usize| (products(k) + self.tokens() * groups(k)) as u64;
+        let fewest = (1..PARALLEL).find(|&k| self.width.is_multiple_of(k) && cycles(k) <= allowed);
+        AttentionSize {
+            products: fewest.unwrap_or(PARALLEL),
+            ..self
+        }
+    }
+
     /// Tokens that are loaded.
     pub fn tokens(&self) -> usize {
         self.queries + 2 * self.keys
@@ -94,7 +117,7 @@ impl AttentionSize {
     /// end in between.
     pub fn parallel(&self, word: usize) -> usize {
         let divides = |k: &usize| self.width.is_multiple_of(*k) && word.is_multiple_of(*k);
-        (1..=PARALLEL).rev().find(divides).unwrap_or(1)
+        (1..=self.products).rev().find(divides).unwrap_or(1)
     }
 
     /// Queries; keys and values; scores, weights; the exponential's table.

@@ -4,6 +4,7 @@ use crate::bits::BitWord;
 use crate::cycles::{LayerCycles, latency};
 use crate::error::PlanError;
 use crate::hwplan::BlockLatencies;
+use crate::macs;
 use crate::proof::{ChannelProof, Proofs};
 use crate::resources::{LstmSize, LstmTableSize};
 use macforge_numeric::lstm::Factor;
@@ -41,8 +42,6 @@ pub enum LstmTables {
 const SUMS: usize = 8;
 /// Products per gate and cycle that are tried.
 const PARALLEL: [usize; 5] = [1, 2, 4, 8, 16];
-/// The unit may take this part of the cycles that the network's products need on all DSPs.
-const SHARE: u64 = 64;
 /// Bits of a factor's left shift in the parameter memory.
 const LEFT_BITS: usize = 3;
 /// Bits of an FP16 factor's exponent in the parameter memory.
@@ -82,10 +81,8 @@ pub fn layer(graph: &QGraph, node: &QNode, lstm: &Lstm, dsps: u64) -> Result<Lst
         tables,
         parallel: 1,
     };
-    let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
-    let allowed = macs / (2 * dsps.max(1)) / SHARE;
     Ok(LstmLayer {
-        parallel: layer.products(allowed),
+        parallel: layer.products(macs::unit_cycles(graph, dsps)),
         ..layer
     })
 }

@@ -308,7 +308,7 @@ mod cost {
     pub const FP16_LSTM_FF: usize = 2310;
     pub const FP16_LSTM_PARAM_BITS: usize = 56;
     /// Two products in LUTs.
-    pub const LUT_MAC_LUT: usize = 145;
+    pub const LUT_MAC_LUT: usize = 135;
     pub const LUT_MAC_FF: usize = 142;
     /// Dequantizer (two), exponential, quantizer.
     pub const ATTENTION_DSP: usize = 4;

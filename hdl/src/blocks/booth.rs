@@ -32,11 +32,10 @@ pub(super) fn term(m: &mut Module, name: &str, x: &Expr, [high, middle, low]: [&
     }
 }
 
-/// `a + b + carry` in `width` bits; all three are signals or slices of them. The carry is the sum of
-/// an additional lowest bit, because synthesis makes two adders of a third operand.
+/// `a + b + carry` in the width of `a` and `b`; all three are signals or parts of them. The carry is twice itself
+/// in an additional lowest bit: synthesis makes two adders of a third operand, and of `1 + carry` an inverter.
 pub(super) fn add_carry(m: &mut Module, name: &str, [a, b]: [&Expr; 2], carry: &Expr) -> Expr {
-    let one = constant(unsigned(1), 1);
-    let a = concat(&[a.as_unsigned(), one]);
+    let a = concat(&[a.as_unsigned(), carry.clone()]);
     let b = concat(&[b.as_unsigned(), carry.clone()]);
     let sum = m.wire(name, &a.plus(&b));
     m.unused(&sum.bit(0));

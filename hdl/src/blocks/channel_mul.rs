@@ -38,13 +38,17 @@ pub fn module() -> Module {
             booth::term(&mut m, &format!("term{k}"), &x, bits)
         })
         .collect();
-    let pairs: Vec<Expr> = (0..2)
-        .map(|i| pair(&mut m, i, &terms[2 * i], &terms[2 * i + 1]))
-        .collect();
+    let pairs = [
+        pair(&mut m, 0, [&terms[0], &terms[1]], signs_spread),
+        pair(&mut m, 1, [&terms[2], &terms[3]], signs_inverted),
+    ];
     let [carry0, carry2] = [0, 2].map(|k| m.register(&format!("carry{k}"), &terms[k].carry));
     m.section("2: product");
     let low = m.wire("low", &pairs[0].slice(4, PAIR - 4).as_signed());
-    let sum = booth::add_carry(&mut m, "sum", [&low.extend(PAIR), &pairs[1]], &carry2);
+    // the 256 that the upper pair is short of: 0 or -1 over the sign become 1 or 0
+    let sign = low.bit(PAIR - 5);
+    let low = concat(&[constant(unsigned(3), 0), sign.not(), low.as_unsigned()]);
+    let sum = booth::add_carry(&mut m, "sum", [&low, &pairs[1]], &carry2);
     let product = concat(&[sum, pairs[0].slice(0, 4)]).as_signed();
     let product = m.register("product", &product);
     let carry = m.register("carry", &carry0);
@@ -53,17 +57,46 @@ pub fn module() -> Module {
     m
 }
 
-/// `low + 4*(high + its carry)`, registered.
-fn pair(m: &mut Module, index: usize, low: &Term, high: &Term) -> Expr {
-    let width = PAIR - 2;
+/// `low + 4*(high + its carry)`, registered, as `signs` has its upper bits.
+fn pair(
+    m: &mut Module,
+    index: usize,
+    [low, high]: [&Term; 2],
+    signs: fn([&Expr; 2]) -> [Expr; 2],
+) -> Expr {
     let rest = m.wire(
         &format!("rest{index}"),
         &low.value.slice(2, low.value.ty().width - 2).as_signed(),
     );
-    let operands = [&rest.extend(width), &high.value.extend(width)];
-    let upper = booth::add_carry(m, &format!("upper{index}"), operands, &high.carry);
+    let [rest, high_value] = signs([&rest, &high.value]);
+    let upper = booth::add_carry(
+        m,
+        &format!("upper{index}"),
+        [&rest, &high_value],
+        &high.carry,
+    );
     let sum = concat(&[upper, low.value.slice(0, 2)]).as_signed();
     m.register(&format!("pair{index}"), &sum)
+}
+
+/// Both operands of a pair's sum with their signs in all upper bits.
+fn signs_spread(operands: [&Expr; 2]) -> [Expr; 2] {
+    operands.map(|o| o.extend(PAIR - 2))
+}
+
+/// The same with inverted signs, which need not be spread over LUTs of their own: 64 and 256 too much, and with
+/// 640 in the bits that are left over the sum is 64 short, the pair 256 (modulo its width).
+fn signs_inverted([rest, term]: [&Expr; 2]) -> [Expr; 2] {
+    let inverted = |o: &Expr| {
+        let sign = o.ty().width - 1;
+        concat(&[o.bit(sign).not(), o.slice(0, sign).as_unsigned()])
+    };
+    let upper = constant(unsigned(3), 0b101);
+    let zero = constant(unsigned(1), 0);
+    [
+        concat(&[upper, inverted(rest)]),
+        concat(&[zero, inverted(term)]),
+    ]
 }
 
 /// The printed block.

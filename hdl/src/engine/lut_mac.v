@@ -22,9 +22,9 @@ module lut_mac (
     end
     channel_mul u_mul0 (.clk(clk), .x(w0_q), .w(a_q), .product_q(product0), .carry_q(carry0));
     channel_mul u_mul1 (.clk(clk), .x(w1_q), .w(a_q), .product_q(product1), .carry_q(carry1));
-    // the carry is the sum of an additional lowest bit, because synthesis makes two adders of a third operand
-    wire [17:0] lo_sum = {lo_in, 1'b1} + {product0[15], product0, carry0};
-    wire [18:0] hi_sum = {hi_in, 1'b1} + {{2{product1[15]}}, product1, carry1};
+    // the carry is twice itself in an additional lowest bit: synthesis makes two adders of a third operand
+    wire [17:0] lo_sum = {lo_in, carry0} + {product0[15], product0, carry0};
+    wire [18:0] hi_sum = {hi_in, carry1} + {{2{product1[15]}}, product1, carry1};
     wire        unused_half = &{1'b0, lo_sum[0], hi_sum[0]};
     always @(posedge clk) begin
         lo_q <= lo_sum[17:1];

@@ -58,13 +58,16 @@ module param_ring #(
         end
     endgenerate
 
+    // the last entry stays where it is: nobody reads what would follow it, and a zero would cost a reset
+    wire [ENTRIES*WIDTH+WIDTH-1:0] held = {shift_q[ENTRIES*WIDTH-1 -: WIDTH], shift_q};
+
     wire tile_end = group_q == groups_m1;
     wire word_end = tile_end || place_q == LAST[PW-1:0];
     always @(posedge clk) begin
         if (busy_q) mem[write_addr_q] <= shift_q[WIDTH-1:0];
         read_q  <= mem[addr];
         data_q  <= read_q;
-        shift_q <= complete ? whole : shift_q >> WIDTH;
+        shift_q <= complete ? whole : held[ENTRIES*WIDTH+WIDTH-1 -: ENTRIES*WIDTH];
         busy_q  <= complete || (busy_q && !word_end && !start);
         place_q <= complete ? {PW{1'b0}} : place_q + 1'b1;
         if (start) begin

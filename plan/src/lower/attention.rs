@@ -18,7 +18,7 @@ impl Pass<'_> {
                 "the design has one attention unit; split the model between the two",
             ));
         }
-        let layer = attention::layer(self.graph, node, op)?;
+        let layer = attention::layer(self.graph, node, op, self.dsps)?;
         let channels = layer.size.heads * layer.size.width;
         let name = format!("{}_tokens", node.name);
         let all = self.area(&name, [1, layer.size.tokens(), channels]);
