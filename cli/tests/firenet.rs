@@ -128,13 +128,13 @@ fn the_full_fire_network_runs_on_a_pynq_z2() {
 #[test]
 #[ignore = "a network of 24 million parameters: minutes"]
 fn the_full_fire_network_runs_on_a_zc706() {
-    assert!(cycles(&full_network("zc706", "3x32x32", &[])) <= 2_150_000);
+    assert!(cycles(&full_network("zc706", "13x32x8", &[])) <= 2_150_000);
 }
 
 #[test]
 #[ignore = "a network of 24 million parameters: minutes"]
 fn the_full_fire_network_is_faster_with_deep_layers_of_4_bits() {
-    let result = full_network("zc706", "3x32x32", &[deep_layers_of_4_bits()]);
+    let result = full_network("zc706", "13x32x8", &[deep_layers_of_4_bits()]);
     assert!(cycles(&result) <= 1_700_000);
 }
 
