@@ -14,7 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use stream_support::{resnet34, stream_model, strip_model};
-use support::{Run, compile, macforge, read_json, simulate, tree};
+use support::memory::{exact, stalls, stopped};
+use support::{compile, macforge, read_json, simulate, tree};
 
 const SHAPE: &str = "3x8x4";
 
@@ -27,23 +28,6 @@ fn design(dir: &Path, more: &[&str]) -> PathBuf {
     options.extend(more);
     compile(&model, "pynq-z2", &options, &out);
     out
-}
-
-/// Simulates and gives the JSON result; every integer has to be equal.
-#[track_caller]
-fn exact(out: &Path, options: &[&str]) -> serde_json::Value {
-    let json = out.join("../result.json");
-    let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"--layers", &"--samples", &"4"];
-    all.extend(options.iter().map(|o| o as &dyn AsRef<std::ffi::OsStr>));
-    all.extend([&"--json" as &dyn AsRef<std::ffi::OsStr>, &json]);
-    simulate(out, &all).passed();
-    read_json(&json)
-}
-
-fn stalls(result: &serde_json::Value) -> u64 {
-    let layers = result["layers"].as_array().expect("layers");
-    let of_layers = layers.iter().map(|l| l["stalls"].as_u64().expect("stalls"));
-    of_layers.sum()
 }
 
 #[test]
@@ -92,16 +76,6 @@ fn a_fast_memory_costs_the_cycles_of_the_constants_only() {
     let cycles = |result: &serde_json::Value| result["cycles_per_inference"].as_u64();
     // the dot array's 3 + 12 + 5 + 1 + 1 + 5 tiles begin with two words of constants, a cycle between them
     assert_eq!(cycles(&streamed), cycles(&on_chip).map(|c| c + 27 * 3));
-}
-
-/// Runs a design whose memory is at fault.
-fn stopped(out: &Path, options: &[&str], parts: &[&str]) {
-    let options: Vec<&dyn AsRef<std::ffi::OsStr>> = options
-        .iter()
-        .map(|o| o as &dyn AsRef<std::ffi::OsStr>)
-        .collect();
-    let run: Run = simulate(out, &options);
-    run.refused(parts);
 }
 
 #[test]

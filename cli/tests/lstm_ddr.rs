@@ -10,7 +10,8 @@ use lstm_support::Recurrent;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{compile, macforge, read_json, simulate};
+use support::memory::{exact, stopped};
+use support::{compile, macforge, read_json};
 
 const INTEGER: Recurrent = Recurrent {
     size: [7, 6, 5],
@@ -34,18 +35,6 @@ fn design(dir: &Path, (name, model): (&str, Vec<u8>), more: &[&str]) -> PathBuf 
     compile(&file, "pynq-z2", &options, &out);
     assert!(!out.join("mem/lstm_weights.mem").exists());
     out
-}
-
-/// Simulates and gives the JSON result; every integer has to be equal.
-#[track_caller]
-fn exact(out: &Path, options: &[&str]) -> serde_json::Value {
-    let json = out.join("../result.json");
-    let fixed = ["--layers", "--samples", "4", "--json"].map(OsStr::new);
-    let mut all: Vec<&dyn AsRef<OsStr>> = fixed.iter().map(|o| o as _).collect();
-    all.push(&json);
-    all.extend(options.iter().map(|o| o as &dyn AsRef<OsStr>));
-    simulate(out, &all).passed();
-    read_json(&json)
 }
 
 /// A number of the LSTM's entry.
@@ -148,14 +137,14 @@ fn a_fault_in_an_lstms_weights_stops_the_run_with_its_block() {
         fs::write(&image, bad).expect("the image");
         let place = format!("at block {step} of memory port 0");
         let crc = "error code 2 (the CRC-32 of a weight block does not match)";
-        simulate(&out, &[&"--layers"]).refused(&[crc, &place]);
+        stopped(&out, &["--layers"], &[crc, &place]);
     }
     fs::write(&image, &good[..block]).expect("the image");
     let slave = ["error code 1 (the memory answered", "of memory port 0"];
-    simulate(&out, &[&"--layers"]).refused(&slave);
+    stopped(&out, &["--layers"], &slave);
     fs::write(&image, &good).expect("the image");
     let none = ["error code 3 (no weights came for 65536 cycles)"];
-    simulate(&out, &[&"--ddr-latency", &"100000000"]).refused(&none);
+    stopped(&out, &["--ddr-latency", "100000000"], &none);
     exact(&out, &[]);
 }
 

@@ -10,13 +10,7 @@ use fp16_lstm_support::Network;
 use lstm_support::Recurrent;
 use std::fs;
 use std::path::Path;
-use support::{Run, command, read_json, read_npz, run, simulate};
-
-fn macforge(dir: &Path, args: &str) -> Run {
-    let mut command = command(args.split_whitespace());
-    command.current_dir(dir);
-    run(command)
-}
+use support::{macforge_in, read_json, read_npz, simulate};
 
 const TARGET: &str = "--board pynq-z2 --shape 5x4x4";
 
@@ -26,7 +20,7 @@ fn two_policies_run_in_turn_and_each_is_exact() {
     let dir = dir.path();
     write_policies(dir);
     let both = "--precisions eight.toml,four.toml";
-    let text = macforge(
+    let text = macforge_in(
         dir,
         &format!("compile tiny.onnx {CALIBRATION} {both} {TARGET} -o out"),
     )
@@ -74,7 +68,7 @@ fn two_policies_run_in_turn_and_each_is_exact() {
     assert_ne!(outputs[0], outputs[1]);
     assert_eq!(outputs[0], read_npz::<f32>(&npz, "output0"));
 
-    let report = macforge(dir, "report out --json r.json").passed();
+    let report = macforge_in(dir, "report out --json r.json").passed();
     assert!(report.stdout.contains("Precisions"), "{}", report.stdout);
     let report = read_json(&dir.join("r.json"));
     assert_eq!(report["precisions"][1]["weight_bits"], "4");
@@ -88,19 +82,19 @@ fn quantized_models_make_the_same_design_as_their_policies() {
     write_policies(dir);
     for name in ["eight", "four"] {
         let policy = format!("--policy {name}.toml -o {name}.mfq");
-        macforge(dir, &format!("quantize tiny.onnx {CALIBRATION} {policy}")).passed();
+        macforge_in(dir, &format!("quantize tiny.onnx {CALIBRATION} {policy}")).passed();
     }
     let one = format!("compile tiny.onnx {CALIBRATION} --precisions eight.toml,four.toml");
-    macforge(dir, &format!("{one} {TARGET} -o one")).passed();
+    macforge_in(dir, &format!("{one} {TARGET} -o one")).passed();
     let two = "compile four.mfq --precisions eight.mfq,four.mfq";
-    macforge(dir, &format!("{two} {TARGET} -o two")).passed();
+    macforge_in(dir, &format!("{two} {TARGET} -o two")).passed();
     let image = |design: &str, name: &str| fs::read(dir.join(design).join(name)).unwrap();
     for name in ["program.mem", "weights.mem", "params.mem"] {
         let name = format!("mem/{name}");
         assert!(image("one", &name) == image("two", &name), "{name}");
     }
     // what a design with one precision has not
-    macforge(dir, &format!("compile four.mfq {TARGET} -o single")).passed();
+    macforge_in(dir, &format!("compile four.mfq {TARGET} -o single")).passed();
     let text = String::from_utf8(image("single", "rtl/sequencer.v")).unwrap();
     assert!(!text.contains("set_q"), "{text}");
     let manifest = read_json(&dir.join("single/manifest.json"));
@@ -153,7 +147,7 @@ fn units_run_with_the_constants_of_each_precision() {
     }
     let three = "--precisions eight.toml,four.toml,mixed.toml --shape 3x8x8";
     let compile = format!("compile firenet-small {three} --board pynq-z2 -o out");
-    macforge(dir, &compile).passed();
+    macforge_in(dir, &compile).passed();
     let text = |name: &str| fs::read_to_string(dir.join("out").join(name)).unwrap();
     // the attention's numbers of the first two are the same, the LSTM's are all different
     let (attention, lstm) = (text("rtl/attention_unit.v"), text("rtl/lstm_unit.v"));
@@ -191,7 +185,7 @@ fn integer_lstms_and_softmaxes_have_their_own_constants() {
         fs::write(dir.join(name).with_extension("tflite"), model).unwrap();
     }
     let both = "compile a.tflite --precisions a.tflite,b.tflite --board pynq-z2 --shape 3x8x4";
-    macforge(dir, &format!("{both} -o out")).passed();
+    macforge_in(dir, &format!("{both} -o out")).passed();
     let lstm = fs::read_to_string(dir.join("out/rtl/lstm_unit.v")).unwrap();
     for constant in ["clip_low", "enter_shift", "cell_function", "hidden_zero"] {
         let chosen = lstm.contains(&format!("{constant}_q <="));
@@ -215,7 +209,7 @@ fn fp16_lstms_with_streamed_weights_have_their_own_constants() {
         fs::write(dir.join(name).with_extension("onnx"), model).unwrap();
     }
     let both = "compile a.onnx --precisions a.onnx,b.onnx --board pynq-z2 --shape 3x8x4";
-    macforge(dir, &format!("{both} --weights ddr -o out")).passed();
+    macforge_in(dir, &format!("{both} --weights ddr -o out")).passed();
     let lstm = fs::read_to_string(dir.join("out/rtl/lstm_unit.v")).unwrap();
     assert!(lstm.contains("param_first_q <="), "{lstm}");
     assert!(!lstm.contains("weight_first"), "{lstm}");
@@ -254,7 +248,7 @@ fn units_of_another_size_or_arithmetic_are_refused() {
         ),
     ] {
         let both = format!("compile a.tflite --precisions a.tflite,{other}");
-        macforge(dir, &format!("{both} --board pynq-z2 --shape 3x8x4 -o out")).refused(&parts);
+        macforge_in(dir, &format!("{both} --board pynq-z2 --shape 3x8x4 -o out")).refused(&parts);
     }
 }
 
@@ -266,7 +260,7 @@ fn what_cannot_be_in_one_design_is_refused() {
     fs::create_dir(dir.join("b")).unwrap();
     fs::copy(dir.join("four.toml"), dir.join("b/eight.toml")).unwrap();
     let quantize = "--policy four.toml -o four.mfq";
-    macforge(dir, &format!("quantize tiny.onnx {CALIBRATION} {quantize}")).passed();
+    macforge_in(dir, &format!("quantize tiny.onnx {CALIBRATION} {quantize}")).passed();
     let both = "--precisions eight.toml,four.toml";
     let cases: [(&str, &str, &[&str]); 6] = [
         ("tiny.onnx", "--precisions eight.toml", &["2 to 16"]),
@@ -298,7 +292,7 @@ fn what_cannot_be_in_one_design_is_refused() {
         } else {
             ""
         };
-        macforge(
+        macforge_in(
             dir,
             &format!("compile {model} {data} {options} {TARGET} -o out"),
         )

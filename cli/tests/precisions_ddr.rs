@@ -14,7 +14,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use stream_support::{stream_model, stream_variant, strip_model, strip_variant};
-use support::{command, read_json, run, simulate};
+use support::memory::{exact, stalls, stopped};
+use support::{macforge_in, read_json, simulate};
 
 /// Compiles for a pynq-z2 in a folder that has the models.
 fn compile(dir: &Path, arguments: &str) -> PathBuf {
@@ -22,14 +23,7 @@ fn compile(dir: &Path, arguments: &str) -> PathBuf {
 }
 
 fn compile_for(dir: &Path, arguments: &str) -> PathBuf {
-    let mut command = command(["compile"]);
-    command.args(arguments.split_whitespace());
-    command.args(["-o", "out"]);
-    run({
-        command.current_dir(dir);
-        command
-    })
-    .passed();
+    macforge_in(dir, &format!("compile {arguments} -o out")).passed();
     dir.join("out")
 }
 
@@ -44,30 +38,15 @@ fn design(dir: &Path, ports: &str) -> PathBuf {
     )
 }
 
-/// Simulates four samples in every precision, in the order 0 1 1 0 0 1 1 0, and gives the JSON result;
-/// every integer has to be equal.
+/// Four samples in every precision, in the order 0 1 1 0 0 1 1 0.
 #[track_caller]
-fn exact(out: &Path, options: &[&str]) -> Value {
-    let json = out.join("../result.json");
-    let fixed = ["--layers", "--samples", "4", "--json"].map(OsStr::new);
-    let mut all: Vec<&dyn AsRef<OsStr>> = fixed.iter().map(|o| o as _).collect();
-    all.push(&json);
-    all.extend(options.iter().map(|o| o as &dyn AsRef<OsStr>));
-    simulate(out, &all).passed();
-    let result = read_json(&json);
+fn both_exact(out: &Path, options: &[&str]) -> Value {
+    let result = exact(out, options);
     for precision in result["precisions"].as_array().expect("two precisions") {
         assert_eq!(precision["mismatches"], 0, "{options:?}");
         assert!(precision["values_compared"].as_u64() > Some(1000));
     }
     result
-}
-
-/// Cycles of waiting for weights in an inference of a precision.
-fn stalls(result: &Value, precision: usize) -> u64 {
-    let layers = &result["precisions"][precision]["layers"];
-    let of_layers = layers.as_array().expect("layers").iter();
-    let stalls = of_layers.map(|l| l["stalls"].as_u64().expect("stalls"));
-    stalls.sum()
 }
 
 /// First byte of each port's region.
@@ -103,9 +82,9 @@ fn both_are_exact_whatever_the_memory_does() {
                 "4",
             ],
         ] {
-            let result = exact(&out, memory);
+            let result = both_exact(&out, memory);
             let slow = memory.contains(&"--ddr-bandwidth");
-            let waiting = [0, 1].map(|precision| stalls(&result, precision));
+            let waiting = [0, 1].map(|precision| stalls(&result["precisions"][precision]));
             assert!(
                 !slow || waiting.iter().all(|&w| w > 200),
                 "{ports} {memory:?}: {waiting:?}"
@@ -122,7 +101,7 @@ fn an_inference_reads_its_own_precisions_weights() {
     write_policies(dir);
     let both = "--precisions eight.toml,four.toml --shape 5x4x4";
     let out = compile(dir, &format!("tiny.onnx {CALIBRATION} {both}"));
-    let result = exact(&out, &["--stall", "2"]);
+    let result = both_exact(&out, &["--stall", "2"]);
     let manifest = read_json(&out.join("manifest.json"));
     let of = |precision: usize, key: &str| {
         let of = &manifest["precisions"][precision];
@@ -141,19 +120,9 @@ fn an_inference_reads_its_own_precisions_weights() {
     }
     let cycles = |p: usize| result["precisions"][p]["cycles_per_inference"].as_u64();
     assert!(cycles(0).is_some() && cycles(1).is_some());
-    let mut report = command(["report", "out"]);
-    report.current_dir(dir);
-    let report = run(report).passed().stdout;
+    let report = macforge_in(dir, "report out").passed().stdout;
     assert!(report.contains("weight bytes"), "{report}");
     assert!(report.contains(&of(1, "bytes").to_string()), "{report}");
-}
-
-/// Runs a design whose memory is at fault.
-#[track_caller]
-fn stopped(out: &Path, options: &[&str], parts: &[&str]) {
-    let options = options.iter().map(|o| o as &dyn AsRef<OsStr>);
-    let options: Vec<&dyn AsRef<OsStr>> = options.collect();
-    simulate(out, &options).refused(parts);
 }
 
 #[test]
@@ -201,7 +170,7 @@ fn faults_of_the_memory_name_the_precision_whose_weights_were_read() {
             "for precision 0",
         ],
     );
-    exact(&out, &[]);
+    both_exact(&out, &[]);
 }
 
 /// Neither weights nor the largest result fit the device: `auto` takes the memory, and each precision has its

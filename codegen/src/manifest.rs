@@ -156,7 +156,7 @@ impl StreamEntry {
             regions: regions(stream, 0),
             ring_words: stream.depth,
             word_bytes: stream.slices.iter().sum::<usize>() * stream.bus / 8,
-            lstm_on_chip: features.lstm.is_some_and(|size| size.parts.is_none()),
+            lstm_on_chip: features.lstm.is_some() && features.streamed_lstm().is_none(),
         }
     }
 }

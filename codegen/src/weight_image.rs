@@ -42,7 +42,7 @@ fn region(
     let words = words.map(|(l, _)| l.tiles * l.words);
     let mut words = plan.weights.iter().skip(words.sum());
     for (layer, planned) in layers.skip(of_set.start).take(of_set.len()) {
-        let recurrent = planned.lstm().zip(plan.features.lstm);
+        let recurrent = planned.lstm().zip(plan.features.streamed_lstm());
         let recurrent = recurrent.map(|(lstm, size)| lstm.stream_words(&size));
         let kind = match layer.bits {
             2 => 2,

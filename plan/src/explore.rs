@@ -9,6 +9,7 @@ use crate::layers::{HwLayer, Layers};
 use crate::layout::{self, Layout, Placement, gcd};
 use crate::loops::Loops;
 use crate::lower::{Lowered, Saving};
+use crate::macs;
 use crate::memories::Words;
 use crate::narrow;
 use crate::params;
@@ -202,10 +203,28 @@ fn savings(layers: &Layers) -> [Vec<Saving>; 3] {
     ]
 }
 
-/// A layer with weights among those that run after a reset only.
-fn weighted_reset(layers: &Layers) -> Option<&HwLayer> {
+/// What keeps all weights on chip, as the error for whoever asks for them to be in memory.
+fn only_on_chip(layers: &Layers) -> Option<PlanError> {
+    let refused = |layer: &HwLayer, found: &str, remedy: &str| PlanError::Unsupported {
+        layer: layer.source.clone(),
+        found: found.into(),
+        remedy: remedy.into(),
+    };
+    if let Some(layer) = layers.layers.iter().find(|l| l.computed().is_some()) {
+        return Some(refused(
+            layer,
+            "a product of two computed tensors in a design with weights in memory",
+            "the second one becomes weights on chip; compile with --weights chip",
+        ));
+    }
     let mut resets = layers.layers[..layers.reset_layers].iter();
-    resets.find(|layer| layer.weighted().is_some())
+    let layer = resets.find(|layer| layer.weighted().is_some())?;
+    Some(refused(
+        layer,
+        "a state whose initial value is not constant, with weights in memory",
+        "every inference reads all weights, and the layer that writes this value runs after a reset only; \
+         compile with --weights chip",
+    ))
 }
 
 /// Where everything lies on a shape.
@@ -232,28 +251,10 @@ struct Explorer<'a> {
 impl<'a> Explorer<'a> {
     fn new(lowered: &'a Lowered<'a>, options: &'a Options) -> Result<Self, PlanError> {
         let layers = lowered.layers(1, Saving::default())?;
-        let computed = layers.layers.iter().find(|l| l.computed().is_some());
-        if let Some(layer) =
-            computed.filter(|_| options.weights.source == Some(WeightSource::Memory))
+        if options.weights.source == Some(WeightSource::Memory)
+            && let Some(error) = only_on_chip(&layers)
         {
-            return Err(PlanError::Unsupported {
-                layer: layer.source.clone(),
-                found: "a product of two computed tensors in a design with weights in memory"
-                    .into(),
-                remedy: "the second one becomes weights on chip; compile with --weights chip"
-                    .into(),
-            });
-        }
-        if let Some(layer) = weighted_reset(&layers)
-            && options.weights.source == Some(WeightSource::Memory)
-        {
-            return Err(PlanError::Unsupported {
-                layer: layer.source.clone(),
-                found: "a state whose initial value is not constant, with weights in memory".into(),
-                remedy: "every inference reads all weights, and the layer that writes this value runs after \
-                         a reset only; compile with --weights chip"
-                    .into(),
-            });
+            return Err(error);
         }
         let depthwise = layers.layers.iter().filter(|l| l.multiplies_channels());
         let widest = depthwise.map(|l| l.output.hwc[2]).max();
@@ -308,8 +309,7 @@ impl<'a> Explorer<'a> {
         // bytes of block RAM, parity included
         let room = self.options.budget.bram36 * 4608;
         match self.options.weights.source {
-            _ if weights.contains(&0) || self.features.computed => &[Chip],
-            _ if weighted_reset(&self.layers).is_some() => &[Chip],
+            _ if weights.contains(&0) || only_on_chip(&self.layers).is_some() => &[Chip],
             Some(Chip) => &[Chip],
             Some(Memory) => &[Memory],
             Some(Mixed) => &[Mixed],
@@ -330,8 +330,7 @@ impl<'a> Explorer<'a> {
     }
 
     fn explore_with(&self, source: WeightSource, slack: u64) -> Vec<Candidate> {
-        let of_graph = |g: &QGraph| (0..g.nodes.len()).map(|n| g.macs(n)).sum::<u64>();
-        let macs: u64 = self.lowered.graphs().into_iter().map(of_graph).sum();
+        let macs: u64 = self.lowered.graphs().into_iter().map(macs::of_graph).sum();
         let mut found: Vec<Candidate> = Vec::new();
         let mut best = u64::MAX;
         for shape in self.arrays(source) {

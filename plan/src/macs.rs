@@ -6,11 +6,15 @@ use macforge_quant::QGraph;
 /// A unit beside the array may take this part of the cycles that the network's products need on all DSPs.
 const SHARE: u64 = 64;
 
+/// Multiply-accumulates of all nodes.
+pub fn of_graph(graph: &QGraph) -> u64 {
+    (0..graph.nodes.len()).map(|n| graph.macs(n)).sum()
+}
+
 /// Cycles that a unit beside the array may take on a device with `dsps` DSPs before more products at once are
 /// worth theirs.
 pub fn unit_cycles(graph: &QGraph, dsps: u64) -> u64 {
-    let macs: u64 = (0..graph.nodes.len()).map(|n| graph.macs(n)).sum();
-    macs / (2 * dsps.max(1)) / SHARE
+    of_graph(graph) / (2 * dsps.max(1)) / SHARE
 }
 
 /// The share of every layer; `graphs` are those of the sets.

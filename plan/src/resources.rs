@@ -184,6 +184,11 @@ pub struct Features {
 }
 
 impl Features {
+    /// The LSTM unit, if its weights are in the weight stream.
+    pub fn streamed_lstm(&self) -> Option<LstmSize> {
+        self.lstm.filter(|size| size.parts.is_some())
+    }
+
     /// The lanes take accumulators of more bits than a DSP's wider port.
     pub fn has_wide_lanes(&self) -> bool {
         self.acc_bits > ACC_BITS

@@ -145,7 +145,7 @@ impl WeightStream {
         };
         let elements = |port: &Port| port.region.hwc.iter().product::<usize>();
         let param_width = shape.lanes * params::lane_bits(features);
-        let recurrent = features.lstm.filter(|size| size.parts.is_some());
+        let recurrent = features.streamed_lstm();
         let of_tile = (layers.iter().zip(loops)).filter(|(layer, _)| has_params(layer));
         let groups = of_tile.map(|(_, loops)| loops.drain_groups).max();
         let word = shape.oc * shape.ic * 8;
@@ -260,9 +260,13 @@ impl WeightStream {
         }
     }
 
+    /// The layers of a set.
+    fn of_set(&self, set: usize) -> impl Iterator<Item = &StreamedLayer> {
+        self.layers[self.sets[set].clone()].iter()
+    }
+
     fn used_beats(&self, set: usize, port: usize) -> usize {
-        let layers = self.layers[self.sets[set].clone()].iter();
-        layers.map(|l| self.layer_beats(l, port)).sum()
+        self.of_set(set).map(|l| self.layer_beats(l, port)).sum()
     }
 
     /// Bursts of a port in an inference of a set.
@@ -291,20 +295,17 @@ impl WeightStream {
 
     /// Bytes that an inference of a set reads.
     pub fn bytes(&self, set: usize) -> u64 {
-        let layers = self.layers[self.sets[set].clone()].iter();
-        layers.map(|l| l.bytes).sum()
+        self.of_set(set).map(|l| l.bytes).sum()
     }
 
     /// Cycles that the memory needs for them.
     pub fn floor_of(&self, set: usize) -> u64 {
-        let layers = self.layers[self.sets[set].clone()].iter();
-        layers.map(|l| l.floor).sum()
+        self.of_set(set).map(|l| l.floor).sum()
     }
 
     /// Weight words of an inference of a set.
     pub fn words(&self, set: usize) -> usize {
-        let layers = self.layers[self.sets[set].clone()].iter();
-        layers.map(StreamedLayer::all_words).sum()
+        self.of_set(set).map(StreamedLayer::all_words).sum()
     }
 
     /// Whether ports that wait for the choice of a set have words in every inference, which ends the waiting

@@ -85,8 +85,8 @@ fn unit_constants(plan: &HwPlan) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// Where the weights come from memory, those of the LSTM unit do: a word of the stream has all the words of
-/// the unit that are taken from it, and every step brings all of them.
+/// Where the LSTM unit's weights come from memory, a word of the stream has all the words of the unit that are
+/// taken from it, and every step brings all of them.
 fn recurrent_words(plan: &HwPlan) -> Result<(), PlanError> {
     let Some(size) = plan.features.lstm else {
         return Ok(());

@@ -66,7 +66,8 @@ const FEW_CYCLES: u64 = 150_000;
 const MANY_WORDS: usize = 48;
 
 /// Runs all samples, each of them in every precision before the next one, in turns from the first and from
-/// the last on, so that one also follows itself; `inputs` are the samples as each precision takes them. `progress` sees the number of the inference and the cycles within it.
+/// the last on, so that one also follows itself; `inputs` are the samples as each precision takes them.
+/// `progress` sees the number of the inference and the cycles within it.
 pub fn verify(
     dir: &Path,
     project: &Project,
@@ -76,14 +77,15 @@ pub fn verify(
     progress: &mut dyn FnMut(usize, Progress),
 ) -> Result<Verified> {
     let samples = inputs.iter().map(Vec::len).min().unwrap_or(0);
-    let mut system = build(dir, project, (request, samples), cancel)?;
+    let sets = project.networks.len();
+    let cycles = (0..sets).map(|set| project.plan.estimated_cycles_of(set));
+    let quick = samples as u64 * cycles.clone().sum::<u64>() < FEW_CYCLES;
+    let mut system = build(dir, project, (request, quick), cancel)?;
     if let Some(path) = &request.trace {
         system.trace_to(path).into_diagnostic()?;
     }
-    let sets = project.networks.len();
-    let slowest = (0..sets).map(|set| project.plan.estimated_cycles_of(set));
     // no handshake for many times what the whole inference should take
-    let idle = 20 * slowest.max().unwrap_or(0) * 100 / request.ddr_bandwidth;
+    let idle = 20 * cycles.max().unwrap_or(0) * 100 / request.ddr_bandwidth;
     let mut runs: Vec<SetRun> = (0..sets)
         .map(|set| SetRun::new(project, set))
         .collect::<Result<_>>()?;
@@ -183,16 +185,10 @@ fn finish(runs: Vec<SetRun>, samples: usize) -> Verified {
     first
 }
 
-/// Estimated cycles of one sample in all precisions.
-fn cycles_of_all(project: &Project) -> u64 {
-    let sets = 0..project.networks.len();
-    sets.map(|set| project.plan.estimated_cycles_of(set)).sum()
-}
-
 fn build(
     dir: &Path,
     project: &Project,
-    (request, samples): (&Request, usize),
+    (request, quick): (&Request, bool),
     cancel: &AtomicBool,
 ) -> Result<System> {
     let manifest = &project.manifest;
@@ -210,7 +206,7 @@ fn build(
         // states are compared whether asked for or not
         layers: (request.layers || has_states).then(|| probes(&project.plan, &manifest.top)),
         trace: request.trace.is_some(),
-        quick: samples as u64 * cycles_of_all(project) < FEW_CYCLES,
+        quick,
         memory: memory::model(dir, manifest, request)?,
     };
     System::build(&build, &Builder::from_env().into_diagnostic()?, cancel).into_diagnostic()

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part of this module")]
 
 pub mod bench;
+pub mod memory;
 
 use ndarray::{ArrayD, OwnedRepr};
 use ndarray_npy::{NpzReader, NpzWriter, ReadableElement, WritableElement};
@@ -79,6 +80,13 @@ pub fn run(mut command: Command) -> Run {
 /// Runs `macforge` with arguments.
 pub fn macforge<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
     run(command(args))
+}
+
+/// Runs `macforge` in a folder, with arguments between spaces.
+pub fn macforge_in(dir: &Path, arguments: &str) -> Run {
+    let mut command = command(arguments.split_whitespace());
+    command.current_dir(dir);
+    run(command)
 }
 
 /// An error message on one line: without the frame, and with words joined that were broken.

@@ -6,6 +6,7 @@
 //! table, `softmax_exp`, because a difference of two int8 has 256 values.
 
 use super::high_product;
+use crate::engine::constants;
 use crate::typed::{Header, Module, constant, mux, unsigned};
 use crate::{HdlError, VerilogModule};
 use macforge_numeric::SoftmaxRule;
@@ -42,7 +43,7 @@ pub fn build(rules: &[SoftmaxRule], read_latency: usize) -> Result<Vec<VerilogMo
     }
     let mut context = Context::new();
     context.insert("read_latency", &read_latency);
-    context.insert("constants_width", &constants_width(rules));
+    context.insert("constants_width", &constants::width(rules.len()));
     context.insert("multiplier_latency", &high_product::LATENCY);
     context.insert("last_product", &(RECIPROCAL_PRODUCTS - 1));
     let text = Tera::one_off(include_str!("softmax_unit.v.tera"), &context, false)?;
@@ -57,11 +58,6 @@ pub fn build(rules: &[SoftmaxRule], read_latency: usize) -> Result<Vec<VerilogMo
     ])
 }
 
-/// Bits of a rule's number; 0 where there is one rule.
-fn constants_width(rules: &[SoftmaxRule]) -> u32 {
-    rules.len().next_power_of_two().trailing_zeros()
-}
-
 /// `exp(-d * scale)` in Q0.31 for a difference `d`; of several rules, for the one of the number `constants`.
 pub fn exponential(rules: &[SoftmaxRule]) -> Module {
     let mut m = Module::new(
@@ -72,9 +68,9 @@ pub fn exponential(rules: &[SoftmaxRule]) -> Module {
             latency: "1; initiation interval 1; never stalls".into(),
         },
     );
-    let number = match constants_width(rules) {
+    let number = match constants::width(rules.len()) {
         0 => None,
-        width => Some(m.input("constants", unsigned(width))),
+        width => Some(m.input("constants", unsigned(width as u32))),
     };
     let d = m.input("d", unsigned(8));
     // a table each: as one they would become a block RAM, whose output is late

@@ -10,7 +10,7 @@
 //! channels each. The FP16 arithmetic are blocks ([`crate::blocks::fp16`]); one dequantizer serves scores
 //! and contexts, the same multipliers queries times keys and weights times values.
 
-use super::constants::{Choice, signed};
+use super::constants::Chosen;
 use super::{index_bits, module, render};
 use crate::VerilogModule;
 use crate::blocks::fp16::{dequantize, exp, quantize, units};
@@ -135,36 +135,32 @@ impl AttentionUnit {
 
     /// The constants as numbers or registers.
     fn choose(&self, context: &mut Context) {
-        let mut choice = Choice::new(self.constants.len());
-        let mut insert = |name: &str, width: usize, value: &dyn Fn(&AttentionConstants) -> i32| {
-            let values: Vec<i32> = self.constants.iter().map(value).collect();
-            // the multipliers are unsigned
-            let (kind, text): (_, &dyn Fn(&i32) -> String) = match width {
-                17 => ("[16:0]".into(), &|v| format!("17'd{v}")),
-                _ => (format!("signed [{}:0]", width - 1), &|v| signed(width, *v)),
-            };
-            let literals = values.iter().map(text).collect();
-            let expression = choice.of(&kind, &format!("{name}_q"), literals);
-            context.insert(name, &expression);
-            // for the header
-            let said = match values[..] {
-                [value] => value.to_string(),
-                _ => name.to_string(),
-            };
-            context.insert(format!("said_{name}"), &said);
-        };
-        for (place, name) in ["query_zero", "key_zero", "value_zero"].iter().enumerate() {
-            insert(name, 9, &|c| c.zero_points[place]);
-        }
-        insert("score_multiplier", 17, &|c| c.rule.score.multiplier as i32);
-        insert("score_exponent", 7, &|c| c.rule.score.exponent);
-        let output = |c: &AttentionConstants| c.rule.output;
-        insert("output_multiplier", 17, &|c| {
-            output(c).factor.multiplier as i32
+        let mut chosen = Chosen::new(&self.constants, context);
+        let all = &mut chosen;
+        signed(all, "query_zero", 9, |c| c.zero_points[0]);
+        signed(all, "key_zero", 9, |c| c.zero_points[1]);
+        signed(all, "value_zero", 9, |c| c.zero_points[2]);
+        multiplier(all, "score_multiplier", |c| c.rule.score.multiplier);
+        signed(all, "score_exponent", 7, |c| c.rule.score.exponent);
+        multiplier(all, "output_multiplier", |c| {
+            c.rule.output.factor.multiplier
         });
-        insert("output_exponent", 7, &|c| output(c).factor.exponent);
-        insert("output_zero", 8, &|c| output(c).zero_point);
-        context.insert("constants_width", &choice.width());
-        context.insert("constants", &choice.verilog());
+        signed(all, "output_exponent", 7, |c| c.rule.output.factor.exponent);
+        signed(all, "output_zero", 8, |c| c.rule.output.zero_point);
+        chosen.finish();
     }
+}
+
+type All<'a> = Chosen<'a, AttentionConstants>;
+
+/// A constant for text and header.
+fn signed(all: &mut All, name: &str, width: usize, value: fn(&AttentionConstants) -> i32) {
+    all.signed(name, width, value);
+    all.said(name, |c| value(c).into());
+}
+
+/// The same for a factor's multiplier.
+fn multiplier(all: &mut All, name: &str, value: fn(&AttentionConstants) -> u32) {
+    all.unsigned(name, 17, |c| value(c) as usize);
+    all.said(name, |c| value(c).into());
 }

@@ -3,11 +3,14 @@
 
 use super::index_bits;
 use std::fmt::Write;
+use tera::Context;
 
-/// The registers of a unit's constants.
-pub struct Choice {
-    /// Sets of constants.
-    count: usize,
+/// Constants of a unit on their way into the context of its templates: one that all sets have alike is a
+/// number there, any other one a register.
+pub struct Chosen<'a, C> {
+    /// Sets of constants, by number.
+    pub constants: &'a [C],
+    pub context: &'a mut Context,
     registers: Vec<Register>,
 }
 
@@ -19,38 +22,67 @@ struct Register {
     values: Vec<String>,
 }
 
-impl Choice {
-    /// Of `count` sets of constants.
-    pub fn new(count: usize) -> Self {
-        Choice {
-            count,
+impl<'a, C> Chosen<'a, C> {
+    pub fn new(constants: &'a [C], context: &'a mut Context) -> Self {
+        Chosen {
+            constants,
+            context,
             registers: Vec::new(),
         }
     }
 
-    /// Bits of the number; 0 where there is one set.
-    pub fn width(&self) -> usize {
-        width(self.count)
-    }
-
-    /// The expression of a constant with these values, by number: the value where all are the same, or
-    /// else a register. `kind` is its declaration without the name.
-    pub fn of(&mut self, kind: &str, name: &str, values: Vec<String>) -> String {
-        debug_assert_eq!(values.len(), self.count, "{name}");
+    /// A constant as `name`, with the declaration and the text of a value; `kind` is the declaration without the
+    /// name.
+    pub fn add<V>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        value: impl Fn(&C) -> V,
+        text: impl Fn(V) -> String,
+    ) {
+        let values: Vec<String> = self.constants.iter().map(|c| text(value(c))).collect();
         if values.iter().all(|v| *v == values[0]) {
-            return values[0].clone();
+            self.context.insert(name, &values[0]);
+            return;
         }
+        let register = format!("{name}_q");
+        self.context.insert(name, &register);
         self.registers.push(Register {
             kind: kind.into(),
-            name: name.into(),
+            name: register,
             values,
         });
-        name.into()
+    }
+
+    pub fn unsigned(&mut self, name: &str, width: usize, value: impl Fn(&C) -> usize) {
+        let kind = format!("[{}:0]", width - 1);
+        self.add(name, &kind, value, |v| format!("{width}'d{v}"));
+    }
+
+    pub fn signed(&mut self, name: &str, width: usize, value: impl Fn(&C) -> i32) {
+        let kind = format!("signed [{}:0]", width - 1);
+        self.add(name, &kind, value, |v| signed(width, v));
+    }
+
+    /// A number of the header, or the name of what stands for several.
+    pub fn said(&mut self, name: &str, value: impl Fn(&C) -> i64) {
+        let text = match self.constants {
+            [only] => value(only).to_string(),
+            _ => name.to_string(),
+        };
+        self.context.insert(format!("said_{name}"), &text);
+    }
+
+    /// Inserts the registers and the width of the number that they follow.
+    pub fn finish(self) {
+        let width = width(self.constants.len());
+        self.context.insert("constants_width", &width);
+        self.context.insert("constants", &self.verilog());
     }
 
     /// Declarations of the registers, which have the running layer's constants from the second cycle of
     /// the layer on; empty with one set.
-    pub fn verilog(&self) -> String {
+    fn verilog(&self) -> String {
         let mut text = String::new();
         if self.registers.is_empty() {
             return text;
@@ -64,11 +96,12 @@ impl Choice {
             line(format_args!("    reg  {kind} {name};"));
         }
         line(format_args!("    always @(posedge clk) case (constants)"));
-        for number in 0..self.count {
-            if number + 1 == self.count {
+        let count = self.constants.len();
+        for number in 0..count {
+            if number + 1 == count {
                 line(format_args!("        default: begin"));
             } else {
-                line(format_args!("        {}'d{number}: begin", self.width()));
+                line(format_args!("        {}'d{number}: begin", width(count)));
             }
             for Register { name, values, .. } in &self.registers {
                 line(format_args!("            {name} <= {};", values[number]));
@@ -86,7 +119,7 @@ pub fn width(count: usize) -> usize {
 }
 
 /// A signed Verilog number.
-pub fn signed(width: usize, value: i32) -> String {
+fn signed(width: usize, value: i32) -> String {
     let sign = if value < 0 { "-" } else { "" };
     format!("{sign}{width}'sd{}", value.unsigned_abs())
 }

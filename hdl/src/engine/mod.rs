@@ -26,7 +26,7 @@
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
 pub mod attention;
-mod constants;
+pub(crate) mod constants;
 pub mod lstm;
 pub mod lstm_constants;
 
