@@ -54,19 +54,62 @@ const READ_PORT: [(&str, u32, bool); 12] = [
     ("rready", 1, true),
 ];
 
-/// Most memory ports that a system may have.
-const MAX_READ_PORTS: usize = 4;
+/// What a memory port that writes has besides `wdata` and `wstrb`.
+const WRITE_PORT: [(&str, u32, bool); 14] = [
+    ("awaddr", 32, true),
+    ("awlen", 8, true),
+    ("awsize", 3, true),
+    ("awburst", 2, true),
+    ("awcache", 4, true),
+    ("awprot", 3, true),
+    ("awvalid", 1, true),
+    ("awready", 1, false),
+    ("wlast", 1, true),
+    ("wvalid", 1, true),
+    ("wready", 1, false),
+    ("bresp", 2, false),
+    ("bvalid", 1, false),
+    ("bready", 1, true),
+];
 
-/// Number of memory ports and their data bits.
-pub(crate) fn read_ports(ports: &[Port]) -> (usize, u32) {
-    let data = |i: usize| {
-        let name = format!("m_axi_hp{i}_rdata");
+/// Most memory ports that a system may have.
+const MAX_MEMORY_PORTS: usize = 4;
+
+/// The memory ports of a system.
+pub(crate) struct MemoryPorts {
+    pub count: usize,
+    /// Data bits of every port.
+    pub bits: u32,
+    /// Which ports write.
+    pub writes: [bool; MAX_MEMORY_PORTS],
+}
+
+/// The memory ports among `ports`: those before the first that has no `rdata`; with `awaddr` they write.
+pub(crate) fn memory_ports(ports: &[Port]) -> MemoryPorts {
+    let find = |i: usize, signal: &str| {
+        let name = format!("m_axi_hp{i}_{signal}");
         ports.iter().find(|p| p.name == name)
     };
-    let count = (0..MAX_READ_PORTS)
-        .take_while(|&i| data(i).is_some())
-        .count();
-    (count, data(0).map_or(64, |port| port.width))
+    let is_there = |i: &usize| find(*i, "rdata").is_some();
+    MemoryPorts {
+        count: (0..MAX_MEMORY_PORTS).take_while(is_there).count(),
+        bits: find(0, "rdata").map_or(64, |port| port.width),
+        writes: std::array::from_fn(|i| find(i, "awaddr").is_some()),
+    }
+}
+
+/// The signals that memory port `i` must have: name, width, driven by the design.
+fn memory_signals(memory: &MemoryPorts, i: usize) -> Vec<(&'static str, u32, bool)> {
+    let mut signals = READ_PORT.to_vec();
+    signals.push(("rdata", memory.bits, false));
+    if memory.writes[i] {
+        signals.extend(WRITE_PORT);
+        signals.extend([
+            ("wdata", memory.bits, true),
+            ("wstrb", memory.bits / 8, true),
+        ]);
+    }
+    signals
 }
 
 /// Checks that `ports` are exactly those of a macforge system, with none to four memory ports.
@@ -74,22 +117,24 @@ pub(crate) fn check(top: &str, ports: &[Port]) -> Result<(), SimError> {
     let named = |&(name, width): &(&str, u32)| (name.to_owned(), width);
     let inputs = INPUTS.iter().map(|port| (named(port), Direction::Input));
     let outputs = OUTPUTS.iter().map(|port| (named(port), Direction::Output));
-    let (count, bits) = read_ports(ports);
-    let memory = (0..count).flat_map(|i| {
-        let signals = READ_PORT.iter().copied().chain([("rdata", bits, false)]);
-        signals.map(move |(name, width, driven)| {
-            let direction = if driven {
-                Direction::Output
-            } else {
-                Direction::Input
-            };
-            ((format!("m_axi_hp{i}_{name}"), width), direction)
-        })
+    let memory = memory_ports(ports);
+    let signals = (0..memory.count).flat_map(|i| {
+        memory_signals(&memory, i)
+            .into_iter()
+            .map(move |(name, width, driven)| {
+                let direction = if driven {
+                    Direction::Output
+                } else {
+                    Direction::Input
+                };
+                ((format!("m_axi_hp{i}_{name}"), width), direction)
+            })
     });
-    let wanted: Vec<_> = inputs.chain(outputs).chain(memory).collect();
+    let wanted: Vec<_> = inputs.chain(outputs).chain(signals).collect();
     let mut problems = Vec::new();
-    if ![32, 64].contains(&bits) {
-        problems.push(format!("memory ports of {bits} bits instead of 32 or 64"));
+    if ![32, 64].contains(&memory.bits) {
+        let found = memory.bits;
+        problems.push(format!("memory ports of {found} bits instead of 32 or 64"));
     }
     for ((name, width), direction) in &wanted {
         match ports.iter().find(|port| port.name == *name) {

@@ -208,6 +208,7 @@ pub(crate) struct Counters {
     pub finished_layer: u32,
     pub last_keep: u32,
     pub memory_bytes: u64,
+    pub memory_written: u64,
 }
 
 /// Why [`SystemModel::run`] came back.
@@ -317,7 +318,7 @@ impl SystemModel {
         unsafe { (self.stall)(self.instance.handle, active, seed.unwrap_or(0)) }
     }
 
-    /// Puts the memory behind the read ports.
+    /// Puts the memory behind the ports.
     pub fn memory(&mut self, memory: &MemoryModel) {
         let (raw, image) = (memory.raw(), &memory.image);
         // SAFETY: the handle is live; the model copies both before it returns.

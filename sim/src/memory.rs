@@ -1,10 +1,14 @@
-//! The memory behind a design's read ports.
+//! The memory behind a design's ports.
 
 /// What the memory holds and how fast it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryModel {
-    /// Content from `base` on; other addresses are answered with a decode error.
+    /// Content from `base` on, which can only be read; addresses that belong neither to it nor to `room`
+    /// are answered with a decode error.
     pub image: Vec<u8>,
+    /// Bytes behind the image that the design may write and read back. Before they are written they hold a
+    /// pattern, nowhere zero.
+    pub room: usize,
     /// Address of the image; a multiple of 4,096.
     pub base: u32,
     /// How fast it answers.
@@ -14,15 +18,15 @@ pub struct MemoryModel {
 /// Latency and bandwidth in cycles of the design's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryTiming {
-    /// Cycles from a request to its first beat.
+    /// Cycles from a read request to its first beat, and from the last beat of a write to its response.
     pub latency: u64,
     /// Bytes per 1,000 cycles, all ports together; an average, refresh included.
     pub total: u64,
-    /// Bytes per 1,000 cycles of one port.
+    /// Bytes per 1,000 cycles of one port, in each direction.
     pub port: u64,
     /// Cycles from one refresh to the next.
     pub refresh_every: u64,
-    /// Cycles of a refresh, in which no beat comes; fewer than `refresh_every`.
+    /// Cycles of a refresh, in which no beat comes or is taken; fewer than `refresh_every`.
     pub refresh_cycles: u64,
 }
 
@@ -35,9 +39,16 @@ pub(crate) struct RawMemory {
     refresh_every: u64,
     refresh_cycles: u64,
     base: u64,
+    room: u64,
 }
 
 impl MemoryModel {
+    /// Whether all of it lies below 4 GB, where addresses of 32 bits reach.
+    pub(crate) fn is_addressable(&self) -> bool {
+        let bytes = (self.image.len() as u64).checked_add(self.room as u64);
+        bytes.is_some_and(|bytes| bytes <= (1 << 32) - u64::from(self.base))
+    }
+
     pub(crate) fn raw(&self) -> RawMemory {
         let t = &self.timing;
         let refresh_every = t.refresh_every.max(1);
@@ -48,6 +59,7 @@ impl MemoryModel {
             refresh_every,
             refresh_cycles: t.refresh_cycles.min(refresh_every - 1),
             base: self.base.into(),
+            room: self.room as u64,
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct BuildRequest {
     pub trace: bool,
     /// Compile without the optimiser: half of the time for the build, six times as much per cycle.
     pub quick: bool,
-    /// Memory behind the read ports, for designs that have some.
+    /// Memory behind the memory ports, for designs that have some.
     pub memory: Option<MemoryModel>,
 }
 
@@ -102,6 +102,8 @@ pub struct Inference {
     pub layer_stalls: Vec<u32>,
     /// Bytes read through the memory ports since the model was loaded.
     pub memory_bytes: u64,
+    /// Bytes written through the memory ports since the model was loaded; those with their strobes set.
+    pub memory_written: u64,
     /// Cycles simulated, register accesses included.
     pub sim_cycles: u64,
     /// Wall-clock time of the simulation.
@@ -136,13 +138,19 @@ impl System {
     /// Builds (or finds in the cache) and loads a design.
     ///
     /// # Errors
-    /// [`SimError::Contract`] for other ports, [`SimError::Probe`] for probes that the model does not
+    /// [`SimError::Request`] for a memory that does not end below 4 GB, [`SimError::Contract`] for other ports, [`SimError::Probe`] for probes that the model does not
     /// have, [`SimError::Fatal`] for missing memory files, [`SimError::Cancelled`], and what tools and files say.
     pub fn build(
         request: &BuildRequest,
         builder: &Builder,
         cancel: &AtomicBool,
     ) -> Result<Self, SimError> {
+        if request.memory.as_ref().is_some_and(|m| !m.is_addressable()) {
+            return Err(SimError::Request {
+                top: request.top.clone(),
+                reason: "the memory's image and room do not end below 4 GB".to_owned(),
+            });
+        }
         let read = |path: &PathBuf| SourceFile::read(path);
         let control = request.layers.as_ref().map(LayerProbes::control_file);
         let spec = BuildSpec {
@@ -372,6 +380,8 @@ impl System {
                 1 => "the memory answered with an error",
                 2 => "the CRC-32 of a weight block does not match",
                 3 => "no weights came for 65536 cycles",
+                4 => "the memory answered an activation transfer with an error",
+                5 => "an activation transfer did not go on for 65536 cycles",
                 _ => "unknown",
             },
             port: error >> 4 & 15,
@@ -433,6 +443,7 @@ impl System {
             layer_saturations,
             layer_stalls,
             memory_bytes: counters.memory_bytes,
+            memory_written: counters.memory_written,
             sim_cycles: 0,
             sim_seconds: 0.0,
             snapshots: Vec::new(),

@@ -253,25 +253,47 @@ fn verilate(
 
 /// What the system shim has to know of the top module: its name and its memory ports.
 fn top_header(top: &str, ports: &[Port]) -> String {
-    let (count, bits) = contract::read_ports(ports);
-    let pins = (0..count).map(|i| {
-        let pin = |signal: &str| format!("d.m_axi_hp{i}_{signal}");
-        let before = ["araddr", "arlen", "arsize", "arburst", "arvalid", "arready"];
-        let after = ["rresp", "rlast", "rvalid", "rready"];
-        let before: Vec<String> = before.iter().map(|s| pin(s)).collect();
-        let after: Vec<String> = after.iter().map(|s| pin(s)).collect();
-        format!(
-            "        {{{}, &{}, {}}},\n",
-            before.join(", "),
-            pin("rdata"),
-            after.join(", ")
-        )
-    });
+    let memory = contract::memory_ports(ports);
+    let pins: String = (0..memory.count)
+        .map(|i| format!("        {},\n", port_pins(i, memory.writes[i])))
+        .collect();
     format!(
-        "#define MF_TOP \"{top}\"\n#define MF_HP_PORTS {count}\n#define MF_HP_BITS {bits}\n\
+        "#define MF_TOP \"{top}\"\n#define MF_HP_PORTS {}\n#define MF_HP_BITS {}\n\
          #ifdef MF_HP_MEMORY\n\
-         inline std::vector<HpPort> mf_hp_ports(Vdut& d) {{\n    (void)d;\n    return {{\n{}    }};\n}}\n#endif\n",
-        pins.collect::<String>()
+         inline std::vector<HpPort> mf_hp_ports(Vdut& d) {{\n    (void)d;\n    return {{\n{pins}    }};\n}}\n#endif\n",
+        memory.count, memory.bits
+    )
+}
+
+/// Initialiser of an `HpPort` in `shim/memory.h`.
+fn port_pins(port: usize, writes: bool) -> String {
+    let pins = |signals: &[&str]| {
+        let pin = |signal: &&str| format!("d.m_axi_hp{port}_{signal}");
+        signals.iter().map(pin).collect::<Vec<_>>().join(", ")
+    };
+    let address = |c: &str| {
+        let signals = [
+            "addr", "len", "size", "burst", "cache", "prot", "valid", "ready",
+        ];
+        let signals = signals.map(|signal| format!("{c}{signal}"));
+        pins(&signals.each_ref().map(String::as_str))
+    };
+    let write = match writes {
+        true => format!(
+            "WritePins{{{{{}}}, &{}, {}}}",
+            address("aw"),
+            pins(&["wdata"]),
+            pins(&[
+                "wstrb", "wlast", "wvalid", "wready", "bresp", "bvalid", "bready"
+            ])
+        ),
+        false => "std::nullopt".to_owned(),
+    };
+    format!(
+        "{{{{{}}}, &{}, {}, {write}}}",
+        address("ar"),
+        pins(&["rdata"]),
+        pins(&["rresp", "rlast", "rvalid", "rready"])
     )
 }
 

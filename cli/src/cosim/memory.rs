@@ -34,6 +34,7 @@ pub fn model(dir: &Path, manifest: &Manifest, request: &Request) -> Result<Optio
     let part = |rate: u64| rate * request.ddr_bandwidth / 100;
     Ok(Some(MemoryModel {
         image,
+        room: 0,
         base: BASE,
         timing: MemoryTiming {
             latency: request.ddr_latency.unwrap_or_else(|| cycles(LATENCY_NS)),

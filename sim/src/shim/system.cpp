@@ -263,18 +263,19 @@ MF_EXPORT void mf_stall(System* system, int active, uint64_t seed) {
         source->state = seed * 3 + stream++;
         source->left = 0;
     }
-    for (HpMemory::Side& side : system->memory.sides)
-        for (StallSource* source : {&side.ar_stall, &side.r_stall}) {
-            source->active = active;
-            source->state = seed * 3 + 0x1000 * ++stream;
-            source->left = 0;
-        }
+    const auto start = [&](StallSource& source) {
+        source.active = active;
+        source.state = seed * 3 + 0x1000 * ++stream;
+        source.left = 0;
+    };
+    for (HpMemory::Reader& reader : system->memory.readers) start(reader.ar_stall), start(reader.r_stall);
+    for (HpMemory::Writer& writer : system->memory.writers)
+        start(writer.aw_stall), start(writer.w_stall), start(writer.b_stall);
 }
 
 // Puts the memory's image and properties; before the reset.
 MF_EXPORT void mf_memory(System* system, const MfMemory* memory, const uint8_t* image, uint64_t bytes) {
-    system->memory.image.assign(image, image + bytes);
-    system->memory.configure(*memory);
+    system->memory.load(*memory, image, bytes);
 }
 
 // The ends are words up to the end of each tensor, the last one the number of words.
@@ -327,11 +328,11 @@ MF_EXPORT void mf_copy_probe(System* system, uint32_t probe, uint8_t* dst) {
 struct MfCounters {
     uint64_t cycle, input_sent, output_got, last_input_cycle, last_output_cycle;
     uint32_t finished_layer, last_keep;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, memory_written;
 };
 
 MF_EXPORT void mf_counters(System* system, MfCounters* out) {
     *out = {system->cycle,           system->input_sent,        system->output_got,    system->last_input_cycle,
             system->last_output_cycle, system->finished_layer, system->last_keep,
-            system->memory.bytes_read};
+            system->memory.bytes_read, system->memory.bytes_written};
 }
