@@ -110,6 +110,7 @@ struct Job {
     reads: Reads,
     only_read: bool,
     second: bool,
+    slow: bool,
     first: u32,
     fault: Option<Fault>,
 }
@@ -125,6 +126,7 @@ const JOB: Job = Job {
     reads: Reads::AfterResponses,
     only_read: false,
     second: false,
+    slow: false,
     first: 0x0102_0304,
     fault: None,
 };
@@ -145,7 +147,8 @@ impl Job {
             | self.strobes << 8
             | (self.reads as u32) << 4
             | u32::from(self.only_read) << 3
-            | u32::from(self.second) << 2;
+            | u32::from(self.second) << 2
+            | u32::from(self.slow) << 1;
         let fault = self.fault.map_or(0, |fault| fault as u32);
         let input = [self.write, self.read, control, self.first, fault];
         let options = RunOptions {
@@ -332,13 +335,16 @@ fn reads_and_writes_of_the_same_bytes_that_might_overtake_each_other_are_noticed
 #[test]
 fn what_is_written_can_be_read_once_its_response_is_offered() {
     let mut system = load(64, FAST);
-    for seed in [None, Some(1), Some(2)] {
+    // The design takes responses in every other cycle, so one of two lengths has to wait.
+    for (beats, seed) in [(4, None), (5, None), (4, Some(1)), (4, Some(2))] {
         let job = Job {
+            bursts: 1,
+            beats,
             reads: Reads::WhenOffered,
             ..JOB
         };
         let result = job.run_with(&mut system, seed).unwrap();
-        assert_eq!(result.output_words, JOB.words());
+        assert_eq!(result.output_words, job.words());
     }
 }
 
@@ -447,6 +453,21 @@ fn a_design_that_gives_up_says_so() {
 }
 
 #[test]
+fn a_reset_forgets_requests_beats_and_responses() {
+    let mut system = load(64, FAST);
+    for seed in 0..30 {
+        let cut_off = Job {
+            bursts: 30,
+            beats: 1 + seed as u32 % 3,
+            fault: Some(Fault::Stop),
+            ..JOB
+        };
+        cut_off.stop(&mut system, Some(seed));
+        assert_eq!(JOB.run(&mut system).output_words, JOB.words());
+    }
+}
+
+#[test]
 fn every_write_channel_stalls_in_its_own_way_and_idle_responses_are_noise() {
     let mut system = load(64, FAST);
     let peek = Job {
@@ -519,6 +540,15 @@ fn write_beats_keep_to_the_rates_of_port_and_memory_and_to_refresh_gaps() {
         let (three, four) = (both(3, timing), both(4, timing));
         assert_eq!([four[0] - three[0], four[1] - three[1]], [step, step]);
     }
+    // A beat of 8 bytes in 32 cycles is within both rates: waiting for it uses nothing up.
+    let slow = Job {
+        slow: true,
+        ..long(2)
+    };
+    let fast = cycles(slow, FAST)[0];
+    let port = MemoryTiming { port: 300, ..FAST };
+    let total = MemoryTiming { total: 300, ..FAST };
+    assert_eq!([port, total].map(|t| cycles(slow, t)[0]), [fast, fast]);
     // 256 beats at one per cycle and half of the time: at least two whole gaps.
     let gaps = MemoryTiming {
         refresh_every: 200,

@@ -2,11 +2,12 @@
 // one, reads bursts through either and gives the words back. Five input words say what it does:
 //   0  address of the first burst that is written, 1 of the first that is read, both from the base
 //   2  [31:24] bursts, [23:16] beats of each less one, [15:8] strobes (the upper half on a narrow bus),
-//      [5:4] when it reads (READ_*), [3] it only reads, [2] it reads through the second port
+//      [5:4] when it reads (READ_*), [3] it only reads, [2] it reads through the second port,
+//      [1] it has a beat to write every 32 cycles only
 //   3  first word that is written; each next one is STEP more
 //   4  number of a fault (F_*), 0 for none
 // Besides the cycles of writing (layer 0) and reading (layer 1) it counts those in which an address (register of
-// INPUT_STALL), a beat (OUTPUT_STALL) and, at the end, a response (saturations of layer 0) was waited for.
+// INPUT_STALL), a beat of a requested burst (OUTPUT_STALL) and, at the end, a response (saturations of layer 0) was waited for.
 `default_nettype none
 module write_back #(
     parameter BUS = 64
@@ -123,7 +124,8 @@ module write_back #(
     assign m_axi_hp1_wstrb   = strobes[7:8-BUS/8];
     assign m_axi_hp1_wlast   = fault_q == F_EARLY_LAST ? w_beat_q + 8'd1 == len
         : fault_q != F_NO_LAST && w_end ^ (w_stalled_q && fault_q == F_LAST);
-    assign m_axi_hp1_wvalid  = w_left && !(w_stalled_q && fault_q == F_NO_DATA);
+    wire has_beat = !control_q[1] || cycles_q[4:0] == 5'd0 || w_stalled_q;
+    assign m_axi_hp1_wvalid  = w_left && has_beat && !(w_stalled_q && fault_q == F_NO_DATA);
     assign m_axi_hp1_bready  = cycles_q[0];
     wire aw_fire = m_axi_hp1_awvalid && m_axi_hp1_awready;
     wire w_fire  = m_axi_hp1_wvalid && m_axi_hp1_wready;
@@ -201,7 +203,7 @@ module write_back #(
                 if (w_end) w_q <= w_q + 8'd1;
             end
             if (m_axi_hp1_awvalid && !m_axi_hp1_awready) aw_wait_q <= aw_wait_q + 32'd1;
-            if (m_axi_hp1_wvalid && !m_axi_hp1_wready) w_wait_q <= w_wait_q + 32'd1;
+            if (m_axi_hp1_wvalid && !m_axi_hp1_wready && aw_q != w_q) w_wait_q <= w_wait_q + 32'd1;
             if (w_q == bursts && !written && !m_axi_hp1_bvalid) b_wait_q <= b_wait_q + 32'd1;
             if (b_fire) b_q <= b_q + 8'd1;
             if (!written) write_cycles_q <= cycles_q;
