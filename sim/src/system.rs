@@ -138,8 +138,9 @@ impl System {
     /// Builds (or finds in the cache) and loads a design.
     ///
     /// # Errors
-    /// [`SimError::Request`] for a memory that does not end below 4 GB, [`SimError::Contract`] for other ports, [`SimError::Probe`] for probes that the model does not
-    /// have, [`SimError::Fatal`] for missing memory files, [`SimError::Cancelled`], and what tools and files say.
+    /// [`SimError::Request`] for a memory that does not end below 4 GB, [`SimError::Contract`] for other
+    /// ports, [`SimError::Probe`] for probes that the model does not have, [`SimError::Fatal`] for missing
+    /// memory files, [`SimError::Cancelled`], and what tools and files say.
     pub fn build(
         request: &BuildRequest,
         builder: &Builder,

@@ -6,8 +6,9 @@
 //      [1] it has a beat to write every 32 cycles only
 //   3  first word that is written; each next one is STEP more
 //   4  number of a fault (F_*), 0 for none
-// Besides the cycles of writing (layer 0) and reading (layer 1) it counts those in which an address (register of
-// INPUT_STALL), a beat of a requested burst (OUTPUT_STALL) and, at the end, a response (saturations of layer 0) was waited for.
+// Besides the cycles of writing (layer 0) and reading (layer 1) it counts those in which it waited for an address
+// to be taken (register of INPUT_STALL), for a beat of a requested burst to be taken (OUTPUT_STALL), and for
+// responses after the last beat (saturations of layer 0).
 `default_nettype none
 module write_back #(
     parameter BUS = 64
