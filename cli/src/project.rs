@@ -1,6 +1,6 @@
 //! From what the user names to graph and plan; the same way for compile, simulate and report.
 
-use macforge_codegen::{Manifest, StreamEntry};
+use macforge_codegen::Manifest;
 use macforge_constraints::{Board, Ddr};
 use macforge_hdl::blocks;
 use macforge_hdl::engine::{PAIR_EXCEPTIONS_LATENCY, SOFTMAX_READ_LATENCY, attention, lstm};
@@ -8,7 +8,7 @@ use macforge_model::Imported;
 use macforge_numeric::Semantics;
 use macforge_plan::staircases::as_lane_rules;
 use macforge_plan::{
-    BlockLatencies, Budget, HwPlan, MAX_PORTS, MemoryRates, Options, Packing, Shape, WeightOptions,
+    BlockLatencies, Budget, Choice, HwPlan, MAX_PORTS, MemoryRates, Options, Shape, WeightOptions,
     WeightSource,
 };
 use macforge_quant::{Parts, QGraph};
@@ -160,8 +160,8 @@ pub struct Target<'a> {
     pub clock_mhz: f64,
     /// Array shape; explored when absent.
     pub shape: Option<Shape>,
-    /// Products per DSP; chosen when absent.
-    pub packing: Option<Packing>,
+    /// All that is chosen, of a design that is there.
+    pub choice: Option<Choice>,
     /// Where the weights lie; chosen when absent.
     pub weights: Option<WeightSource>,
     /// Read ports for weights in memory; chosen when absent.
@@ -175,7 +175,7 @@ impl<'a> Target<'a> {
             board,
             clock_mhz: board.default_clock_mhz,
             shape: None,
-            packing: None,
+            choice: None,
             weights: None,
             ports: None,
         }
@@ -216,7 +216,7 @@ pub fn options(semantics: Semantics, target: &Target) -> Options {
     Options {
         budget: budget(target.board),
         shape: target.shape,
-        packing: target.packing,
+        choice: target.choice,
         weights: WeightOptions {
             source: target.weights,
             ports: target.ports.map(|p| p.count),
@@ -315,9 +315,7 @@ impl Project {
         let stream = manifest.weight_stream.as_ref();
         let target = Target {
             clock_mhz: manifest.clock_mhz,
-            shape: Some(manifest.shape.parse().into_diagnostic()?),
-            packing: Packing::of_products(manifest.products_per_dsp),
-            weights: Some(stream.map_or(WeightSource::Chip, StreamEntry::source)),
+            choice: Some(manifest.choice().into_diagnostic()?),
             ports: stream.map(|s| ReadPorts {
                 count: s.ports,
                 bits: s.bus_bits,

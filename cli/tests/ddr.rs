@@ -12,10 +12,9 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use stream_support::{resnet34, stream_model, strip_model};
 use support::memory::{exact, stalls, stopped};
-use support::{compile, macforge, read_json, simulate, tree};
+use support::{compile, lints, macforge, read_json, simulate};
 
 const SHAPE: &str = "3x8x4";
 
@@ -136,18 +135,11 @@ fn narrow_weights_are_narrow_in_memory() {
 }
 
 #[test]
-fn icarus_takes_the_text() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let out = design(dir.path(), &["--hp-ports", "3"]);
-    let sources = tree(&out).into_keys().filter(|f| f.starts_with("rtl/"));
-    let checked = Command::new("iverilog")
-        .args(["-g2005", "-Wall", "-t", "null", "-s", "macforge_top"])
-        .args(sources.map(|f| out.join(f)))
-        .current_dir(out.join("mem"))
-        .output()
-        .expect("Icarus is installed");
-    let messages = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{messages}");
+fn verilator_and_icarus_take_the_text() {
+    for ports in ["3", "1x32"] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        lints(&design(dir.path(), &["--hp-ports", ports]));
+    }
 }
 
 /// One design for both: a network that is too large for its device, on an array that is, too.

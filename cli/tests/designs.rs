@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{
-    compile, macforge, read_json, read_npz, repository, samples, simulate, tree, write_npz,
+    compile, lints, macforge, read_json, read_npz, repository, samples, simulate, tree, write_npz,
 };
 use tempfile::TempDir;
 
@@ -191,13 +191,7 @@ fn the_verilog_is_short_and_lints_without_waivers() {
             lines += text.lines().count();
         }
         assert!(lines < 6000, "{name}: {lines} lines");
-        let lint = Command::new("verilator")
-            .args(["--lint-only", "-Wall", "--top-module", "macforge_top"])
-            .args(&sources)
-            .output()
-            .expect("verilator is installed");
-        let said = String::from_utf8_lossy(&lint.stderr);
-        assert!(lint.status.success() && said.is_empty(), "{name}: {said}");
+        lints(&out);
     }
 }
 

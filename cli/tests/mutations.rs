@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use stream_support::{narrow_model, stream_model};
+use stream_support::{large_input_model, narrow_model, stream_model};
 use support::{Run, compile, read_npz, samples, simulate, tree, write_npz};
 
 /// Small enough to build in seconds; has everything: several pixels, more lanes than input channels
@@ -167,7 +167,16 @@ struct Original {
 
 impl Original {
     fn new(model: &str, options: &[&str], out: PathBuf, samples: &[&str]) -> Self {
-        compile(model, "pynq-z2", options, &out);
+        Original::of_board("pynq-z2", (model, options), out, samples)
+    }
+
+    fn of_board(
+        board: &str,
+        (model, options): (&str, &[&str]),
+        out: PathBuf,
+        samples: &[&str],
+    ) -> Self {
+        compile(model, board, options, &out);
         let simulated = ["--layers", "--stall", "1"].iter().chain(samples);
         Original {
             files: tree(&out),
@@ -259,6 +268,7 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
     let [pairs, staircase] = [pairs_support::model(), staircase_support::model()];
     let wide = own("wide.onnx", wide_support::model(), &[], &["--samples", "4"]);
     let quads = quad_support::model();
+    fs::write(dir.join("large.tflite"), large_input_model()).expect("a new file");
     let tensors_model = dir.join("tensors.onnx");
     fs::write(&tensors_model, tensors_support::model()).expect("a new file");
     let tensors = Original::new(
@@ -333,6 +343,15 @@ fn bases(dir: &Path) -> BTreeMap<Base, Original> {
         (
             Base::Pairs,
             own("pairs.onnx", pairs, &[], &["--input", &pairs_input]),
+        ),
+        (
+            Base::Spill,
+            Original::of_board(
+                "zybo-z7-10",
+                (&path("large.tflite"), &["--shape", "3x8x4"]),
+                dir.join("spill"),
+                &["--samples", "2"],
+            ),
         ),
         (Base::Quads, own("quads.onnx", quads, &[], &eight)),
         (

@@ -3,11 +3,12 @@
 use macforge_hdl::engine::lstm::Datapath;
 use macforge_hdl::engine::lstm_constants::{CellConstants, LstmConstants};
 use macforge_hdl::engine::{
-    AttentionConstants, AttentionUnit, Engine, FieldSlice, LstmUnit, PortBlock, ReadPort,
-    ReadRegion, Stream,
+    ActivationPort, AttentionConstants, AttentionUnit, Engine, FieldSlice, LstmUnit, MemoryInput,
+    PortBlock, ReadPort, ReadRegion, Stream,
 };
 use macforge_plan::{
-    Distance, HwPlan, InputMode, LstmLayer, LstmTables, Packing, Port, Region, WeightStream,
+    Distance, HwPlan, InputMode, LstmLayer, LstmTables, MEMORY, PAGE, Packing, Port, Region,
+    WeightStream,
 };
 use macforge_quant::{DType, LstmArithmetic, QGraph};
 
@@ -55,6 +56,7 @@ pub fn engine(plan: &HwPlan, graph: &QGraph, top: &str) -> Engine {
         weight_tail: plan.memories.weight_tail,
         weight_parts: plan.weight_parts,
         stream: plan.stream.as_ref().map(stream),
+        memory: memory(plan),
         params_distributed: plan.memories.params_distributed,
         layers: plan.program.len(),
         fields,
@@ -121,6 +123,21 @@ fn stream(stream: &WeightStream) -> Stream {
         param_parts: stream.param_parts,
         param_slots: stream.param_slots,
     }
+}
+
+/// The port of the activations in memory, which lie behind the weights.
+fn memory(plan: &HwPlan) -> Option<ActivationPort> {
+    let (stream, memory) = plan.stream.as_ref().zip(plan.activation_memory())?;
+    Some(ActivationPort {
+        port: stream.slices.len(),
+        page: stream.image_bytes() / PAGE,
+        burst_width: plan.widths.bursts,
+        input: memory.input.map(|input| MemoryInput {
+            index: input.index,
+            burst: input.burst,
+            row_words: input.row_words,
+        }),
+    })
 }
 
 const ONE_ARITHMETIC: &str = "the planner gives a unit layers of one arithmetic";
@@ -257,7 +274,8 @@ fn block(plan: &HwPlan, graph: &QGraph, port: &Port, what: &str) -> PortBlock {
             one_line(&graph.tensor(port.tensor).name)
         ),
         unsigned: port.unsigned && !port.float,
-        buffer: plan.placements[port.region.storage.0].buffer,
+        // what goes to memory is in no buffer
+        buffer: plan.placements[port.region.storage.0].buffer % MEMORY,
         params: vec![number("ROWS", rows)],
     }
 }

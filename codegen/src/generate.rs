@@ -5,7 +5,8 @@ use crate::engine;
 use crate::error::CodegenError;
 use crate::header::Origin;
 use crate::manifest::{
-    EstimateEntry, Manifest, PrecisionEntry, PrecisionStream, StreamEntry, layers,
+    ActivationEntry, ChoiceEntry, EstimateEntry, Manifest, PrecisionEntry, PrecisionStream,
+    StreamEntry, layers,
 };
 use crate::memory;
 use crate::weight_image;
@@ -230,6 +231,7 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         clock_mhz: design.clock_mhz,
         shape: plan.shape.to_string(),
         lanes: plan.shape.all_lanes(),
+        choice: ChoiceEntry::new(plan),
         products_per_dsp: plan.shape.packing.products(),
         semantics: first.graph.semantics.to_string(),
         io: design.io.to_string(),
@@ -237,6 +239,7 @@ fn manifest(design: &Design, bundle: &Bundle, origin: &Origin) -> Manifest {
         layers: layers(plan),
         precisions: precisions(design),
         weight_stream: (plan.stream.as_ref()).map(|s| StreamEntry::new(s, plan.features)),
+        activation_memory: ActivationEntry::new(plan),
         estimate: EstimateEntry::new(&plan.estimate, plan.estimated_cycles()),
         files: bundle.digests(),
     }

@@ -2,7 +2,8 @@
 
 use crate::generate::WEIGHT_IMAGE;
 use macforge_plan::{
-    Estimate, Features, HwLayer, HwPlan, LstmTables, Packing, WeightSource, WeightStream,
+    Choice, Estimate, Features, HwLayer, HwPlan, LstmTables, Packing, PlanError, Saving, Shape,
+    WeightSource, WeightStream,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub struct Manifest {
     /// Products that a DSP of the dot array makes per cycle: 2 of 8-bit operands, 4 of 4-bit ones.
     #[serde(default = "two")]
     pub products_per_dsp: usize,
+    /// What else was chosen.
+    pub choice: ChoiceEntry,
     /// Name of the rounding rules.
     pub semantics: String,
     /// `int8` or `float`.
@@ -51,6 +54,9 @@ pub struct Manifest {
     /// How the weights come from memory; absent where they are on chip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_stream: Option<StreamEntry>,
+    /// Activations in memory; absent where all are on chip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation_memory: Option<ActivationEntry>,
     /// Estimated resources.
     pub estimate: EstimateEntry,
     /// SHA-256 by file.
@@ -60,6 +66,77 @@ pub struct Manifest {
 /// What folders have that do not say how many.
 fn two() -> usize {
     2
+}
+
+/// What the planner chose besides the array's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChoiceEntry {
+    /// Pixels that the drain handles at once.
+    pub drained_pixels: usize,
+    /// Channels of an activation word.
+    pub word_channels: usize,
+    /// Chains of the dot array in LUTs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lut_chains: usize,
+    /// Short pitches and late shortcuts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compact: bool,
+    /// Values of a strip, where the layers with the largest result run in strips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strip_values: Option<usize>,
+    /// Most values of an activation area on chip, where larger ones lie in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_chip_values: Option<usize>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl ChoiceEntry {
+    /// From the plan.
+    pub fn new(plan: &HwPlan) -> Self {
+        ChoiceEntry {
+            drained_pixels: plan.shape.drained,
+            word_channels: plan.shape.word,
+            lut_chains: plan.shape.fabric,
+            compact: plan.saving.compact,
+            strip_values: plan.saving.strips,
+            on_chip_values: plan.saving.spill,
+        }
+    }
+}
+
+impl Manifest {
+    /// All that the planner chose.
+    ///
+    /// # Errors
+    /// The shape is not one.
+    pub fn choice(&self) -> Result<Choice, PlanError> {
+        let ChoiceEntry {
+            drained_pixels,
+            word_channels,
+            lut_chains,
+            ..
+        } = self.choice;
+        let stream = self.weight_stream.as_ref();
+        Ok(Choice {
+            shape: Shape {
+                drained: drained_pixels,
+                lanes: self.lanes / drained_pixels.max(1),
+                word: word_channels,
+                fabric: lut_chains,
+                packing: Packing::of_products(self.products_per_dsp).unwrap_or_default(),
+                ..self.shape.parse()?
+            },
+            source: stream.map_or(WeightSource::Chip, StreamEntry::source),
+            saving: Saving {
+                compact: self.choice.compact,
+                strips: self.choice.strip_values,
+                spill: self.choice.on_chip_values,
+            },
+        })
+    }
 }
 
 /// One quantization of the network, in a design that has several.
@@ -161,6 +238,32 @@ impl StreamEntry {
     }
 }
 
+/// Activations in memory. The design writes and reads them; nothing is to be loaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActivationEntry {
+    /// First byte behind WEIGHT_BASE: the end of the weight image.
+    pub first_byte: usize,
+    /// Bytes that have to be free there.
+    pub bytes: usize,
+    /// Number of the AXI4 port, with write channels.
+    pub port: usize,
+    /// Bytes that an inference writes and reads.
+    pub traffic: u64,
+}
+
+impl ActivationEntry {
+    /// From the plan; `None` where all activations are on chip.
+    pub fn new(plan: &HwPlan) -> Option<Self> {
+        let (stream, memory) = plan.stream.as_ref().zip(plan.activation_memory())?;
+        Some(ActivationEntry {
+            first_byte: stream.image_bytes(),
+            bytes: memory.bytes(),
+            port: stream.slices.len(),
+            traffic: memory.traffic(&plan.layers),
+        })
+    }
+}
+
 /// A layer's share of the weight stream and the two lower bounds of its cycles.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerStream {
@@ -233,6 +336,28 @@ pub struct LayerEntry {
     /// Its weights in memory; absent where they are on chip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<LayerStream>,
+    /// Activations that it moves to or from memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<LayerTransfer>,
+}
+
+/// Activations on their way to or from memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerTransfer {
+    /// Bytes that are moved.
+    pub bytes: u64,
+    /// Cycles that the port needs for them, a beat each.
+    pub memory_floor: u64,
+}
+
+fn layer_transfer(plan: &HwPlan, index: usize) -> Option<LayerTransfer> {
+    let stream = plan.stream.as_ref()?;
+    let beats = plan.cycles[index].busy;
+    let transfer = plan.layers.layers[index].transfer();
+    transfer.map(|_| LayerTransfer {
+        bytes: beats * stream.bus as u64 / 8,
+        memory_floor: beats,
+    })
 }
 
 /// Proofs of a layer, summed over its channels.
@@ -292,6 +417,8 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
                 "attention_unit"
             } else if layer.gather().is_some() {
                 "gather_unit"
+            } else if layer.transfer().is_some() {
+                "activation_port"
             } else {
                 "softmax_unit"
             }
@@ -300,6 +427,7 @@ pub fn layers(plan: &HwPlan) -> Vec<LayerEntry> {
             estimated_cycles: plan.cycles[i].total(),
             proof: proof(plan, i),
             stream: layer_stream(plan, i),
+            transfer: layer_transfer(plan, i),
         })
         .collect()
 }

@@ -48,6 +48,10 @@ pub fn place(layers: &Layers, layout: &Layout, shape: &Shape) -> Vec<Placement> 
     best.expect("a constant list")
 }
 
+/// In the place of a buffer's number: in memory, where areas have room of their own. Their bank words only tell
+/// them apart; [`crate::ActivationMemory`] has the addresses.
+pub const MEMORY: usize = 2;
+
 /// Bank words that each buffer needs, at least one.
 pub fn depths(placements: &[Placement]) -> [usize; 2] {
     [0, 1].map(|buffer| {
@@ -68,6 +72,7 @@ fn place_by(policy: Policy, layers: &Layers, layout: &Layout, shape: &Shape) -> 
         placed: vec![None; layers.areas.len()],
         group_buffer: BTreeMap::new(),
     };
+    places.place_in_memory(layers, layout);
     for set in &layers.sets {
         places.place_set(&View { layers, set }, layout, shape, &sides);
     }
@@ -90,6 +95,23 @@ struct View<'a> {
 }
 
 impl Places {
+    /// Areas in memory, one behind the other.
+    fn place_in_memory(&mut self, layers: &Layers, layout: &Layout) {
+        let mut base = 0;
+        for (area, storage) in layout.storages.iter().enumerate() {
+            if layers.areas[area].memory {
+                let placement = Placement {
+                    storage: storage.clone(),
+                    buffer: MEMORY,
+                    base,
+                    live: (0, layers.layers.len() + 1),
+                };
+                base += placement.size();
+                self.placed[area] = Some(placement);
+            }
+        }
+    }
+
     /// Places the areas of a set; those that it shares with sets before it have their place.
     fn place_set(&mut self, view: &View, layout: &Layout, shape: &Shape, sides: &Sides) {
         let layers = view.layers;
@@ -98,6 +120,7 @@ impl Places {
         let mut order = Vec::new();
         for (area, live) in (0..layers.areas.len()).map(StorageId).zip(&lifetimes) {
             match (&self.placed[area.0], *live) {
+                (Some(placed), _) if placed.buffer == MEMORY => {}
                 (Some(placed), Some(live)) => {
                     let rows = view.row_lives(area, &placed.storage);
                     let own = runs(&placed.storage, &rows, live, shape.p);

@@ -1,11 +1,9 @@
 //! Pass 2: a layer reads its input and its residual from different buffers (each bank has one read
 //! port), so areas are split in two sides; where that is not possible the residual is copied.
 
-use crate::layers::{Area, HwLayer, Layers, WeightForm, copy};
+use crate::layers::{Area, HwLayer, Layers, copy};
 use crate::region::{Region, StorageId};
 use crate::sets::grown;
-use crate::wide::Wide;
-use macforge_numeric::Interval;
 
 /// A forest of areas that know on which side they lie relative to one another.
 #[derive(Clone, Debug)]
@@ -54,12 +52,8 @@ pub fn separate(layers: &mut Layers) {
         {
             let area = StorageId(layers.areas.len());
             let copied = Region::whole(area, residual.region.hwc);
-            layers.areas.push(Area {
-                name: format!("{}_operand", layer.name),
-                hwc: copied.hwc,
-                dense: false,
-                keeps: false,
-            });
+            let name = format!("{}_operand", layer.name);
+            layers.areas.push(Area::new(name, copied.hwc));
             sides.parent.push((area.0, false));
             sides.separate(input, area);
             let from = std::mem::replace(&mut residual.region, copied.clone());
@@ -77,23 +71,6 @@ pub fn separate(layers: &mut Layers) {
 
 /// The copy of a residual operand for `layer`.
 fn operand_copy(layer: &HwLayer, from: Region, to: Region) -> HwLayer {
-    HwLayer {
-        name: format!("{}_operand", layer.name),
-        source: layer.source.clone(),
-        op: "COPY".into(),
-        nodes: Vec::new(),
-        kind: copy(),
-        input: from,
-        input_zero_point: 0,
-        input_range: Interval::INT8,
-        output: to,
-        lower_is_activation: true,
-        table: None,
-        residual: None,
-        completes: Vec::new(),
-        form: WeightForm::default(),
-        again: false,
-        wraps: false,
-        wide: Wide::default(),
-    }
+    let name = format!("{}_operand", layer.name);
+    HwLayer::moving(name, ("COPY", copy()), layer.source.clone(), [from, to])
 }

@@ -2,6 +2,7 @@
 //! written twice in an inference, nothing is read that was not written or has been overwritten by
 //! another area, and no layer writes over what it still reads.
 
+use crate::allocate::MEMORY;
 use crate::error::PlanError;
 use crate::hwplan::HwPlan;
 use crate::layers::HwLayer;
@@ -15,9 +16,9 @@ struct Memory<'a> {
     plan: &'a HwPlan,
     /// By area, word and pixel: it was written.
     written: Vec<Vec<Vec<bool>>>,
-    /// By buffer, address and bank: the area whose value lies there, and the layer that read it last as
-    /// its input and as its residual.
-    cells: [Vec<Cell>; 2],
+    /// By buffer (the memory is the last one), address and bank: the area whose value lies there, and the layer
+    /// that read it last as its input and as its residual.
+    cells: [Vec<Cell>; 3],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -34,7 +35,10 @@ pub fn check(plan: &HwPlan) -> Result<(), PlanError> {
 }
 
 fn check_set(plan: &HwPlan, set: Range<usize>) -> Result<(), PlanError> {
-    let cells = (plan.act_depths).map(|depth| vec![Cell::default(); depth * plan.shape.p]);
+    let in_memory = plan.placements.iter().filter(|p| p.buffer == MEMORY);
+    let [first, second] = plan.act_depths;
+    let memory = in_memory.map(|p| p.base + p.size()).max().unwrap_or(0);
+    let cells = [first, second, memory].map(|depth| vec![Cell::default(); depth * plan.shape.p]);
     let written = (plan.placements.iter())
         .map(|p| vec![vec![false; p.storage.hwc[0] * p.storage.pitch]; p.storage.words])
         .collect();

@@ -17,6 +17,9 @@ pub mod latency {
     pub const DRAIN: usize = 3;
     /// Gather unit, from an element's address to the end of the layer.
     pub const GATHER: usize = 6 + 2;
+    /// Activation port, from its start to the first beat and from the last one to the end of the layer; most of
+    /// it is the memory's latency.
+    pub const TRANSFER: usize = 60;
     /// Sequencer, from a layer's end to the next layer's first step, and from write to end.
     pub const SEQUENCER: usize = 2;
 }
@@ -85,6 +88,15 @@ pub fn gather_cycles(elements: u64) -> LayerCycles {
     LayerCycles {
         busy: elements,
         overhead: (latency::GATHER + latency::SEQUENCER) as u64,
+        stall: 0,
+    }
+}
+
+/// Cycles of the activation port: a beat per cycle, its pipeline and the memory's first answer.
+pub fn transfer_cycles(beats: u64) -> LayerCycles {
+    LayerCycles {
+        busy: beats,
+        overhead: (latency::TRANSFER + latency::SEQUENCER) as u64,
         stall: 0,
     }
 }

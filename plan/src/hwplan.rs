@@ -1,16 +1,17 @@
 //! The plan and the order of the passes that make it.
 
+use crate::activation_memory::ActivationMemory;
 use crate::allocate;
 use crate::bits::BitWord;
 use crate::cycles::{self, LayerCycles, Pipeline, latency, softmax_cycles};
 use crate::error::PlanError;
-use crate::explore;
+use crate::explore::{self, Choice};
 use crate::gather::{self, WeightPlace};
 use crate::input::{self, InputMode};
 use crate::layers::{HwLayer, LayerKind, Layers};
 use crate::layout::{self, Layout, Placement};
 use crate::loops::Loops;
-use crate::lower::Lowered;
+use crate::lower::{Lowered, Saving};
 use crate::macs;
 use crate::memories::{self, Memories, Words};
 use crate::narrow;
@@ -18,8 +19,8 @@ use crate::params::{self, ChannelConstants};
 use crate::program::{self, Context, LayerProgram, Widths};
 use crate::proof::{self, Proofs};
 use crate::resources::{Budget, Estimate, Features, LstmSize};
-use crate::shape::{Packing, Shape};
-use crate::stream::{WeightOptions, WeightSource, WeightStream};
+use crate::shape::Shape;
+use crate::stream::{BURST, WeightOptions, WeightStream};
 use crate::units::Units;
 use crate::{verify, weights};
 use macforge_numeric::RequantRule;
@@ -63,8 +64,8 @@ pub struct Options {
     pub budget: Budget,
     /// Array shape; chosen by [`candidates`](crate::candidates) when absent.
     pub shape: Option<Shape>,
-    /// Products per DSP of that shape; chosen when absent.
-    pub packing: Option<Packing>,
+    /// All that is chosen, where it is known: a design is planned as it was.
+    pub choice: Option<Choice>,
     /// Of the blocks that will be built.
     pub latencies: BlockLatencies,
     /// Where the weights may lie.
@@ -78,6 +79,8 @@ pub struct HwPlan {
     pub name: String,
     /// Engine shape.
     pub shape: Shape,
+    /// How activation memory is saved.
+    pub saving: Saving,
     /// Optional blocks.
     pub features: Features,
     /// Layers, tables and aliases.
@@ -137,8 +140,9 @@ pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanE
     let choice = explore::resolve_shape(&lowered, options)?;
     let shape = choice.shape;
     let layers = lowered.layers(shape.word, choice.saving)?.as_ref().clone();
-    let plan = build_with_shape(graphs, layers, (shape, choice.source), options)?;
-    if options.shape.is_none() && !plan.estimate.fits(&options.budget) {
+    let plan = build_with_shape(graphs, layers, choice, options)?;
+    let free = options.shape.is_none() && options.choice.is_none();
+    if free && !plan.estimate.fits(&options.budget) {
         return Err(PlanError::NoFit(format!(
             "the best shape is {shape}: {:?}",
             plan.estimate
@@ -151,9 +155,14 @@ pub fn build_sets(graphs: &[&QGraph], options: &Options) -> Result<HwPlan, PlanE
 fn build_with_shape(
     graphs: &[&QGraph],
     layers: Layers,
-    (shape, source): (Shape, WeightSource),
+    choice: Choice,
     options: &Options,
 ) -> Result<HwPlan, PlanError> {
+    let Choice {
+        shape,
+        source,
+        saving,
+    } = choice;
     let features = features(&layers).placed(&shape, source);
     explore::check_shape(&layers, &shape, source)?;
     let input_mode = input::choose(&layers, &shape);
@@ -216,6 +225,8 @@ fn build_with_shape(
         })
         .collect();
     let units = Units::new(&layers.layers);
+    let memory = (stream.as_ref())
+        .and_then(|stream| ActivationMemory::new(&layers, &layout, &shape, stream.bus));
     let cx = Context {
         shape: &shape,
         layout: &layout,
@@ -229,6 +240,7 @@ fn build_with_shape(
         computed: &computed,
         units: &units,
         stream: stream.as_ref(),
+        memory: memory.as_ref(),
     };
     let words = Words {
         activations: act_depths,
@@ -268,6 +280,7 @@ fn build_with_shape(
         channel_bits: channel_bits(&layers, &constants, &proofs),
         latencies: options.latencies,
         shape,
+        saving,
         features,
         layers,
         units,
@@ -334,6 +347,7 @@ pub fn features(layers: &Layers) -> Features {
         halves: layers.layers.iter().any(|l| l.wide.output.is_some()),
         gather: layers.layers.iter().any(|l| l.gather().is_some()),
         computed: layers.layers.iter().any(|l| l.computed().is_some()),
+        transfers: layers.areas.iter().any(|area| area.memory),
         softmax: units.softmax.len(),
         lstm: units.lstms(&layers.layers).next().map(|l| LstmSize {
             stored: units.lstm_stored(),
@@ -387,6 +401,12 @@ pub fn layer_cycles(
         }
         if layer.gather().is_some() {
             return cycles::gather_cycles(gather::elements(shape, layer));
+        }
+        if let Some((stream, region)) = stream.zip(layer.transfer()) {
+            let beats = (8 * shape.word).div_ceil(stream.bus);
+            let storage = layout.storage(region.storage);
+            let row = (storage.hwc[1] * storage.words * beats).next_multiple_of(BURST);
+            return cycles::transfer_cycles((storage.hwc[0] * row) as u64);
         }
         let pipeline = Pipeline {
             array: array_latency(shape, layer, features),

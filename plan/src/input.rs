@@ -47,13 +47,16 @@ pub fn choose(layers: &Layers, shape: &Shape) -> InputMode {
 /// one geometry of columns. Of foldings with equally many steps the smaller one is taken.
 fn folding(layers: &Layers, shape: &Shape, input: &Port) -> Option<InputMode> {
     let area = input.region.storage;
-    let readers = || layers.layers.iter().filter(|l| reads(l, area));
+    let readers = || {
+        let layers_of = layers.layers.iter();
+        layers_of.filter(|l| reads(layers, l, area) && l.transfer().is_none())
+    };
     let (first, [_, _, channels]) = (readers().next()?, input.region.hwc);
     let (window, columns) = (first.window(), first.output.hwc[1]);
     let columns_of = |w: Window| [w.kernel[1], w.stride[1], w.pad[1], w.dilation[1]];
     let alike = readers().all(|l| {
         l.is_dot()
-            && l.residual().is_none_or(|r| r.storage != area)
+            && l.residual().is_none_or(|r| !is_of(layers, r, area))
             && columns_of(l.window()) == columns_of(window)
             && l.output.hwc[1] == columns
             && l.input_zero_point == first.input_zero_point
@@ -93,14 +96,24 @@ fn folding(layers: &Layers, shape: &Shape, input: &Port) -> Option<InputMode> {
     })
 }
 
-fn reads(layer: &HwLayer, area: StorageId) -> bool {
-    layer.input.storage == area || layer.residual().is_some_and(|r| r.storage == area)
+fn reads(layers: &Layers, layer: &HwLayer, area: StorageId) -> bool {
+    let of_area = |region: &Region| is_of(layers, region, area);
+    of_area(&layer.input) || layer.residual().is_some_and(of_area)
 }
 
-/// The rows of `region` in whole width.
+/// A part of an area, or of rows that were loaded from it.
+fn is_of(layers: &Layers, region: &Region, area: StorageId) -> bool {
+    region.storage == area || layers.areas[region.storage.0].rows_of == Some(area)
+}
+
+/// The rows of `region` in the whole width of an area that looks like `whole`.
 fn whole_rows(region: &Region, whole: &Region) -> Region {
     let [rows, columns, channels] = [region.hwc[0], whole.hwc[1], whole.hwc[2]];
-    whole.part([region.start.rows, 0, 0], [1, 1], [rows, columns, channels])
+    let of_whole = whole.part([region.start.rows, 0, 0], [1, 1], [rows, columns, channels]);
+    Region {
+        storage: region.storage,
+        ..of_whole
+    }
 }
 
 impl InputMode {
@@ -113,7 +126,9 @@ impl InputMode {
                 columns,
                 fold,
                 ..
-            } if area == folded => [h, columns, c * fold],
+            } if area == folded || layers.areas[area.0].rows_of == Some(folded) => {
+                [h, columns, c * fold]
+            }
             _ => [h, w, c],
         }
     }
@@ -121,8 +136,8 @@ impl InputMode {
     /// A region of an area as it is stored: of the folded input the same rows.
     pub fn stored_region(&self, layers: &Layers, region: &Region) -> Region {
         match self {
-            InputMode::Folded { area, .. } if *area == region.storage => {
-                let whole = Region::whole(*area, self.stored_hwc(layers, *area));
+            InputMode::Folded { area, .. } if is_of(layers, region, *area) => {
+                let whole = Region::whole(*area, self.stored_hwc(layers, region.storage));
                 whole_rows(region, &whole)
             }
             _ => region.clone(),
@@ -135,7 +150,7 @@ impl InputMode {
     }
 
     /// Window of a layer over the stored tensor.
-    pub fn stored_window(&self, layer: &HwLayer) -> Window {
+    pub fn stored_window(&self, layers: &Layers, layer: &HwLayer) -> Window {
         let window = layer.window();
         match *self {
             InputMode::Folded {
@@ -144,7 +159,7 @@ impl InputMode {
                 windows,
                 stride,
                 ..
-            } if layer.input.storage == area => Window {
+            } if is_of(layers, &layer.input, area) && layer.transfer().is_none() => Window {
                 kernel: [window.kernel[0], windows],
                 stride: [window.stride[0], 1],
                 dilation: [

@@ -64,6 +64,10 @@ pub enum LayerKind {
     Lstm(Box<LstmLayer>),
     /// Attention unit.
     Attention(AttentionLayer),
+    /// Activation port: a region of a buffer to memory.
+    Store,
+    /// Activation port: rows from memory to a buffer.
+    Load,
 }
 
 /// `sum(weights * window) + first * last + bias`, requantized; the same for all channels.
@@ -250,6 +254,24 @@ pub struct Area {
     pub dense: bool,
     /// Keeps its content from one inference to the next.
     pub keeps: bool,
+    /// Lies in memory (see [`crate::spill`]).
+    pub memory: bool,
+    /// Holds rows that were loaded from this area in memory.
+    pub rows_of: Option<StorageId>,
+}
+
+impl Area {
+    /// An area on chip.
+    pub fn new(name: String, hwc: [usize; 3]) -> Self {
+        Area {
+            name,
+            hwc,
+            dense: false,
+            keeps: false,
+            memory: false,
+            rows_of: None,
+        }
+    }
 }
 
 /// An input or output stream of the graph.
@@ -345,6 +367,34 @@ pub fn copy() -> LayerKind {
 }
 
 impl HwLayer {
+    /// A layer of no node, which takes values elsewhere as they are.
+    pub fn moving(
+        name: String,
+        (op, kind): (&str, LayerKind),
+        source: String,
+        [input, output]: [Region; 2],
+    ) -> Self {
+        HwLayer {
+            name,
+            source,
+            op: op.into(),
+            nodes: Vec::new(),
+            kind,
+            input,
+            input_zero_point: 0,
+            input_range: Interval::INT8,
+            output,
+            lower_is_activation: true,
+            table: None,
+            residual: None,
+            completes: Vec::new(),
+            form: WeightForm::default(),
+            again: false,
+            wraps: false,
+            wide: Wide::default(),
+        }
+    }
+
     /// Computes a part of the node that `owner` completes.
     pub fn is_part_of(&self, owner: &HwLayer) -> bool {
         self.nodes.is_empty() && !owner.nodes.is_empty() && self.source == owner.source
@@ -387,7 +437,9 @@ impl HwLayer {
             LayerKind::Softmax(_)
             | LayerKind::Lstm(_)
             | LayerKind::Attention(_)
-            | LayerKind::Gather(_) => unit_window(),
+            | LayerKind::Gather(_)
+            | LayerKind::Store
+            | LayerKind::Load => unit_window(),
         }
     }
 
@@ -511,6 +563,16 @@ impl HwLayer {
             || self.lstm().is_some()
             || self.attention().is_some()
             || self.gather().is_some()
+            || self.transfer().is_some()
+    }
+
+    /// The region of a buffer that the activation port moves to or from memory.
+    pub fn transfer(&self) -> Option<&Region> {
+        match self.kind {
+            LayerKind::Store => Some(&self.input),
+            LayerKind::Load => Some(&self.output),
+            _ => None,
+        }
     }
 
     /// Runs on the softmax unit.

@@ -54,7 +54,7 @@ impl Storage {
 pub struct Placement {
     /// How it lies.
     pub storage: Storage,
-    /// Activation buffer, 0 or 1.
+    /// Activation buffer, 0 or 1, or [`MEMORY`](crate::allocate::MEMORY).
     pub buffer: usize,
     /// First bank word.
     pub base: usize,
@@ -161,7 +161,7 @@ fn view(
     let [h, w, c] = mode.input_hwc(layers, layer);
     let [rows, columns, _] = layer.output.hwc;
     let before = layer.input.channel % shape.word;
-    let window = mode.stored_window(layer);
+    let window = mode.stored_window(layers, layer);
     let distance = [layer.input.row, layer.input.column].map(|d| d.flat(storage.pitch));
     let mut view = View {
         window,

@@ -5,6 +5,7 @@
 //! sums in different buffers) > [`layout`] (row pitches) > [`allocate`] (buffers and addresses) > [`weights`], [`params`] (memory images) > [`program`]
 //! (sequencer words) > [`proof`] (requantizers, accumulators, packed lanes) > [`verify`].
 
+mod activation_memory;
 mod allocate;
 mod attention;
 mod bits;
@@ -36,6 +37,7 @@ mod region;
 mod resources;
 mod sets;
 mod shape;
+mod spill;
 pub mod staircases;
 mod stream;
 mod strips;
@@ -46,11 +48,13 @@ mod weight_check;
 mod weights;
 mod wide;
 
+pub use activation_memory::{ActivationMemory, SpilledInput};
+pub use allocate::MEMORY;
 pub use attention::{AttentionLayer, AttentionSize};
 pub use bits::BitWord;
 pub use cycles::LayerCycles;
 pub use error::PlanError;
-pub use explore::{Candidate, candidates};
+pub use explore::{Candidate, Choice, candidates};
 pub use gather::{ComputedWeights, Gather};
 pub use hwplan::{BlockLatencies, HwPlan, Options, build, build_sets};
 pub use input::InputMode;
@@ -66,7 +70,7 @@ pub use region::{Distance, Region, StorageId};
 pub use resources::{Budget, Estimate, Features, LstmSize, LstmTableSize};
 pub use shape::{Packing, Shape};
 pub use stream::{
-    MAX_PORTS, MemoryRates, StreamedLayer, WeightOptions, WeightSource, WeightStream,
+    MAX_PORTS, MemoryRates, PAGE, StreamedLayer, WeightOptions, WeightSource, WeightStream,
 };
 pub use turns::Turns;
 pub use units::Units;

@@ -46,7 +46,8 @@ pub fn short(layers: &Layers, mode: &InputMode, shape: &Shape) -> Vec<Storage> {
     };
     let ids: Vec<StorageId> = (0..layers.areas.len()).map(StorageId).collect();
     let least = |&area: &StorageId| areas.storage(area, areas.width(area)).size();
-    let whole = ids.iter().filter(|id| !layers.strips.contains(id));
+    let on_chip = |id: &StorageId| !layers.strips.contains(id) && !layers.areas[id.0].memory;
+    let whole = ids.iter().filter(|id| on_chip(id));
     let limit = (whole.map(least).max().unwrap_or(0)).next_multiple_of(DEPTH_STEP);
     let mut groups: Vec<Vec<StorageId>> = ids.iter().map(|&id| vec![id]).collect();
     let best = |group: &[StorageId]| {
@@ -133,7 +134,7 @@ impl Areas<'_> {
         let readers = self.layers.layers.iter();
         let readers = readers.filter(|l| l.input.storage == area && !l.is_unit());
         let of_reader = |layer: &HwLayer| {
-            let window = self.mode.stored_window(layer);
+            let window = self.mode.stored_window(self.layers, layer);
             let distance = [layer.input.row, layer.input.column].map(|d| d.flat(pitch));
             let [rows, columns, _] = layer.output.hwc;
             let steps = steps(&window, distance, [rows, columns], self.shape.p);

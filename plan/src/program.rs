@@ -1,9 +1,11 @@
 //! Pass 7: the sequencer's program, one word per layer. The field list is the single source of the
 //! word's format: codegen prints the field slices of the top module from it.
 
+use crate::activation_memory::ActivationMemory;
+use crate::allocate::MEMORY;
 use crate::bits::{BitWord, unsigned_bits};
 use crate::gather::{self, Gather, WeightPlace};
-use crate::layers::{HwLayer, Residual};
+use crate::layers::{HwLayer, LayerKind, Residual};
 use crate::layout::{Layout, Placement, View};
 use crate::loops::Loops;
 use crate::memories::Words;
@@ -48,6 +50,8 @@ pub struct Widths {
     pub lane: usize,
     /// What the gather unit writes to: activation or weight address.
     pub target: usize,
+    /// Bursts of the activations in memory.
+    pub bursts: usize,
 }
 
 /// A field of the program word.
@@ -133,6 +137,8 @@ pub struct Context<'a> {
     pub units: &'a Units,
     /// How weights come from memory.
     pub stream: Option<&'a WeightStream>,
+    /// Where activations in memory lie.
+    pub memory: Option<&'a ActivationMemory>,
 }
 
 /// Widths that hold every value of every layer.
@@ -176,6 +182,10 @@ pub fn widths(
         if let Some(walk) = gather::walk(cx, layer) {
             counter = walk.counts.into_iter().fold(counter, usize::max);
         }
+        if let Some(region) = layer.transfer() {
+            let storage = cx.layout.storage(region.storage);
+            counter = (counter.max(storage.hwc[0]).max(storage.hwc[1])).max(storage.words);
+        }
         pixels = pixels.max(rows * we);
     }
     let weight = unsigned_bits(weight_words.max(1) - 1);
@@ -194,6 +204,7 @@ pub fn widths(
         weight_part: cx.weight_parts.trailing_zeros() as usize,
         lane: unsigned_bits(cx.shape.word - 1),
         target: address.max(if cx.features.computed { weight } else { 0 }),
+        bursts: unsigned_bits(cx.memory.map_or(1, |memory| memory.bursts)),
         param: unsigned_bits(words.params.max(1) - 1).max(param_index),
         table: unsigned_bits(tables.max(1) - 1),
         constants: match cx.units.most() {
@@ -309,6 +320,9 @@ pub fn layer_program(cx: &Context, w: &Widths, index: usize, layer: &HwLayer) ->
     if cx.features.gather {
         gather_fields(&mut f, cx, w, layer);
     }
+    if let Some(memory) = cx.memory {
+        transfer_fields(&mut f, (cx, memory), w, layer);
+    }
     LayerProgram {
         fields: f.fields,
         loops: l.clone(),
@@ -341,6 +355,15 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// The buffer; any for what is in memory.
+fn buffer(placement: &Placement) -> usize {
+    if placement.buffer == MEMORY {
+        0
+    } else {
+        placement.buffer
+    }
+}
+
 /// `value` as quotient and remainder by the number of banks; the remainder is never negative.
 fn split(value: i64, p: usize) -> (i64, i64) {
     (value.div_euclid(p as i64), value.rem_euclid(p as i64))
@@ -359,7 +382,7 @@ fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &
     let (x_quot, x_rem) = split(dx * column, p);
     let back = (view.window.kernel[1] as i64 - 1) * dx * column;
     let (y_quot, y_rem) = split(dy * row - back, p);
-    f.add("in_buffer", 1, input.buffer);
+    f.add("in_buffer", 1, buffer(input));
     f.signed("pad_value", 8, layer.outside());
     if cx.shape.packing == Packing::Four {
         let invert = (layer.quad_form()).is_some_and(|form| quad_packing::inverts(form.offset));
@@ -444,6 +467,36 @@ fn walk(f: &mut Fields, cx: &Context, w: &Widths, names: &WalkNames, walk: Optio
     f.add(names.row_rem, w.bank, row_rem);
 }
 
+/// What the activation port moves: always a whole area on chip.
+fn transfer_fields(
+    f: &mut Fields,
+    (cx, memory): (&Context, &ActivationMemory),
+    w: &Widths,
+    layer: &HwLayer,
+) {
+    let region = layer.transfer();
+    let storage = region.map(|r| cx.layout.storage(r.storage));
+    let [rows, columns] = storage.map_or([1, 1], |s| [s.hwc[0], s.hwc[1]]);
+    let of_memory = match layer.kind {
+        LayerKind::Store => Some(&layer.output),
+        LayerKind::Load => Some(&layer.input),
+        _ => None,
+    };
+    let [first, each] = (of_memory)
+        .and_then(|r| memory.row(r.storage, r.start.rows))
+        .unwrap_or([0, 1]);
+    f.add("store", 1, i64::from(layer.kind == LayerKind::Store));
+    f.add("load", 1, i64::from(layer.kind == LayerKind::Load));
+    f.add("move_burst", w.bursts, first);
+    f.add("move_bursts_m1", w.bursts, rows * each - 1);
+    f.add("move_rows_m1", w.counter, rows - 1);
+    f.add("move_cols_m1", w.counter, columns - 1);
+    let words = storage.map_or(1, |s| s.words);
+    f.add("move_words_m1", w.counter, words - 1);
+    let origin = region.map(|r| (Origin::new(cx, r), columns as i64));
+    walk(f, cx, w, &MOVE_WALK, origin);
+}
+
 /// Field names of a walk.
 struct WalkNames {
     base: &'static str,
@@ -465,12 +518,22 @@ const RES_WALK: WalkNames = WalkNames {
     row_rem: "res_row_rem",
 };
 
+const MOVE_WALK: WalkNames = WalkNames {
+    base: "move_base",
+    start_rem: "move_start_rem",
+    plane: "move_plane",
+    step_quot: "move_step_quot",
+    step_rem: "move_step_rem",
+    row_quot: "move_row_quot",
+    row_rem: "move_row_rem",
+};
+
 fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &HwLayer) {
     let [rows, columns, channels] = layer.output.hwc;
     let we = cx.layout.views[index].enum_cols;
     let origin = Origin::new(cx, &layer.output);
     let (zero_point, clamp) = params::lane_bounds(&cx.constants[index]);
-    f.add("out_buffer", 1, origin.placement.buffer);
+    f.add("out_buffer", 1, buffer(origin.placement));
     f.add("out_cols", w.coordinate, columns);
     f.add("enum_cols", w.coordinate, we);
     f.add("pixels", w.pixels, rows * we);

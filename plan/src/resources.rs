@@ -175,6 +175,8 @@ pub struct Features {
     pub gather: bool,
     /// It writes weights.
     pub computed: bool,
+    /// Activation port: areas in memory.
+    pub transfers: bool,
     /// Sets of constants of the softmax unit; 0 without one.
     pub softmax: usize,
     /// LSTM unit.
@@ -331,6 +333,11 @@ mod cost {
     /// Gather unit without the word that it fills.
     pub const GATHER_LUT: usize = 400;
     pub const GATHER_FF: usize = 250;
+    /// Activation port: what does not depend on the word, and what a byte of it takes.
+    pub const TRANSFER_LUT: usize = 400;
+    pub const TRANSFER_BYTE_LUT: usize = 24;
+    pub const TRANSFER_FF: usize = 190;
+    pub const TRANSFER_BYTE_FF: usize = 16;
     pub const LANE_AGU_LUT: usize = 90;
     /// A read port, besides its registers of a word's part.
     pub const READ_PORT_LUT: usize = 700;
@@ -490,6 +497,10 @@ pub fn estimate(
         + pick(features.channel, channel_lut)
         + pick(features.depthwise, p * word * 55)
         + pick(features.gather, cost::GATHER_LUT + word * 3)
+        + pick(
+            features.transfers,
+            cost::TRANSFER_LUT + word * cost::TRANSFER_BYTE_LUT,
+        )
         // the choice of a weight per pixel
         + pick(features.product, p * word * 8)
         + pick(features.softmax > 0, cost::SOFTMAX_LUT)
@@ -515,6 +526,10 @@ pub fn estimate(
         + pick(features.channel, channel_ff)
         + pick(features.depthwise, p * word * 50)
         + pick(features.gather, cost::GATHER_FF + word * 8)
+        + pick(
+            features.transfers,
+            cost::TRANSFER_FF + word * cost::TRANSFER_BYTE_FF,
+        )
         + pick(features.computed, (oc * ic).saturating_sub(word) * 8)
         // the kept operand, and a weight per pixel in the place of one for all
         + pick(features.product, (2 * p - 1) * word * 8)

@@ -56,10 +56,10 @@ pub struct WeightOptions {
 pub const MAX_PORTS: usize = 4;
 
 /// Beats of a burst.
-const BURST: usize = 16;
+pub const BURST: usize = 16;
 
 /// Bytes of a page, which no burst may cross; the regions begin at one.
-const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 
 /// Words in front of a tile that has to lie in the ring as a whole.
 const HEADROOM: usize = 64;
@@ -170,9 +170,11 @@ impl WeightStream {
             stream
         };
         let beats = (shape.oc * shape.ic * 8).div_ceil(options.bus);
+        // one port is that of the activations
+        let most = MAX_PORTS - usize::from(features.transfers);
         let choices = match options.ports {
             Some(ports) => ports..=ports,
-            None => 1..=MAX_PORTS,
+            None => 1..=most,
         };
         let streams: Vec<Self> = choices.map(|ports| with(ports.min(beats))).collect();
         let least = streams.iter().map(Self::floor).min().unwrap_or(0);

@@ -4,8 +4,6 @@
 
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, copy};
 use crate::region::{Region, StorageId};
-use crate::wide::Wide;
-use macforge_numeric::Interval;
 use std::ops::Range;
 
 /// Into how many parts the largest result is divided, of what is looked at.
@@ -75,7 +73,7 @@ fn divide(layers: &mut Layers, pair: &[HwLayer], strips: usize) -> Option<Vec<Hw
             let at = shared.start.checked_sub(rows.start)?;
             let source = from.part([at, 0, 0], [1, 1], [shared.len(), width, channels]);
             let to = part(&area, &shared);
-            pieces.push(carry(taker, strip, source, to));
+            pieces.push(carry(taker, strip, [source, to]));
         }
         let fresh = made..end;
         let mut make = piece(maker, &fresh, part(&area, &fresh), last, strip)?;
@@ -133,12 +131,12 @@ fn divisible(layers: &Layers, first: usize) -> bool {
 }
 
 /// Its window joins rows of two tensors, or rows and what lies outside of the image.
-fn has_rows_of_two(layer: &HwLayer) -> bool {
+pub fn has_rows_of_two(layer: &HwLayer) -> bool {
     layer.product().is_some() || layer.computed().is_some()
 }
 
 /// Rows of its input that a layer reads for rows of its output.
-fn needed_rows(layer: &HwLayer, outputs: &Range<usize>) -> Option<Range<usize>> {
+pub fn needed_rows(layer: &HwLayer, outputs: &Range<usize>) -> Option<Range<usize>> {
     let window = layer.window();
     let (stride, pad) = (window.stride[0], window.pad[0]);
     let reach = (window.kernel[0] - 1) * window.dilation[0];
@@ -147,7 +145,7 @@ fn needed_rows(layer: &HwLayer, outputs: &Range<usize>) -> Option<Range<usize>> 
     (!needed.is_empty()).then_some(needed)
 }
 
-fn rows_of(region: &Region, rows: &Range<usize>) -> Region {
+pub fn rows_of(region: &Region, rows: &Range<usize>) -> Region {
     let [_, w, c] = region.hwc;
     region.part([rows.start, 0, 0], [1, 1], [rows.len(), w, c])
 }
@@ -178,7 +176,7 @@ fn add_area(layers: &mut Layers, maker: &HwLayer, strip: usize, rows: usize) {
 }
 
 /// A layer for `outputs` of its rows; only the last one completes the node.
-fn piece(
+pub fn piece(
     layer: &HwLayer,
     outputs: &Range<usize>,
     output: Region,
@@ -204,7 +202,9 @@ fn piece(
         | LayerKind::Softmax(_)
         | LayerKind::Lstm(_)
         | LayerKind::Attention(_)
-        | LayerKind::Gather(_) => return None,
+        | LayerKind::Gather(_)
+        | LayerKind::Store
+        | LayerKind::Load => return None,
     }
     if !last {
         piece.completes.clear();
@@ -215,24 +215,11 @@ fn piece(
 }
 
 /// Copies rows from one strip to the next.
-fn carry(taker: &HwLayer, strip: usize, input: Region, output: Region) -> HwLayer {
+fn carry(taker: &HwLayer, strip: usize, regions: [Region; 2]) -> HwLayer {
+    let name = format!("{}_rows{strip}", taker.name);
+    let source = format!("rows of `{}`", taker.source);
     HwLayer {
-        name: format!("{}_rows{strip}", taker.name),
-        source: format!("rows of `{}`", taker.source),
-        op: "COPY".into(),
-        nodes: Vec::new(),
-        kind: copy(),
-        input,
-        input_zero_point: 0,
-        input_range: Interval::INT8,
-        output,
-        lower_is_activation: true,
-        table: None,
-        residual: None,
-        completes: Vec::new(),
-        form: crate::layers::WeightForm::default(),
         again: strip > 1,
-        wraps: false,
-        wide: Wide::default(),
+        ..HwLayer::moving(name, ("COPY", copy()), source, regions)
     }
 }

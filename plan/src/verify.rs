@@ -2,6 +2,7 @@
 //! every address lies in its memory, every step gets its weights, and what is read was written and is still
 //! there (see [`crate::coverage`]).
 
+use crate::allocate::MEMORY;
 use crate::coverage;
 use crate::error::PlanError;
 use crate::gather_check;
@@ -52,7 +53,7 @@ fn fields(plan: &HwPlan) -> Result<(), PlanError> {
 
 fn placements(plan: &HwPlan) -> Result<(), PlanError> {
     for (i, a) in plan.placements.iter().enumerate() {
-        if a.base + a.size() > plan.act_depths[a.buffer] {
+        if a.buffer != MEMORY && a.base + a.size() > plan.act_depths[a.buffer] {
             let name = &plan.layers.areas[i].name;
             return fail(format!("`{name}` ends beyond the buffer"));
         }

@@ -89,7 +89,7 @@ pub fn kernel<'a>(
     let LayerKind::Dot { weights, bias, .. } = &layer.kind else {
         return None;
     };
-    let [kh, kw] = mode.stored_window(layer).kernel;
+    let [kh, kw] = mode.stored_window(layers, layer).kernel;
     let [before, channels] = layout.views[index].channels;
     Some(StoredKernel {
         values: weights,

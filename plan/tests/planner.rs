@@ -19,7 +19,7 @@ fn options(shape: Shape) -> Options {
     Options {
         budget: ROOMY,
         shape: Some(shape),
-        packing: None,
+        choice: None,
         weights: WeightOptions {
             source: None,
             ports: None,

@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         board,
         clock_mhz,
         shape: args.shape,
-        packing: None,
+        choice: None,
         weights: args.weights.source(),
         ports: args.hp_ports,
     };
@@ -143,6 +143,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
             stream.slices.len(),
             stream.bus,
             stream.depth
+        );
+    }
+    if let Some(memory) = plan.activation_memory() {
+        sayln!(
+            "  activations in DDR: {} bytes behind the weights, {} bytes moved per inference",
+            memory.bytes(),
+            memory.traffic(&plan.layers)
         );
     }
     sayln!("  proved requantizer, accumulator and packed lanes of {channels} channels");

@@ -34,7 +34,10 @@ pub fn model(dir: &Path, manifest: &Manifest, request: &Request) -> Result<Optio
     let part = |rate: u64| rate * request.ddr_bandwidth / 100;
     Ok(Some(MemoryModel {
         image,
-        room: 0,
+        room: manifest
+            .activation_memory
+            .as_ref()
+            .map_or(0, |memory| memory.bytes),
         base: BASE,
         timing: MemoryTiming {
             latency: request.ddr_latency.unwrap_or_else(|| cycles(LATENCY_NS)),

@@ -35,6 +35,8 @@ pub enum Base {
     Narrow,
     /// Four products per DSP.
     Quads,
+    /// Activations in memory.
+    Spill,
 }
 
 /// One change of one file.
@@ -123,6 +125,15 @@ const fn memory(
     new: &'static str,
 ) -> Mutant {
     text(Base::Memory, name, file, [old, new])
+}
+
+const fn spill(
+    name: &'static str,
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutant {
+    text(Base::Spill, name, file, [old, new])
 }
 
 const fn lstm_memory(
@@ -231,6 +242,54 @@ const DEPTHWISE_WEIGHT: usize = 50;
 /// lints like the original.
 #[rustfmt::skip]
 pub const MUTANTS: &[Mutant] = &[
+    spill(
+        "a row does not fill its last burst",
+        "activation_writer",
+        "filling_q <= word_end && stored_row_end && !burst_end;",
+        "filling_q <= 1'b0;",
+    ),
+    spill(
+        "what fills a row is taken for words",
+        "activation_reader",
+        "else filling_q <= word_comes && row_end && !rlast;",
+        "else filling_q <= 1'b0;",
+    ),
+    spill(
+        "an input begins anew when all of it is written so far",
+        "activation_port",
+        "writer_idle && !in_begun_q && !in_valid",
+        "writer_idle && !in_valid",
+    ),
+    spill(
+        "words come whether there is room or not",
+        "activation_writer",
+        "assign room = words <= MOST[6:0];",
+        "assign room = words <= MOST[6:0] || 1'b1;",
+    ),
+    spill(
+        "a burst is asked for before all of it is there",
+        "activation_writer",
+        "!awvalid_q && whole_q != 0 && !stop",
+        "!awvalid_q && beats != 0 && !stop",
+    ),
+    spill(
+        "wlast one beat early",
+        "activation_writer",
+        "assign wlast  = sent_q == 4'd15;",
+        "assign wlast  = sent_q == 4'd14;",
+    ),
+    spill(
+        "all rows of a region are one",
+        "region_walk",
+        ".row_end(last_col),",
+        ".row_end(1'b0),",
+    ),
+    spill(
+        "a pixel's channel words are one",
+        "region_walk",
+        "plane_q <= pixel_end ? {AW{1'b0}} : plane_q + plane;",
+        "plane_q <= {AW{1'b0}};",
+    ),
     // requantizer, residual add
     int8("requantizer without its rounding constant", "requant_lane",
         "{{2{zero_point[7]}}, zero_point, 1'b1}", "{{2{zero_point[7]}}, zero_point, 1'b0}"),
@@ -510,8 +569,7 @@ pub const MUTANTS: &[Mutant] = &[
     text(Base::Constants, "the second word of constants does not wait for the first", "feeder",
         ["gap_q <= param_issue ? PARAM_GAP[GW-1:0] :", "gap_q <= param_issue ? {GW{1'b0}} :"]),
     text(Base::Constants, "constants of a word's first group of lanes only", "param_ring",
-        ["complete ? whole : held[ENTRIES*WIDTH+WIDTH-1 -: ENTRIES*WIDTH]",
-            "complete ? whole : held[0 +: ENTRIES*WIDTH]"]),
+        ["complete ? whole : shifted", "complete ? whole : shift_q"]),
     memory("constants from behind those of the layer before", "param_ring",
         "write_addr_q <= 0;", "write_addr_q <= write_addr_q;"),
     memory("constants of weighted layers from the chip", "macforge_top",

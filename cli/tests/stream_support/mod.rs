@@ -107,3 +107,32 @@ pub fn resnet34(classes: usize) -> Vec<u8> {
     let y = net.fully_connected(x, classes, linear);
     net.finish(y)
 }
+
+/// A network whose activations do not fit a small device: a residual block of 16 channels and a depthwise layer
+/// on 96 x 96 pixels, then strides of two.
+pub fn large_model() -> Vec<u8> {
+    let (mut net, x) = Net::with_zero_points(91, [96, 96, 4], &[-3, 5, -20]);
+    let x = net.conv(x, 16, k(3, 3));
+    let y = net.conv(x, 16, k(3, 3));
+    let y = net.conv(y, 16, k(3, 3));
+    let x = net.add(y, x, Fused::Relu);
+    let x = net.depthwise(x, 1, k(3, 3));
+    let skip = net.conv(x, 24, k(1, 1).stride(2, 2));
+    let y = net.conv(x, 24, k(3, 3).stride(2, 2));
+    let x = net.add(y, skip, Fused::None);
+    let x = net.max_pool(x, pool(3, 2).same(), Fused::None);
+    let x = net.global_average(x);
+    let y = net.fully_connected(x, 4, Weighted::default());
+    net.finish(y)
+}
+
+/// A network whose input does not fit a small device.
+pub fn large_input_model() -> Vec<u8> {
+    let (mut net, x) = Net::with_zero_points(92, [250, 250, 4], &[7, -11]);
+    let x = net.conv(x, 12, k(5, 5).stride(2, 2));
+    let x = net.conv(x, 16, k(3, 3).stride(2, 2));
+    let x = net.max_pool(x, pool(3, 2).same(), Fused::None);
+    let x = net.global_average(x);
+    let y = net.fully_connected(x, 4, Weighted::default());
+    net.finish(y)
+}

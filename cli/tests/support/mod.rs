@@ -212,3 +212,32 @@ pub fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     }
     files
 }
+
+/// Verilator has nothing to say about a design's Verilog with all warnings on, and Icarus takes it.
+#[track_caller]
+pub fn lints(design: &Path) {
+    let sources = tree(design).into_keys().filter(|f| f.starts_with("rtl/"));
+    let sources: Vec<PathBuf> = sources.map(|f| design.join(f)).collect();
+    let run = |tool: &str, options: &[&str]| {
+        let mut command = Command::new(tool);
+        command
+            .args(options)
+            .args(&sources)
+            .current_dir(design.join("mem"));
+        let checked = command.output().expect("the tool is installed");
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success(), "{tool}: {said}");
+        said
+    };
+    let said = run(
+        "verilator",
+        &["--lint-only", "-Wall", "--top-module", "macforge_top"],
+    );
+    assert!(said.is_empty(), "{said}");
+    // word_select calls itself for every bit of its index
+    let deep = "-pRECURSIVE_MOD_LIMIT=32";
+    run(
+        "iverilog",
+        &["-g2005", "-Wall", deep, "-t", "null", "-s", "macforge_top"],
+    );
+}

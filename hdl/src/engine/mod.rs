@@ -23,6 +23,7 @@
 //! | `gather_unit`, `weight_ram` | transposed tensors, products of two computed ones |
 //! | `weight_widen` | 2 and 4-bit weights on chip to 8 bits |
 //! | `weight_stream`, `axi_reader`, `weight_unpack`, `crc32_step`, `weight_ring` | weights from memory |
+//! | `activation_port`, `activation_writer`, `activation_reader`, `region_walk`, `beat_fifo` | activations in memory |
 //! | `output_walk`, `output_pack` | activation buffer to stream |
 
 pub mod attention;
@@ -115,6 +116,39 @@ const STREAM: [(&str, &str); 6] = [
     ("weight_ring", include_str!("weight_ring.v")),
     ("weight_stream", include_str!("weight_stream.v.tera")),
 ];
+
+/// Modules of a design with activations in memory.
+const MEMORY: [(&str, &str); 5] = [
+    ("beat_fifo", include_str!("beat_fifo.v")),
+    ("region_walk", include_str!("region_walk.v")),
+    ("activation_writer", include_str!("activation_writer.v")),
+    ("activation_reader", include_str!("activation_reader.v")),
+    ("activation_port", include_str!("activation_port.v")),
+];
+
+/// The port for activations in memory; its bus is that of the weights'.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActivationPort {
+    /// Its number, behind those of the weights.
+    pub port: usize,
+    /// First page behind WEIGHT_BASE.
+    pub page: usize,
+    /// Width of a number of bursts.
+    pub burst_width: usize,
+    /// The input that goes to memory.
+    pub input: Option<MemoryInput>,
+}
+
+/// An input that goes to memory.
+#[derive(Clone, Debug, Serialize)]
+pub struct MemoryInput {
+    /// Which one.
+    pub index: usize,
+    /// Its first burst.
+    pub burst: usize,
+    /// Words of a row.
+    pub row_words: usize,
+}
 
 /// A read port of the weight stream.
 #[derive(Clone, Debug, Serialize)]
@@ -212,6 +246,8 @@ pub struct Engine {
     pub weight_parts: usize,
     /// The weights come from memory.
     pub stream: Option<Stream>,
+    /// Activations in memory.
+    pub memory: Option<ActivationPort>,
     /// Parameter words on chip.
     pub param_depth: usize,
     /// Parameter memory in LUTs.
@@ -360,6 +396,9 @@ impl Engine {
         } else {
             modules.push(rom("weight_rom", "weights.mem", "block")?);
         }
+        if self.memory.is_some() {
+            modules.extend(MEMORY.map(|(name, text)| module(name, text)));
+        }
         if self.weight_parts > 1 {
             modules.push(weight_widen());
         }
@@ -443,6 +482,9 @@ impl Engine {
         let depth = self.stream.as_ref().map_or(2, |s| s.depth);
         let ports = self.stream.iter().flat_map(|s| &s.ports);
         let bursts = ports.flat_map(|p| &p.regions).map(|r| r.bursts).max();
+        let weight_ports = self.stream.as_ref().map_or(0, |s| s.ports.len());
+        let hp_ports = weight_ports + usize::from(self.memory.is_some());
+        context.insert("hp_ports", &hp_ports);
         context.insert("burst_width", &index_bits(bursts.unwrap_or(1)));
         context.insert("ring_index_width", &index_bits(depth));
         context.insert("ring_count_width", &index_bits(depth + 1));

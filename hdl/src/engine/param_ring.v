@@ -59,7 +59,14 @@ module param_ring #(
     endgenerate
 
     // the last entry stays where it is: nobody reads what would follow it, and a zero would cost a reset
-    wire [ENTRIES*WIDTH+WIDTH-1:0] held = {shift_q[ENTRIES*WIDTH-1 -: WIDTH], shift_q};
+    wire [ENTRIES*WIDTH-1:0] shifted;
+    genvar e;
+    generate
+        for (e = 0; e < ENTRIES; e = e + 1) begin : gen_shifted
+            localparam FROM = e + 1 < ENTRIES ? e + 1 : e;
+            assign shifted[e*WIDTH +: WIDTH] = shift_q[FROM*WIDTH +: WIDTH];
+        end
+    endgenerate
 
     wire tile_end = group_q == groups_m1;
     wire word_end = tile_end || place_q == LAST[PW-1:0];
@@ -67,7 +74,7 @@ module param_ring #(
         if (busy_q) mem[write_addr_q] <= shift_q[WIDTH-1:0];
         read_q  <= mem[addr];
         data_q  <= read_q;
-        shift_q <= complete ? whole : held[ENTRIES*WIDTH+WIDTH-1 -: ENTRIES*WIDTH];
+        shift_q <= complete ? whole : shifted;
         busy_q  <= complete || (busy_q && !word_end && !start);
         place_q <= complete ? {PW{1'b0}} : place_q + 1'b1;
         if (start) begin

@@ -73,6 +73,7 @@ module weight_unpack #(
     // ---- word -----------------------------------------------------------------------------------
     wire [2*BUS-1:0] from4;
     wire [4*BUS-1:0] from2;
+    wire unused_wide = &{1'b0, from4, from2};   // of words with fewer beats
     genvar w, b;
     generate
         for (w = 0; w < BUS / 4; w = w + 1) begin : gen_from4

@@ -25,7 +25,7 @@ use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
 use crate::wide::{self, Wide};
-use crate::{constant_channels, convolution, sets, staircases, strips};
+use crate::{constant_channels, convolution, sets, spill, staircases, strips};
 use macforge_numeric::{Extremum, Interval, Product};
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId};
 use std::borrow::Cow;
@@ -66,6 +66,11 @@ fn lower(graph: &QGraph, grain: usize, saving: Saving, dsps: u64) -> Result<Laye
         layers = strips::apply(&layers, strips)
             .ok_or_else(|| PlanError::NoFit(format!("{} has no layers in strips", graph.name)))?;
     }
+    if let Some(most) = saving.spill {
+        layers = spill::apply(&layers, most).ok_or_else(|| {
+            PlanError::NoFit(format!("{} has no activations for memory", graph.name))
+        })?;
+    }
     if layers.layers.len() > MAX_LAYERS {
         return Err(unsupported(
             &graph.name,
@@ -83,6 +88,8 @@ pub struct Saving {
     pub compact: bool,
     /// Values of a strip, where layers run in strips (see [`strips`]).
     pub strips: Option<usize>,
+    /// Most values of an area on chip, where larger ones lie in memory (see [`spill`]).
+    pub spill: Option<usize>,
 }
 
 /// Layers, or why there are none.
@@ -347,12 +354,7 @@ impl<'a> Pass<'a> {
 
     /// A new area.
     fn area(&mut self, name: &str, hwc: [usize; 3]) -> Region {
-        self.areas.push(Area {
-            name: name.into(),
-            hwc,
-            dense: false,
-            keeps: false,
-        });
+        self.areas.push(Area::new(name.into(), hwc));
         Region::whole(StorageId(self.areas.len() - 1), hwc)
     }
 

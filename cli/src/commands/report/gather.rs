@@ -7,6 +7,7 @@ use crate::cosim::result::Simulation;
 use crate::measure::Measured;
 use crate::project::Project;
 use macforge_codegen::{EstimateEntry, LayerEntry};
+use macforge_plan::StorageId;
 use miette::{IntoDiagnostic, Result, WrapErr};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -22,12 +23,13 @@ pub struct Device {
     pub ff: u32,
 }
 
-/// Where a tensor lies, in bank words.
+/// Where a tensor lies: a buffer in bank words, or memory in bursts of 16 beats.
 #[derive(Serialize)]
 pub struct Place {
     pub tensor: String,
     pub shape: [usize; 3],
-    pub buffer: usize,
+    /// `0`, `1` or `DDR`.
+    pub buffer: String,
     pub base: usize,
     pub words: usize,
     pub pitch: usize,
@@ -59,17 +61,26 @@ pub fn gather(dir: &Path) -> Result<Report> {
     let Project { manifest, plan, .. } = Project::open(dir)?;
     let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
     let r = board.resources();
+    let memory = plan.activation_memory();
     let memory_map = plan
         .placements
         .iter()
         .zip(&plan.layers.areas)
-        .map(|(p, area)| Place {
-            tensor: area.name.clone(),
-            shape: p.storage.hwc,
-            buffer: p.buffer,
-            base: p.base,
-            words: p.size(),
-            pitch: p.storage.pitch,
+        .enumerate()
+        .map(|(index, (p, area))| {
+            let in_memory = memory.as_ref().and_then(|m| m.row(StorageId(index), 0));
+            let [base, words, pitch] = match in_memory {
+                Some([first, row]) => [first, p.storage.hwc[0] * row, row],
+                None => [p.base, p.size(), p.storage.pitch],
+            };
+            Place {
+                tensor: area.name.clone(),
+                shape: p.storage.hwc,
+                buffer: in_memory.map_or(p.buffer.to_string(), |_| "DDR".into()),
+                base,
+                words,
+                pitch,
+            }
         })
         .collect();
     let simulation: Option<Simulation> = optional(&dir.join(SIMULATION))?;

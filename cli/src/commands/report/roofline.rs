@@ -1,5 +1,5 @@
 //! The roofline: per layer the cycles that the array needs for its multiply-accumulates at full use, those
-//! that the memory needs for its weights, and what was reached.
+//! that the memory needs for its weights or for the activations that it moves, and what was reached.
 
 use crate::cosim::result::Simulation;
 use crate::table::Table;
@@ -10,11 +10,11 @@ use serde::Serialize;
 #[derive(Serialize)]
 pub struct LayerRoof {
     pub name: String,
-    /// Bytes of weights that are read from memory.
-    pub weight_bytes: u64,
+    /// Bytes of weights that are read from memory, or of activations that are moved.
+    pub memory_bytes: u64,
     /// Cycles of the multiply-accumulates at full use of the array.
     pub compute_floor: u64,
-    /// Cycles that the memory needs for the weights.
+    /// Cycles that the memory needs for them.
     pub memory_floor: u64,
     /// `compute` or `memory`: the larger floor; empty where there is none.
     pub bound: &'static str,
@@ -43,13 +43,13 @@ impl Roofline {
         let roof = |(index, layer): (usize, &LayerEntry)| {
             let simulated = simulation.and_then(|s| s.layers.get(index));
             let cycles = simulated.map_or(layer.estimated_cycles, |l| l.cycles);
-            let [compute_floor, memory_floor] = [
-                layer.macs.div_ceil(peak.max(1)),
-                layer.stream.as_ref().map_or(0, |s| s.memory_floor),
-            ];
+            let weights = layer.stream.as_ref().map(|s| (s.bytes, s.memory_floor));
+            let moved = layer.transfer.as_ref().map(|t| (t.bytes, t.memory_floor));
+            let (memory_bytes, memory_floor) = weights.or(moved).unwrap_or((0, 0));
+            let compute_floor = layer.macs.div_ceil(peak.max(1));
             LayerRoof {
                 name: layer.name.clone(),
-                weight_bytes: layer.stream.as_ref().map_or(0, |s| s.bytes),
+                memory_bytes,
                 compute_floor,
                 memory_floor,
                 bound: match (compute_floor, memory_floor) {
@@ -81,7 +81,7 @@ impl Roofline {
     pub fn table(&self) -> Table {
         let mut table = Table::new(&[
             "layer",
-            "weight bytes",
+            "memory bytes",
             "compute floor",
             "memory floor",
             "bound",
@@ -91,7 +91,7 @@ impl Roofline {
         for layer in self.layers.iter().filter(|l| !l.bound.is_empty()) {
             table.row(vec![
                 layer.name.clone(),
-                layer.weight_bytes.to_string(),
+                layer.memory_bytes.to_string(),
                 layer.compute_floor.to_string(),
                 layer.memory_floor.to_string(),
                 layer.bound.to_string(),

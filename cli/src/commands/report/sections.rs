@@ -44,7 +44,11 @@ pub fn sections(report: &Report) -> Vec<Section> {
             proofs(report),
             String::new(),
         ),
-        section("Memory map (bank words)", memory_map(report), String::new()),
+        section(
+            "Memory map (bank words; in DDR, bursts of 16 beats)",
+            memory_map(report),
+            String::new(),
+        ),
     ];
     if !report.precisions.is_empty() {
         let table = precisions::table(&report.precisions, report.simulation.as_ref());
@@ -62,7 +66,7 @@ fn memory_map(report: &Report) -> Table {
         map.row(vec![
             place.tensor.clone(),
             format!("{h}x{w}x{c}"),
-            place.buffer.to_string(),
+            place.buffer.clone(),
             place.base.to_string(),
             place.words.to_string(),
             place.pitch.to_string(),
