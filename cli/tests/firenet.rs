@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3, Array4, OwnedRepr};
 use ndarray_npy::{NpzReader, NpzWriter};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use support::{command, read_json, repository, run, simulate};
+use support::{command, compile, read_json, repository, run, simulate};
 
 /// The test set with images as floats, channels first, as the float model takes them.
 fn write_scenes(path: &Path) {
@@ -65,6 +65,27 @@ fn the_small_fire_network_runs_by_its_name() {
 fn the_small_fire_network_runs_with_all_weights_from_memory() {
     let cycles = assert_exact(&["--shape", "5x4x16", "--weights", "ddr"], "2");
     assert!(cycles <= 57_000, "{cycles} cycles");
+}
+
+/// Yosys takes two minutes; for the full network (see README) three quarters of an hour.
+#[test]
+fn the_small_fire_network_fits_the_smallest_device_by_yosys() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (out, json) = (dir.path().join("out"), dir.path().join("report.json"));
+    let options = ["--shape", "1x4x4", "--weights", "ddr"];
+    compile("firenet-small", "zybo-z7-10", &options, &out);
+    let mut report = command(["report"]);
+    report.arg(&out).args(["--measure", "--json"]).arg(&json);
+    run(report).passed();
+    let report = read_json(&json);
+    let number = |part: &str, key: &str| report[part][key].as_f64().expect("a number");
+    for key in ["dsp", "bram36", "ff"] {
+        assert!(number("measured", key) <= number("device", key), "{report}");
+    }
+    let lut = number("measured", "lut");
+    assert!(lut <= 0.85 * number("device", "lut"), "{lut} LUTs");
+    assert!(lut <= 1.15 * number("estimate", "lut"), "{lut} LUTs");
+    assert_eq!(number("measured", "dsp"), number("estimate", "dsp"));
 }
 
 /// `cargo test -p macforge-cli --test firenet -- --ignored --nocapture`: 50 scenes in 8 bits, and with 4-bit

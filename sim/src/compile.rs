@@ -1,6 +1,6 @@
-//! Generated C++ -> shared library. The files are grouped into a few translation units of equal size:
-//! parsing Verilator's headers takes half a second in each, so there is one for a small model, and never
-//! more than there are cores.
+//! Generated C++ -> shared library. The files are grouped into a few translation units of equal size, never
+//! more than there are cores. Parsing Verilator's header takes half a second, so clang does it once for
+//! all models.
 
 use crate::builder::Builder;
 use crate::cache::Key;
@@ -35,6 +35,8 @@ const LINK_OPTIONS: [&str; 4] = [
     "-Wl,--wrap=fopen",
     "-Wl,-z,defs",
 ];
+/// Name of the parsed header.
+const HEADER: &str = "verilated";
 /// Generated text per translation unit, bytes: below this, parsing the headers again costs more than
 /// a second core gains.
 const UNIT_BYTES: u64 = 200_000;
@@ -196,6 +198,31 @@ impl Compile<'_> {
         Ok(files.iter().map(object).collect())
     }
 
+    /// Verilator's header as clang has parsed it; `None` for other compilers, and with ccache, which does not look
+    /// into it.
+    fn header(&self, options: &[&str]) -> Result<Option<PathBuf>, SimError> {
+        let tools = &self.builder.tools;
+        if tools.ccache.is_some() || !tools.compiler_version.contains("clang") {
+            return Ok(None);
+        }
+        let header = tools.verilator_root.join("include/verilated.h");
+        // clang compares sizes: a changed header is another entry
+        let text = fs::read(&header).map_err(SimError::io("read", &header))?;
+        let mut key = Key::new("header");
+        add_to_key(&mut key, self.builder);
+        key.add([u8::from(self.trace), u8::from(self.quick)])
+            .add(header.as_os_str().as_encoded_bytes())
+            .add(text);
+        let (folder, _) = self.builder.cache.entry(&key, |entry| {
+            let mut job = self.job(entry, HEADER, header.clone().into(), options);
+            let as_header = ["-Xclang", "-fno-pch-timestamp", "-x", "c++-header"];
+            let at = job.args.len() - 3;
+            job.args.splice(at..at, as_header.map(OsString::from));
+            self.run(&[job])
+        })?;
+        Ok(Some(folder.join(format!("{HEADER}.o"))))
+    }
+
     /// Writes the translation units of the model and returns the jobs that compile them.
     fn units(&self, obj: &Path, list: &str) -> Result<Vec<Job>, SimError> {
         let sized = |name: String| {
@@ -237,11 +264,17 @@ impl Compile<'_> {
             true => &QUICK_OPTIONS,
             false => &COMPILER_OPTIONS,
         };
+        let header = self.header(options)?;
         let unit = |(i, text): (usize, &String)| {
             let name = format!("unit_{i}");
             let source = format!("{name}.cpp");
             write(&obj.join(&source), text)?;
-            Ok(self.job(obj, &name, source.into(), options))
+            let mut job = self.job(obj, &name, source.into(), options);
+            if let Some(header) = &header {
+                job.args
+                    .splice(0..0, ["-include-pch".into(), header.into()]);
+            }
+            Ok(job)
         };
         texts.iter().enumerate().map(unit).collect()
     }
