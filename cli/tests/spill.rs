@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use stream_support::{large_input_model, large_model};
 use support::memory::{exact, stopped};
-use support::{compile, lints, macforge, read_json};
+use support::{compile, lints, macforge_in, read_json};
 
 const BOARD: &str = "zybo-z7-10";
 
@@ -76,21 +76,10 @@ fn an_input_that_does_not_fit_goes_to_memory() {
 #[test]
 fn four_ports_for_weights_leave_none_for_activations() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let model = dir.path().join("model.tflite");
-    fs::write(&model, large_model()).expect("a new file");
-    let out = dir.path().join("out");
-    let [model, out] = [&model, &out].map(|path| path.to_str().expect("a plain name"));
-    let asked = [
-        "compile",
-        model,
-        "--board",
-        BOARD,
-        "--hp-ports",
-        "4",
-        "-o",
-        out,
-    ];
-    macforge(asked).refused(&["BRAM36 of 60", "--hp-ports leaves one of the four ports"]);
+    fs::write(dir.path().join("model.tflite"), large_model()).expect("a new file");
+    let asked = format!("compile model.tflite --board {BOARD} --hp-ports 4 -o out");
+    macforge_in(dir.path(), &asked)
+        .refused(&["BRAM36 of 60", "--hp-ports leaves one of the four ports"]);
 }
 
 #[test]

@@ -7,8 +7,7 @@ use macforge_hdl::engine::{
     PortBlock, ReadPort, ReadRegion, Stream,
 };
 use macforge_plan::{
-    Distance, HwPlan, InputMode, LstmLayer, LstmTables, MEMORY, PAGE, Packing, Port, Region,
-    WeightStream,
+    Distance, HwPlan, InputMode, LstmLayer, LstmTables, PAGE, Packing, Port, Region, WeightStream,
 };
 use macforge_quant::{DType, LstmArithmetic, QGraph};
 
@@ -127,12 +126,12 @@ fn stream(stream: &WeightStream) -> Stream {
 
 /// The port of the activations in memory, which lie behind the weights.
 fn memory(plan: &HwPlan) -> Option<ActivationPort> {
-    let (stream, memory) = plan.stream.as_ref().zip(plan.activation_memory())?;
+    let (stream, memory) = plan.stream.as_ref().zip(plan.activation_memory.as_ref())?;
     Some(ActivationPort {
         port: stream.slices.len(),
         page: stream.image_bytes() / PAGE,
         burst_width: plan.widths.bursts,
-        input: memory.input.map(|input| MemoryInput {
+        input: memory.input.as_ref().map(|input| MemoryInput {
             index: input.index,
             burst: input.burst,
             row_words: input.row_words,
@@ -274,8 +273,7 @@ fn block(plan: &HwPlan, graph: &QGraph, port: &Port, what: &str) -> PortBlock {
             one_line(&graph.tensor(port.tensor).name)
         ),
         unsigned: port.unsigned && !port.float,
-        // what goes to memory is in no buffer
-        buffer: plan.placements[port.region.storage.0].buffer % MEMORY,
+        buffer: plan.placements[port.region.storage.0].buffer_bit(),
         params: vec![number("ROWS", rows)],
     }
 }

@@ -254,7 +254,7 @@ pub struct ActivationEntry {
 impl ActivationEntry {
     /// From the plan; `None` where all activations are on chip.
     pub fn new(plan: &HwPlan) -> Option<Self> {
-        let (stream, memory) = plan.stream.as_ref().zip(plan.activation_memory())?;
+        let (stream, memory) = plan.stream.as_ref().zip(plan.activation_memory.as_ref())?;
         Some(ActivationEntry {
             first_byte: stream.image_bytes(),
             bytes: memory.bytes(),

@@ -2,10 +2,9 @@
 //! all of its channel words. A word takes whole beats and a row whole bursts (`activation_writer` states the
 //! format).
 
-use crate::hwplan::HwPlan;
 use crate::input::InputMode;
-use crate::layers::{LayerKind, Layers};
-use crate::layout::Layout;
+use crate::layers::Layers;
+use crate::layout::{Layout, Storage};
 use crate::region::StorageId;
 use crate::shape::Shape;
 use crate::stream::BURST;
@@ -41,15 +40,11 @@ pub struct SpilledInput {
 impl ActivationMemory {
     /// Of the areas that lie in memory, behind ports of `bus` bits; `None` where there are none.
     pub fn new(layers: &Layers, layout: &Layout, shape: &Shape, bus: usize) -> Option<Self> {
-        let beats = (8 * shape.word).div_ceil(bus);
-        let row_words = |area: usize| {
-            let storage = layout.storage(StorageId(area));
-            storage.hwc[1] * storage.words
-        };
+        let storage = |area: usize| layout.storage(StorageId(area));
         let mut bursts = 0;
         let areas = layers.areas.iter().enumerate().map(|(area, known)| {
             known.memory.then(|| {
-                let row = (row_words(area) * beats).div_ceil(BURST);
+                let row = row_bursts(storage(area), shape, bus);
                 let first = bursts;
                 bursts += known.hwc[0] * row;
                 [first, row]
@@ -62,7 +57,7 @@ impl ActivationMemory {
             Some(SpilledInput {
                 index,
                 burst: areas[area]?[0],
-                row_words: row_words(area),
+                row_words: row_words(storage(area)),
             })
         });
         let input = input.into_iter().next();
@@ -81,11 +76,8 @@ impl ActivationMemory {
 
     /// Bytes that an inference writes and reads, its input included.
     pub fn traffic(&self, layers: &Layers) -> u64 {
-        let moved = layers.layers.iter().filter_map(|layer| match layer.kind {
-            LayerKind::Store => Some(&layer.output),
-            LayerKind::Load => Some(&layer.input),
-            _ => None,
-        });
+        let moved =
+            (layers.layers.iter()).filter_map(|layer| layer.transfer().map(|[_, there]| there));
         let inputs = layers.inputs.iter().map(|port| &port.region);
         let rows = moved.chain(inputs).filter_map(|region| {
             let [_, row] = self.areas[region.storage.0]?;
@@ -100,6 +92,17 @@ impl ActivationMemory {
     }
 }
 
+/// Words of a row of an area.
+fn row_words(storage: &Storage) -> usize {
+    storage.hwc[1] * storage.words
+}
+
+/// Bursts of a row behind a port of `bus` bits.
+pub fn row_bursts(storage: &Storage, shape: &Shape, bus: usize) -> usize {
+    let beats = (8 * shape.word).div_ceil(bus);
+    (row_words(storage) * beats).div_ceil(BURST)
+}
+
 /// Whether the loader of an input in memory writes no more words at once than there are places for.
 pub fn input_has_room(layers: &Layers, mode: &InputMode, shape: &Shape) -> bool {
     match mode {
@@ -108,13 +111,5 @@ pub fn input_has_room(layers: &Layers, mode: &InputMode, shape: &Shape) -> bool 
             channels.div_ceil(shape.word) <= INPUT_WORDS
         }
         _ => true,
-    }
-}
-
-impl HwPlan {
-    /// Where the activations in memory lie; `None` where all are on chip.
-    pub fn activation_memory(&self) -> Option<ActivationMemory> {
-        let bus = self.stream.as_ref()?.bus;
-        ActivationMemory::new(&self.layers, &self.layout, &self.shape, bus)
     }
 }

@@ -72,5 +72,5 @@ pub fn separate(layers: &mut Layers) {
 /// The copy of a residual operand for `layer`.
 fn operand_copy(layer: &HwLayer, from: Region, to: Region) -> HwLayer {
     let name = format!("{}_operand", layer.name);
-    HwLayer::moving(name, ("COPY", copy()), layer.source.clone(), [from, to])
+    HwLayer::plain(name, ("COPY", copy()), layer.source.clone(), [from, to])
 }

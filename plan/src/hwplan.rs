@@ -1,6 +1,6 @@
 //! The plan and the order of the passes that make it.
 
-use crate::activation_memory::ActivationMemory;
+use crate::activation_memory::{ActivationMemory, row_bursts};
 use crate::allocate;
 use crate::bits::BitWord;
 use crate::cycles::{self, LayerCycles, Pipeline, latency, softmax_cycles};
@@ -118,6 +118,8 @@ pub struct HwPlan {
     pub memories: Memories,
     /// How the weights come from memory; absent where they are on chip.
     pub stream: Option<WeightStream>,
+    /// Where activations in memory lie; absent where all are on chip.
+    pub activation_memory: Option<ActivationMemory>,
     /// Estimated resources.
     pub estimate: Estimate,
     /// Widest window sum in bits (channel array).
@@ -225,7 +227,7 @@ fn build_with_shape(
         })
         .collect();
     let units = Units::new(&layers.layers);
-    let memory = (stream.as_ref())
+    let activation_memory = (stream.as_ref())
         .and_then(|stream| ActivationMemory::new(&layers, &layout, &shape, stream.bus));
     let cx = Context {
         shape: &shape,
@@ -240,7 +242,7 @@ fn build_with_shape(
         computed: &computed,
         units: &units,
         stream: stream.as_ref(),
-        memory: memory.as_ref(),
+        memory: activation_memory.as_ref(),
     };
     let words = Words {
         activations: act_depths,
@@ -299,6 +301,7 @@ fn build_with_shape(
         cycles,
         memories,
         stream,
+        activation_memory,
         estimate,
     })
 }
@@ -402,11 +405,10 @@ pub fn layer_cycles(
         if layer.gather().is_some() {
             return cycles::gather_cycles(gather::elements(shape, layer));
         }
-        if let Some((stream, region)) = stream.zip(layer.transfer()) {
-            let beats = (8 * shape.word).div_ceil(stream.bus);
+        if let Some((stream, [region, _])) = stream.zip(layer.transfer()) {
             let storage = layout.storage(region.storage);
-            let row = (storage.hwc[1] * storage.words * beats).next_multiple_of(BURST);
-            return cycles::transfer_cycles((storage.hwc[0] * row) as u64);
+            let bursts = storage.hwc[0] * row_bursts(storage, shape, stream.bus);
+            return cycles::transfer_cycles((bursts * BURST) as u64);
         }
         let pipeline = Pipeline {
             array: array_latency(shape, layer, features),

@@ -367,8 +367,8 @@ pub fn copy() -> LayerKind {
 }
 
 impl HwLayer {
-    /// A layer of no node, which takes values elsewhere as they are.
-    pub fn moving(
+    /// A layer that completes no node: no table, no sum, int8 values that can be anything.
+    pub fn plain(
         name: String,
         (op, kind): (&str, LayerKind),
         source: String,
@@ -566,11 +566,11 @@ impl HwLayer {
             || self.transfer().is_some()
     }
 
-    /// The region of a buffer that the activation port moves to or from memory.
-    pub fn transfer(&self) -> Option<&Region> {
+    /// What the activation port moves: the region on chip and the one in memory.
+    pub fn transfer(&self) -> Option<[&Region; 2]> {
         match self.kind {
-            LayerKind::Store => Some(&self.input),
-            LayerKind::Load => Some(&self.output),
+            LayerKind::Store => Some([&self.input, &self.output]),
+            LayerKind::Load => Some([&self.output, &self.input]),
             _ => None,
         }
     }

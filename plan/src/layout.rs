@@ -7,6 +7,7 @@
 //! `sy*pitch = sx*We (mod P)`. Either the pitch or We (columns that are computed and not written)
 //! grows until that holds.
 
+use crate::allocate::MEMORY;
 use crate::error::PlanError;
 use crate::input::InputMode;
 use crate::layers::{LayerKind, Layers};
@@ -54,7 +55,7 @@ impl Storage {
 pub struct Placement {
     /// How it lies.
     pub storage: Storage,
-    /// Activation buffer, 0 or 1, or [`MEMORY`](crate::allocate::MEMORY).
+    /// Activation buffer, 0 or 1, or [`MEMORY`].
     pub buffer: usize,
     /// First bank word.
     pub base: usize,
@@ -81,6 +82,11 @@ impl Placement {
     /// Bank words in use.
     pub fn size(&self) -> usize {
         self.storage.size()
+    }
+
+    /// The buffer as one bit; any for what is in memory.
+    pub fn buffer_bit(&self) -> usize {
+        self.buffer % MEMORY
     }
 }
 

@@ -49,7 +49,6 @@ mod weights;
 mod wide;
 
 pub use activation_memory::{ActivationMemory, SpilledInput};
-pub use allocate::MEMORY;
 pub use attention::{AttentionLayer, AttentionSize};
 pub use bits::BitWord;
 pub use cycles::LayerCycles;

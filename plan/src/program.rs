@@ -2,7 +2,6 @@
 //! word's format: codegen prints the field slices of the top module from it.
 
 use crate::activation_memory::ActivationMemory;
-use crate::allocate::MEMORY;
 use crate::bits::{BitWord, unsigned_bits};
 use crate::gather::{self, Gather, WeightPlace};
 use crate::layers::{HwLayer, LayerKind, Residual};
@@ -182,7 +181,7 @@ pub fn widths(
         if let Some(walk) = gather::walk(cx, layer) {
             counter = walk.counts.into_iter().fold(counter, usize::max);
         }
-        if let Some(region) = layer.transfer() {
+        if let Some([region, _]) = layer.transfer() {
             let storage = cx.layout.storage(region.storage);
             counter = (counter.max(storage.hwc[0]).max(storage.hwc[1])).max(storage.words);
         }
@@ -355,15 +354,6 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// The buffer; any for what is in memory.
-fn buffer(placement: &Placement) -> usize {
-    if placement.buffer == MEMORY {
-        0
-    } else {
-        placement.buffer
-    }
-}
-
 /// `value` as quotient and remainder by the number of banks; the remainder is never negative.
 fn split(value: i64, p: usize) -> (i64, i64) {
     (value.div_euclid(p as i64), value.rem_euclid(p as i64))
@@ -382,7 +372,7 @@ fn input_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: &
     let (x_quot, x_rem) = split(dx * column, p);
     let back = (view.window.kernel[1] as i64 - 1) * dx * column;
     let (y_quot, y_rem) = split(dy * row - back, p);
-    f.add("in_buffer", 1, buffer(input));
+    f.add("in_buffer", 1, input.buffer_bit());
     f.signed("pad_value", 8, layer.outside());
     if cx.shape.packing == Packing::Four {
         let invert = (layer.quad_form()).is_some_and(|form| quad_packing::inverts(form.offset));
@@ -474,16 +464,11 @@ fn transfer_fields(
     w: &Widths,
     layer: &HwLayer,
 ) {
-    let region = layer.transfer();
-    let storage = region.map(|r| cx.layout.storage(r.storage));
+    let transfer = layer.transfer();
+    let storage = transfer.map(|[here, _]| cx.layout.storage(here.storage));
     let [rows, columns] = storage.map_or([1, 1], |s| [s.hwc[0], s.hwc[1]]);
-    let of_memory = match layer.kind {
-        LayerKind::Store => Some(&layer.output),
-        LayerKind::Load => Some(&layer.input),
-        _ => None,
-    };
-    let [first, each] = (of_memory)
-        .and_then(|r| memory.row(r.storage, r.start.rows))
+    let [first, each] = transfer
+        .and_then(|[_, there]| memory.row(there.storage, there.start.rows))
         .unwrap_or([0, 1]);
     f.add("store", 1, i64::from(layer.kind == LayerKind::Store));
     f.add("load", 1, i64::from(layer.kind == LayerKind::Load));
@@ -493,7 +478,7 @@ fn transfer_fields(
     f.add("move_cols_m1", w.counter, columns - 1);
     let words = storage.map_or(1, |s| s.words);
     f.add("move_words_m1", w.counter, words - 1);
-    let origin = region.map(|r| (Origin::new(cx, r), columns as i64));
+    let origin = transfer.map(|[here, _]| (Origin::new(cx, here), columns as i64));
     walk(f, cx, w, &MOVE_WALK, origin);
 }
 
@@ -533,7 +518,7 @@ fn output_fields(f: &mut Fields, cx: &Context, w: &Widths, index: usize, layer: 
     let we = cx.layout.views[index].enum_cols;
     let origin = Origin::new(cx, &layer.output);
     let (zero_point, clamp) = params::lane_bounds(&cx.constants[index]);
-    f.add("out_buffer", 1, buffer(origin.placement));
+    f.add("out_buffer", 1, origin.placement.buffer_bit());
     f.add("out_cols", w.coordinate, columns);
     f.add("enum_cols", w.coordinate, we);
     f.add("pixels", w.pixels, rows * we);

@@ -187,7 +187,7 @@ impl Pass<'_> {
         if stored {
             let source = format!("result of `{}`", layer.source);
             let kind = ("STORE", LayerKind::Store);
-            let store = HwLayer::moving(format!("{name}_out"), kind, source, [own, to]);
+            let store = HwLayer::plain(format!("{name}_out"), kind, source, [own, to]);
             self.done.push(store);
         }
         Some(())
@@ -202,7 +202,7 @@ impl Pass<'_> {
         self.layers.areas[to.storage.0].rows_of = Some(rows.storage);
         let source = format!("operand of `{}`", layer.source);
         let kind = ("LOAD", LayerKind::Load);
-        let load = HwLayer::moving(name, kind, source, [rows, to.clone()]);
+        let load = HwLayer::plain(name, kind, source, [rows, to.clone()]);
         self.done.push(load);
         to
     }

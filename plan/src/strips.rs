@@ -220,6 +220,6 @@ fn carry(taker: &HwLayer, strip: usize, regions: [Region; 2]) -> HwLayer {
     let source = format!("rows of `{}`", taker.source);
     HwLayer {
         again: strip > 1,
-        ..HwLayer::moving(name, ("COPY", copy()), source, regions)
+        ..HwLayer::plain(name, ("COPY", copy()), source, regions)
     }
 }

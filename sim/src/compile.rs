@@ -214,11 +214,9 @@ impl Compile<'_> {
             .add(header.as_os_str().as_encoded_bytes())
             .add(text);
         let (folder, _) = self.builder.cache.entry(&key, |entry| {
-            let mut job = self.job(entry, HEADER, header.clone().into(), options);
             let as_header = ["-Xclang", "-fno-pch-timestamp", "-x", "c++-header"];
-            let at = job.args.len() - 3;
-            job.args.splice(at..at, as_header.map(OsString::from));
-            self.run(&[job])
+            let options = [options, &as_header[..]].concat();
+            self.run(&[self.job(entry, HEADER, header.clone().into(), &options)])
         })?;
         Ok(Some(folder.join(format!("{HEADER}.o"))))
     }
@@ -271,8 +269,7 @@ impl Compile<'_> {
             write(&obj.join(&source), text)?;
             let mut job = self.job(obj, &name, source.into(), options);
             if let Some(header) = &header {
-                job.args
-                    .splice(0..0, ["-include-pch".into(), header.into()]);
+                job.args.extend(["-include-pch".into(), header.into()]);
             }
             Ok(job)
         };

@@ -1,8 +1,10 @@
 //! The block bridge, proved on small modules.
 
+mod support;
+
 use macforge_sim::{BlockSource, BuildCache, Builder, SimError, Toolchain, VectorInput, lint};
 use std::ffi::OsStr;
-use std::sync::OnceLock;
+use support::builder;
 
 const MULTIPLIER: &str = "
 `default_nettype none
@@ -19,16 +21,6 @@ module mul #(parameter W = 16) (
     end
 endmodule
 ";
-
-/// A cache of this test run: the tests then never see what an earlier run left behind.
-fn builder() -> Builder {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
-    Builder::new(
-        Toolchain::discover().unwrap(),
-        BuildCache::at(folder.path()),
-    )
-}
 
 fn multiplier(width: u32) -> BlockSource {
     BlockSource::new("mul")

@@ -1,14 +1,14 @@
 //! The memory model behind a design's ports: what is written is read back, and every rule that a design can
 //! break is noticed. `verilog/write_back.v` does what its input words say.
 
+mod support;
+
 use macforge_sim::{
-    BuildCache, BuildRequest, Builder, Inference, MemoryModel, MemoryTiming, RunOptions, SimError,
-    System, Toolchain,
+    BuildRequest, Inference, MemoryModel, MemoryTiming, RunOptions, SimError, System,
 };
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
-use tempfile::TempDir;
+use support::builder;
 
 static GO: AtomicBool = AtomicBool::new(false);
 const BASE: u32 = 0x2000_0000;
@@ -17,15 +17,6 @@ const IMAGE: u32 = 4096 - 64;
 const ROOM: u32 = 12288;
 /// A page of the room.
 const PAGE: u32 = 4096;
-
-fn builder() -> Builder {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
-    Builder::new(
-        Toolchain::discover().unwrap(),
-        BuildCache::at(folder.path()),
-    )
-}
 
 fn design() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verilog/write_back.v");

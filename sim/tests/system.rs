@@ -1,25 +1,18 @@
 //! The system bridge, proved on a small design with the contract's ports and on broken copies of it.
 
+mod support;
+
 use macforge_sim::{
     BuildCache, BuildRequest, Builder, Inference, LayerProbes, Probe, RunOptions, Signal, SimError,
     System, Toolchain,
 };
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use support::builder;
 use tempfile::TempDir;
 
 static GO: AtomicBool = AtomicBool::new(false);
 const ADDEND: u8 = 0xf0;
-
-fn builder() -> Builder {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
-    Builder::new(
-        Toolchain::discover().unwrap(),
-        BuildCache::at(folder.path()),
-    )
-}
 
 fn design() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verilog/plus_one.v");

@@ -145,7 +145,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
             stream.depth
         );
     }
-    if let Some(memory) = plan.activation_memory() {
+    if let Some(memory) = &plan.activation_memory {
         sayln!(
             "  activations in DDR: {} bytes behind the weights, {} bytes moved per inference",
             memory.bytes(),

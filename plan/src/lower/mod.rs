@@ -24,7 +24,7 @@ use crate::error::PlanError;
 use crate::layers::{Area, HwLayer, LayerKind, Layers, Stored, WeightForm, copy};
 use crate::lstm;
 use crate::region::{Move, Region, StorageId};
-use crate::wide::{self, Wide};
+use crate::wide;
 use crate::{constant_channels, convolution, sets, spill, staircases, strips};
 use macforge_numeric::{Extremum, Interval, Product};
 use macforge_quant::{DType, Lstm, QGraph, QOp, TensorId};
@@ -392,13 +392,9 @@ impl<'a> Pass<'a> {
             .iter()
             .filter(|l| l.source == node.source)
             .count();
+        let name = format!("{}_{pieces}", node.name);
+        let (kind, source) = ((node.op.kind(), kind), node.source.clone());
         self.layers.push(HwLayer {
-            name: format!("{}_{pieces}", node.name),
-            source: node.source.clone(),
-            op: node.op.kind().to_string(),
-            nodes: Vec::new(),
-            kind,
-            input,
             input_zero_point: self.zero_point(node.inputs[0]),
             // layers of other operators may read any of their inputs, or a copy
             input_range: match &node.op {
@@ -407,15 +403,8 @@ impl<'a> Pass<'a> {
                 }
                 _ => Interval::INT8,
             },
-            output,
             lower_is_activation,
-            table: None,
-            residual: None,
-            completes: Vec::new(),
-            form: WeightForm::default(),
-            again: false,
-            wraps: false,
-            wide: Wide::default(),
+            ..HwLayer::plain(name, kind, source, [input, output])
         });
     }
 

@@ -3,11 +3,9 @@
 
 use super::{MAX_PIECES, Pass, select, unsupported};
 use crate::error::PlanError;
-use crate::layers::{HwLayer, LayerKind, Layers, Stored, WeightForm, copy, unit_window};
+use crate::layers::{HwLayer, LayerKind, Layers, Stored, copy, unit_window};
 use crate::proof::ACC_BITS;
 use crate::region::Region;
-use crate::wide::Wide;
-use macforge_numeric::Interval;
 use macforge_quant::{QState, TensorId, Window};
 
 impl Pass<'_> {
@@ -105,29 +103,17 @@ impl Pass<'_> {
         kind: LayerKind,
         output: Region,
     ) -> HwLayer {
-        let name = &self.graph.tensor(tensor).name;
+        let source = format!("{what} of `{}`", self.graph.tensor(tensor).name);
+        let name = format!("{what}_{}", self.layers.len());
+        let op = what.to_uppercase();
         HwLayer {
-            name: format!("{what}_{}", self.layers.len()),
-            source: format!("{what} of `{name}`"),
-            op: what.to_uppercase(),
-            nodes: Vec::new(),
-            kind,
-            input,
             input_zero_point: self.zero_point(tensor),
-            input_range: Interval::INT8,
-            output: output.clone(),
-            lower_is_activation: true,
-            table: None,
-            residual: None,
             completes: vec![Stored {
                 tensor,
                 first_row: 0,
-                region: output,
+                region: output.clone(),
             }],
-            form: WeightForm::default(),
-            again: false,
-            wraps: false,
-            wide: Wide::default(),
+            ..HwLayer::plain(name, (op.as_str(), kind), source, [input, output])
         }
     }
 

@@ -61,14 +61,14 @@ pub fn gather(dir: &Path) -> Result<Report> {
     let Project { manifest, plan, .. } = Project::open(dir)?;
     let board = macforge_constraints::board(&manifest.board).into_diagnostic()?;
     let r = board.resources();
-    let memory = plan.activation_memory();
     let memory_map = plan
         .placements
         .iter()
         .zip(&plan.layers.areas)
         .enumerate()
         .map(|(index, (p, area))| {
-            let in_memory = memory.as_ref().and_then(|m| m.row(StorageId(index), 0));
+            let memory = plan.activation_memory.as_ref();
+            let in_memory = memory.and_then(|m| m.row(StorageId(index), 0));
             let [base, words, pitch] = match in_memory {
                 Some([first, row]) => [first, p.storage.hwc[0] * row, row],
                 None => [p.base, p.size(), p.storage.pitch],
